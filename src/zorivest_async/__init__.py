@@ -1,0 +1,1 @@
+"""A trading journal in one encrypted file, for code that awaits."""

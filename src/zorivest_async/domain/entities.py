@@ -1,0 +1,370 @@
+"""The records of a journal: frozen, slotted values, checked and normalised as they are made.
+
+A field that cannot be right raises :class:`~zorivest_async.ValidationError`, so a repository only ever meets entities
+that can be stored. Moments become aware UTC and numbers become float64; what was saved equals what is read. Row numbers
+(``id``) are ``None`` until stored and take no part in ``==``.
+
+An entity's repr shows its own fields, for the person who holds it; image bytes and API keys are
+left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Generic, NamedTuple, TypeVar, cast
+
+from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.validation import (
+    ApiKey,
+    Blob,
+    Currency,
+    Flag,
+    Identifier,
+    Moment,
+    Number,
+    PositiveNumber,
+    Rating,
+    Size,
+    Tags,
+    Text,
+    utc_now,
+)
+from zorivest_async.errors import ValidationError
+
+__all__ = [
+    "Account",
+    "BalanceSnapshot",
+    "ImageAttachment",
+    "ImageInfo",
+    "MarketProviderSetting",
+    "Page",
+    "SaveResult",
+    "Trade",
+    "TradeFilter",
+    "TradePlan",
+    "TradeReport",
+    "Watchlist",
+    "WatchlistItem",
+]
+
+_ItemT = TypeVar("_ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class Trade(Entity):
+    """One execution, as the broker reported it.
+
+    Attributes:
+        exec_id: The broker's identifier of the execution, unique in the vault.
+        time: When it was executed.
+        instrument: What was traded, ``"SPY"``.
+        action: Bought or sold.
+        quantity: How many units, above zero.
+        price: Per unit, in the account's currency; negative prices exist.
+        account_id: The account, which must exist.
+        commission: In the account's currency; positive is a cost.
+        realized_pnl: Profit or loss that this execution realised, in the account's currency.
+    """
+
+    exec_id: Identifier
+    time: Moment
+    instrument: Identifier
+    action: TradeAction
+    quantity: PositiveNumber
+    price: Number
+    account_id: Identifier
+    commission: Number = 0.0
+    realized_pnl: Number = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Entity):
+    """An account that holds money.
+
+    Attributes:
+        account_id: The institution's identifier, unique in the vault.
+        name: What the trader calls it.
+        account_type: What kind of account it is.
+        institution: Who keeps it.
+        currency: ISO 4217 code of the currency its numbers are in.
+        is_tax_advantaged: Whether gains are taxed differently from a plain account's.
+        notes: Free text.
+        created_at: When the record was made; kept by later updates.
+    """
+
+    account_id: Identifier
+    name: Identifier
+    account_type: AccountType
+    institution: Text | None = None
+    currency: Currency = "USD"
+    is_tax_advantaged: Flag = False
+    notes: Text | None = None
+    created_at: Moment = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAttachment(Entity):
+    """An image with its original bytes.
+
+    Attributes:
+        data: The original, byte for byte.
+        owner_type: Whether it explains a trade, a report or a plan.
+        owner_id: The owner's identifier; reports and plans have numbers, written in decimal.
+        id: Row number.
+        thumbnail: A small WebP, upright and without metadata.
+        mime_type: Of the original.
+        caption: Free text.
+        width: Of the upright original, in pixels.
+        height: Of the upright original, in pixels.
+        file_size: Of the original, in bytes; follows from ``data``.
+        created_at: When the record was made.
+    """
+
+    data: Blob = field(repr=False)
+    owner_type: ImageOwnerType = ImageOwnerType.TRADE
+    owner_id: Text = ""
+    id: Size | None = field(default=None, compare=False)
+    thumbnail: Blob | None = field(default=None, repr=False)
+    mime_type: Identifier = "image/png"
+    caption: Text | None = None
+    width: Size | None = None
+    height: Size | None = None
+    file_size: Size | None = None
+    created_at: Moment = field(default_factory=utc_now)
+
+    def __post_init__(self) -> None:
+        Entity.__post_init__(self)
+        if self.file_size is None:
+            object.__setattr__(self, "file_size", len(self.data))
+        elif self.file_size != len(self.data):
+            raise ValidationError("ImageAttachment", "file_size", "must be the number of bytes in data, or None")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo(Entity):
+    """An image without its original bytes, for galleries: reading one never touches the original.
+
+    Attributes are those of :class:`ImageAttachment`, less ``data``.
+    """
+
+    owner_type: ImageOwnerType = ImageOwnerType.TRADE
+    owner_id: Text = ""
+    id: Size | None = field(default=None, compare=False)
+    thumbnail: Blob | None = field(default=None, repr=False)
+    mime_type: Identifier = "image/png"
+    caption: Text | None = None
+    width: Size | None = None
+    height: Size | None = None
+    file_size: Size | None = None
+    created_at: Moment = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeReport(Entity):
+    """What a trader thinks of a trade afterwards; a trade has at most one.
+
+    Attributes:
+        trade_id: ``exec_id`` of the trade.
+        setup_quality: 1 (poor) to 5 (excellent).
+        execution_quality: 1 (poor) to 5 (excellent).
+        followed_plan: Whether the plan was kept to.
+        emotional_state: In a word or a few.
+        lessons_learned: Free text.
+        tags: In the order given.
+        id: Row number.
+        created_at: When the record was made; kept by later updates.
+    """
+
+    trade_id: Identifier
+    setup_quality: Rating | None = None
+    execution_quality: Rating | None = None
+    followed_plan: Flag | None = None
+    emotional_state: Text | None = None
+    lessons_learned: Text | None = None
+    tags: Tags = ()
+    id: Size | None = field(default=None, compare=False)
+    created_at: Moment = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class TradePlan(Entity):
+    """A trade thought through before it is made.
+
+    Attributes:
+        ticker: What would be traded.
+        direction: Bought or sold.
+        conviction: How sure the trader is.
+        strategy_name: What the idea is called.
+        strategy_description: The idea.
+        entry_price: Where to get in.
+        stop_loss: Where to give up.
+        target_price: Where to take the profit.
+        entry_conditions: What must be seen first.
+        exit_conditions: What ends it.
+        timeframe: Of the chart or the holding, ``"5m"``, ``"swing"``.
+        status: Where the plan is in its life.
+        linked_trade_id: ``exec_id`` of the trade that came of it.
+        account_id: The account it is meant for.
+        id: Row number.
+        created_at: When the record was made; kept by later updates.
+        updated_at: When it was last updated; an update sets it.
+    """
+
+    ticker: Identifier
+    direction: TradeAction
+    conviction: ConvictionLevel
+    strategy_name: Text | None = None
+    strategy_description: Text | None = None
+    entry_price: Number | None = None
+    stop_loss: Number | None = None
+    target_price: Number | None = None
+    entry_conditions: Text | None = None
+    exit_conditions: Text | None = None
+    timeframe: Text | None = None
+    status: PlanStatus = PlanStatus.DRAFT
+    linked_trade_id: Identifier | None = None
+    account_id: Identifier | None = None
+    id: Size | None = field(default=None, compare=False)
+    created_at: Moment = field(default_factory=utc_now)
+    updated_at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchlistItem(Entity):
+    """A ticker on a watchlist.
+
+    Attributes:
+        ticker: What to watch.
+        watchlist_id: Row number of the list; ``None`` until stored.
+        notes: Free text.
+        id: Row number.
+        added_at: When it was put on the list; kept by later updates.
+    """
+
+    ticker: Identifier
+    watchlist_id: Size | None = field(default=None, compare=False)
+    notes: Text | None = None
+    id: Size | None = field(default=None, compare=False)
+    added_at: Moment = field(default_factory=utc_now)
+
+
+def _watchlist_items(entity_name: str, field_name: str, value: object) -> tuple[WatchlistItem, ...]:
+    items: tuple[object, ...] = tuple(cast("Sequence[object]", value)) if isinstance(value, Sequence) else (None,)
+    if not all(isinstance(item, WatchlistItem) for item in items):
+        raise ValidationError(entity_name, field_name, "must be a sequence of WatchlistItem")
+    return cast("tuple[WatchlistItem, ...]", items)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchlist(Entity):
+    """A named collection of tickers.
+
+    Attributes:
+        name: What the trader calls it.
+        description: Free text.
+        items: In the order they were added.
+        id: Row number.
+        created_at: When the record was made; kept by later updates.
+        updated_at: When the list itself was last updated; an update sets it.
+    """
+
+    name: Identifier
+    description: Text | None = None
+    items: Annotated[tuple[WatchlistItem, ...], _watchlist_items] = ()
+    id: Size | None = field(default=None, compare=False)
+    created_at: Moment = field(default_factory=utc_now)
+    updated_at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSnapshot(Entity):
+    """What an account held at a moment.
+
+    Attributes:
+        account_id: The account, which must exist.
+        datetime: The moment.
+        balance: In the account's currency; a debt is negative.
+        id: Row number.
+    """
+
+    account_id: Identifier
+    datetime: Moment
+    balance: Number
+    id: Size | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketProviderSetting(Entity):
+    """Credentials and limits for a market-data provider.
+
+    Attributes:
+        provider_name: ``"Alpha Vantage"``, unique in the vault.
+        api_key: Goes in as text and shows as ``"********"`` from then on; ``reveal_api_key`` of the repository gives it
+            back. The mask itself, as a form may send it back, stands for the key already stored.
+        rate_limit: Requests per minute.
+        timeout: Of a request, in seconds.
+        is_enabled: Whether to use the provider.
+        last_tested_at: When the credentials were last tried.
+        last_test_status: ``"success"``, ``"failed"`` or ``"untested"``.
+        created_at: When the record was made; kept by later updates.
+        updated_at: When it was last updated; an update sets it.
+    """
+
+    provider_name: Identifier
+    api_key: ApiKey | None = None
+    rate_limit: Size = 5
+    timeout: Size = 30
+    is_enabled: Flag = False
+    last_tested_at: Moment | None = None
+    last_test_status: Text | None = None
+    created_at: Moment = field(default_factory=utc_now)
+    updated_at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter(Entity):
+    """Which trades to look at; what is ``None`` does not narrow the search.
+
+    Attributes:
+        account_id: Of this account.
+        instrument: Exactly this one.
+        action: Bought or sold.
+        since: At this moment or later.
+        until: Before this moment, so that days and months join without overlap.
+        search: Text to be found in the instrument, the ``exec_id`` or the account, whatever the case of ASCII letters.
+    """
+
+    account_id: Identifier | None = None
+    instrument: Identifier | None = None
+    action: TradeAction | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    search: Text | None = None
+
+
+class SaveResult(NamedTuple):
+    """What a bulk save did.
+
+    Attributes:
+        inserted: Rows that were new.
+        skipped: Rows left alone because their identifier was stored already.
+        updated: Rows that replaced what was stored.
+    """
+
+    inserted: int = 0
+    skipped: int = 0
+    updated: int = 0
+
+
+class Page(NamedTuple, Generic[_ItemT]):
+    """One page of a listing.
+
+    Attributes:
+        items: Newest first.
+        next: Pass it as ``after`` to get the following page; ``None`` at the end.
+    """
+
+    items: list[_ItemT]
+    next: str | None = None

@@ -1,0 +1,48 @@
+"""What all entities share: the rules that their fields' types carry are applied as they are made."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from zorivest_async.domain.validation import Rule, member_of
+
+__all__ = ["Entity"]
+
+
+class Entity:
+    """Base of the entities, which are frozen, slotted dataclasses.
+
+    A field annotated with one of the aliases of :mod:`zorivest_async.domain.validation` or with an enum is checked and
+    normalised by that type's rule; ``None`` passes where the annotation says so.
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for field, rule, optional in _rules_of(type(self)):
+            value = getattr(self, field)
+            if value is not None or not optional:
+                object.__setattr__(self, field, rule(name, field, value))
+
+
+@cache
+def _rules_of(cls: type[Any]) -> tuple[tuple[str, Rule, bool], ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple((field.name, *_rule_of(hints[field.name])) for field in fields(cls))
+
+
+def _rule_of(hint: Any) -> tuple[Rule, bool]:
+    alternatives = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    (required,) = (alternative for alternative in alternatives if alternative is not type(None))
+    if get_origin(required) is Annotated:
+        rule = get_args(required)[1]
+    elif issubclass(required, StrEnum):
+        rule = member_of(required)
+    else:
+        raise TypeError(f"no rule for a field of type {required!r}")
+    return rule, type(None) in alternatives

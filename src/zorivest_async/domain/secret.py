@@ -1,0 +1,46 @@
+"""A string that cannot be shown by accident."""
+
+from __future__ import annotations
+
+from typing import Self
+
+__all__ = ["MASK", "MaskedSecret"]
+
+MASK = "********"
+
+
+class MaskedSecret(str):
+    """A secret that is ``"********"`` to everyone who looks at it.
+
+    Printing, formatting, comparing, hashing, JSON and pickling all meet the mask: two masked secrets are equal,
+    because both only say that a secret is there. The text comes out of :meth:`reveal` alone and is not pickled.
+
+    Args:
+        secret: The text to hide, or ``None`` for "there is one in the vault, not here".
+    """
+
+    __slots__ = ("_secret",)
+    _secret: str | None
+
+    def __new__(cls, secret: str | None = None) -> Self:  # noqa: D102 - the class docstring documents it
+        self = super().__new__(cls, MASK)
+        self._secret = secret
+        return self
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the text is here, rather than only in the vault."""
+        return self._secret is not None
+
+    def reveal(self) -> str:
+        """Return the text.
+
+        Raises:
+            ValueError: The text is only in the vault.
+        """
+        if self._secret is None:
+            raise ValueError("the secret is in the vault, not in this value; ask the repository to reveal it")
+        return self._secret
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()

@@ -1,0 +1,120 @@
+"""Settings: small typed values under a key, and how their type travels through a column of text."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, cast
+
+from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.validation import MAX_TEXT_LENGTH, Identifier, Moment, text
+from zorivest_async.errors import ValidationError
+
+__all__ = ["Setting", "SettingValue", "decode_setting", "encode_setting"]
+
+SettingValue: TypeAlias = str | int | float | bool | dict[str, Any] | list[Any] | None
+"""What a setting may hold; containers and ``None`` are stored as JSON."""
+
+
+def encode_setting(value: object) -> tuple[str, str]:
+    """Return the text and the ``value_type`` (``str int float bool json``) that stand for a value.
+
+    Raises:
+        ValidationError: The value would not come back equal: ``nan``, a tuple, a dict with keys that are not strings.
+    """
+    match value:
+        case str():
+            return text("Setting", "value", value), "str"
+        case bool():
+            return ("true" if value else "false"), "bool"
+        case int():
+            return _short(_decimal_digits(value)), "int"
+        case float() if math.isfinite(value):
+            return repr(float(value)), "float"
+        case dict() | list() | None:
+            return _encode_json(cast("object", value)), "json"
+        case _:
+            raise ValidationError("Setting", "value", "must be a str, int, finite float, bool, dict, list or None")
+
+
+def decode_setting(stored: str, value_type: str) -> SettingValue:
+    """Return the value that :func:`encode_setting` stored.
+
+    Raises:
+        ValidationError: The text is not one of the type that is named.
+    """
+    try:
+        match value_type:
+            case "str":
+                return stored
+            case "bool":
+                return {"true": True, "false": False}[stored]
+            case "int":
+                return int(stored)
+            case "float":
+                return float(stored)
+            case "json":
+                return cast("SettingValue", json.loads(stored))
+            case _:
+                pass
+    except (KeyError, ValueError):
+        pass
+    raise ValidationError("Setting", "value", "is stored in a form that does not match its value_type")
+
+
+def _decimal_digits(value: int) -> str:
+    try:
+        return str(int(value))
+    except ValueError:  # sys.set_int_max_str_digits
+        raise ValidationError("Setting", "value", "has too many digits") from None
+
+
+def _encode_json(value: object) -> str:
+    try:
+        encoded = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        unchanged = json.loads(encoded) == value
+    except (TypeError, ValueError, RecursionError):
+        unchanged, encoded = False, ""
+    if not unchanged:
+        raise ValidationError("Setting", "value", "must hold only what JSON gives back: str keys, lists, no nan")
+    return _short(text("Setting", "value", encoded))
+
+
+def _short(encoded: str) -> str:
+    if len(encoded) > MAX_TEXT_LENGTH:
+        raise ValidationError("Setting", "value", f"must have at most {MAX_TEXT_LENGTH:,} characters when stored")
+    return encoded
+
+
+def _setting_value(_entity: str, _field: str, value: object) -> object:
+    encode_setting(value)
+    return value
+
+
+def _value_type(entity_name: str, field: str, value: object) -> str:
+    if not isinstance(value, str) or value not in ("str", "int", "float", "bool", "json"):
+        raise ValidationError(entity_name, field, "must be one of: str, int, float, bool, json")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Entity):
+    """One setting as it is stored.
+
+    Attributes:
+        key: Its name, unique in the vault.
+        value: The value, already of the type that ``value_type`` names.
+        value_type: ``"str"``, ``"int"``, ``"float"``, ``"bool"`` or ``"json"``.
+        updated_at: When it was last set, in UTC.
+    """
+
+    key: Identifier
+    value: Annotated[SettingValue, _setting_value]
+    value_type: Annotated[str, _value_type]
+    updated_at: Moment
+
+    def __post_init__(self) -> None:
+        Entity.__post_init__(self)
+        if encode_setting(self.value)[1] != self.value_type:
+            raise ValidationError("Setting", "value_type", "does not name the type of the value")

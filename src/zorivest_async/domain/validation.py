@@ -1,0 +1,210 @@
+"""What a field may hold: rules that check a value and normalise it, so that what was saved equals what is read.
+
+A rule takes the entity's name and the field's name (for the error) and the value, and returns the value to keep or
+raises :class:`~zorivest_async.ValidationError`, whose message never contains the value. The aliases at the end pair a
+type with its rule; :class:`~zorivest_async.domain.entity.Entity` applies them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Rational, Real
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+
+from zorivest_async.domain.secret import MASK, MaskedSecret
+from zorivest_async.errors import ValidationError
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+__all__ = [
+    "MAX_TEXT_LENGTH",
+    "ApiKey",
+    "Blob",
+    "Currency",
+    "Flag",
+    "Identifier",
+    "Moment",
+    "Number",
+    "PositiveNumber",
+    "Rating",
+    "Rule",
+    "Size",
+    "Tags",
+    "Text",
+    "member_of",
+    "utc_now",
+]
+
+MAX_TEXT_LENGTH = 1_000_000
+"""Characters a text field may have: a long book, and few enough to be checked without holding the event loop."""
+
+Rule: TypeAlias = Callable[[str, str, Any], Any]
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def text(entity: str, field: str, value: object) -> str:
+    """Accept a string that SQLite returns unchanged: no NUL (its functions stop there), no lone surrogate."""
+    if not isinstance(value, str):
+        raise ValidationError(entity, field, f"must be a string, not {type(value).__name__}")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise ValidationError(entity, field, f"must have at most {MAX_TEXT_LENGTH:,} characters")
+    if "\0" in value:
+        raise ValidationError(entity, field, "must not contain NUL characters")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValidationError(entity, field, "must not contain lone surrogates") from None
+    # A subclass of str would not come back as itself.
+    return value if type(value) is str else str.__str__(value)
+
+
+def identifier(entity: str, field: str, value: object) -> str:
+    """Accept a :func:`text` with something in it other than white space."""
+    checked = text(entity, field, value)
+    if not checked or checked.isspace():
+        raise ValidationError(entity, field, "must not be empty")
+    return checked
+
+
+def currency(entity: str, field: str, value: object) -> str:
+    """Accept three capital letters, the form of an ISO 4217 code."""
+    checked = text(entity, field, value)
+    if len(checked) != 3 or not (checked.isascii() and checked.isalpha() and checked.isupper()):  # noqa: PLR2004
+        raise ValidationError(entity, field, 'must be three capital letters such as "USD" (ISO 4217)')
+    return checked
+
+
+def number(entity: str, field: str, value: object) -> float:
+    """Accept a finite number that float64 holds digit for digit; the sign of zero is dropped, as SQLite drops it."""
+    result = value if type(value) is float else _exact_float(entity, field, value)
+    if not math.isfinite(result):
+        raise ValidationError(entity, field, "must be a finite number")
+    return result + 0.0
+
+
+def _exact_float(entity: str, field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        raise ValidationError(entity, field, f"must be a number, not {type(value).__name__}")
+    try:
+        result = float(value)
+    except (OverflowError, ValueError):
+        raise ValidationError(entity, field, "must be a finite number within the range of float64") from None
+    exact = True
+    if isinstance(value, Decimal):
+        exact = not value.is_finite() or Decimal(repr(result)) == value
+    elif isinstance(value, Rational):
+        exact = result == value
+    if not exact:
+        raise ValidationError(entity, field, "has more digits than float64 can hold; round it first")
+    return result
+
+
+def positive_number(entity: str, field: str, value: object) -> float:
+    """Accept a :func:`number` above zero."""
+    result = number(entity, field, value)
+    if result <= 0:
+        raise ValidationError(entity, field, "must be greater than zero; the action says the side")
+    return result
+
+
+def integer_between(minimum: int, maximum: int) -> Rule:
+    """Make a rule that accepts the integers from ``minimum`` to ``maximum``."""
+
+    def integer(entity: str, field: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError(entity, field, f"must be an integer, not {type(value).__name__}")
+        if not minimum <= value <= maximum:
+            raise ValidationError(entity, field, f"must be between {minimum} and {maximum}")
+        return int(value)
+
+    return integer
+
+
+def flag(entity: str, field: str, value: object) -> bool:
+    """Accept ``True`` and ``False`` alone: ``"no"`` is not false."""
+    if not isinstance(value, bool):
+        raise ValidationError(entity, field, f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def moment(entity: str, field: str, value: object) -> datetime:
+    """Accept a datetime and return it aware, in UTC; a naive one is taken as UTC."""
+    if not isinstance(value, datetime):
+        raise ValidationError(entity, field, f"must be a datetime, not {type(value).__name__}")
+    if value.tzinfo is UTC and type(value) is datetime and not value.fold:
+        return value
+    if getattr(value, "nanosecond", 0):
+        raise ValidationError(entity, field, "has nanoseconds; a vault keeps microseconds, round it first")
+    try:
+        utc = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)
+        # A plain datetime: a subclass (pandas.Timestamp) would not come back as itself, and fold has no meaning in UTC.
+        return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
+    except (OverflowError, TypeError, ValueError):  # before year 1, after 9999, pandas.NaT
+        raise ValidationError(entity, field, "is not a moment between the years 1 and 9999 in UTC") from None
+
+
+def blob(entity: str, field: str, value: object) -> bytes:
+    """Accept bytes-like data that is not empty."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ValidationError(entity, field, f"must be bytes, not {type(value).__name__}")
+    data = bytes(cast("bytes", value))
+    if not data:
+        raise ValidationError(entity, field, "must not be empty")
+    return data
+
+
+def tags(entity: str, field: str, value: object) -> tuple[str, ...]:
+    """Accept an iterable of strings, but not one string: its letters are not tags."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise ValidationError(entity, field, "must be a sequence of strings")
+    return tuple(identifier(entity, field, tag) for tag in cast("Iterable[object]", value))
+
+
+def api_key(entity: str, field: str, value: object) -> MaskedSecret:
+    """Accept a secret text and mask it; the mask itself stands for the key that the vault already has."""
+    if isinstance(value, MaskedSecret):
+        return value
+    checked = identifier(entity, field, value)
+    return MaskedSecret(None if checked == MASK else checked)
+
+
+def member_of(vocabulary: type[StrEnum]) -> Rule:
+    """Make a rule that accepts the members of an enum and the strings that stand for them."""
+
+    def member(entity: str, field: str, value: object) -> StrEnum:
+        if type(value) is vocabulary:
+            return value
+        if not isinstance(value, str):
+            raise ValidationError(entity, field, f"must be a {vocabulary.__name__}, not {type(value).__name__}")
+        try:
+            return vocabulary(value)
+        except ValueError:
+            raise ValidationError(entity, field, f"must be one of: {', '.join(vocabulary)}") from None
+
+    return member
+
+
+_LARGEST_INTEGER = 2**63 - 1
+"""SQLite integers are signed and have 64 bits."""
+
+ApiKey: TypeAlias = Annotated[str, api_key]
+Blob: TypeAlias = Annotated[bytes, blob]
+Currency: TypeAlias = Annotated[str, currency]
+Flag: TypeAlias = Annotated[bool, flag]
+Identifier: TypeAlias = Annotated[str, identifier]
+Moment: TypeAlias = Annotated[datetime, moment]
+Number: TypeAlias = Annotated[float, number]
+PositiveNumber: TypeAlias = Annotated[float, positive_number]
+Rating: TypeAlias = Annotated[int, integer_between(1, 5)]
+Size: TypeAlias = Annotated[int, integer_between(1, _LARGEST_INTEGER)]
+Tags: TypeAlias = Annotated[tuple[str, ...], tags]
+Text: TypeAlias = Annotated[str, text]
