@@ -1,0 +1,1 @@
+"""Everything that knows SQL: the dialect, connections, models, repositories and the unit of work."""

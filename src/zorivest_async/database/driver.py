@@ -1,0 +1,209 @@
+"""The driver: one SQLCipher connection on one daemon thread, awaited.
+
+An :class:`aiosqlite.Connection` whose calls survive cancellation. Each call is one hand-off: a function goes to the
+thread through a queue and its result comes back as an :class:`Answer`, a future that an awaiting task cannot abandon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeAlias, TypeVar
+
+import aiosqlite
+from sqlcipher3 import dbapi2 as sqlcipher
+
+__all__ = ["Answer", "CipherConnection"]
+
+INTERRUPT_INTERVAL_S = 0.02
+"""How often an unwanted statement is interrupted: one call may arrive before the statement has begun, and is then lost."""
+
+_T = TypeVar("_T")
+_Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
+
+
+class Answer(asyncio.Future[_T]):
+    """The result of a call on the connection's thread.
+
+    Cancelling the task that awaits it does not abandon the call: ``cancel()`` declines, so asyncio throws
+    ``CancelledError`` into the task only once the thread has answered. The connection is therefore never left with a
+    statement that nobody waits for. What can be interrupted, is.
+
+    Args:
+        interrupt: Called from the event loop, repeatedly, to make the thread answer soon; ``None`` for calls that must
+            finish, such as ``COMMIT``.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None] | None) -> None:
+        super().__init__(loop=loop)
+        self._interrupt = interrupt
+        self._unwanted = False
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - asyncio's signature
+        """Decline, and have the call interrupted where that is possible."""
+        if not self.done() and not self._unwanted:
+            self._unwanted = True
+            self._interrupt_until_done()
+        return False
+
+    def _interrupt_until_done(self) -> None:
+        if self._interrupt is not None and not self.done():
+            self._interrupt()
+            self.get_loop().call_later(INTERRUPT_INTERVAL_S, self._interrupt_until_done)
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Deliver the outcome; runs on the event loop."""
+        if error is None:
+            self.set_result(result)
+        else:
+            self.set_exception(error)
+
+
+def _serve(queue: _Queue) -> None:
+    """Run calls in order until told to stop; the target of a connection's thread."""
+    while True:
+        answer, function = queue.get()
+        if function is None:
+            return
+        result, error = None, None
+        try:
+            result = function()
+        except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to the caller
+            error = exc
+        if answer is not None:
+            try:
+                answer.get_loop().call_soon_threadsafe(answer.settle, result, error)
+            except RuntimeError:  # the loop is closed: nobody is left to be told
+                pass
+        # An idle thread must not keep rows, parameters or a traceback alive.
+        del answer, function, result, error
+
+
+class CipherConnection(aiosqlite.Connection):
+    """An :class:`aiosqlite.Connection` over ``sqlcipher3`` that cancellation and forgetfulness cannot harm.
+
+    * Cancelling a task interrupts its statement and waits for the thread to answer, which takes milliseconds; ``commit``,
+      ``rollback`` and ``close`` finish first, whatever happens to their task.
+    * Closing twice is closing once. The thread is a daemon: a forgotten connection never keeps a process alive.
+    * Nothing is logged: aiosqlite's debug log would contain statements and their parameters.
+
+    Not safe to share between tasks within a transaction, as SQLite has one transaction per connection.
+
+    Args:
+        connector: Opens the raw connection; runs on the thread. It must pass ``check_same_thread=False``, because
+            interrupting comes from the event loop's thread.
+        begin_statement: What the dialect opens a transaction with.
+        busy_timeout_s: How long the dialect goes on trying to, in seconds.
+    """
+
+    def __init__(
+        self,
+        connector: Callable[[], sqlcipher.Connection],
+        *,
+        begin_statement: str = "BEGIN IMMEDIATE",
+        busy_timeout_s: float = 0.0,
+    ) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self.begin_statement = begin_statement
+        self.busy_timeout_s = busy_timeout_s
+        self._calls: _Queue = SimpleQueue()
+        self._thread = Thread(target=_serve, args=(self._calls,), name="zorivest-connection", daemon=True)
+        self._closed: Answer[None] | None = None
+        self._interruptible = Lock()
+
+    @property
+    def raw(self) -> sqlcipher.Connection:
+        """The driver's connection, for use on its thread (:meth:`call`)."""
+        return self._conn
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on the connection; safe to ask from the event loop while no call is under way."""
+        return self._connection is not None and bool(self._connection.in_transaction)
+
+    async def call(self, function: Callable[[], _T]) -> _T:
+        """Run ``function`` on the connection's thread.
+
+        Cancellation interrupts the statement that it is running and is raised once the thread has answered.
+
+        Raises:
+            ValueError: The connection is closed.
+        """
+        return await self._hand_over(function, self._interrupt)
+
+    async def finish(self, function: Callable[[], _T]) -> _T:
+        """Run ``function`` on the connection's thread to its end; cancellation is raised after it."""
+        return await self._hand_over(function, None)
+
+    def _hand_over(self, function: Callable[[], _T], interrupt: Callable[[], None] | None) -> Answer[_T]:
+        if self._closed is not None or self._connection is None:
+            raise ValueError("Connection closed")
+        return self._enqueue(function, interrupt)
+
+    def _enqueue(self, function: Callable[[], _T], interrupt: Callable[[], None] | None) -> Answer[_T]:
+        answer = Answer[_T](asyncio.get_running_loop(), interrupt)
+        self._calls.put((answer, function))
+        return answer
+
+    def _interrupt(self) -> None:
+        # The lock keeps the thread from closing the connection under sqlite3_interrupt(), which the SQLite docs forbid.
+        with self._interruptible:
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await self.call(partial(fn, *args, **kwargs))
+
+    async def _connect(self) -> CipherConnection:
+        def connect() -> None:
+            self._connection = self._connector()
+
+        try:
+            await self._enqueue(connect, None)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    async def commit(self) -> None:
+        """Commit; finishes even when its task is cancelled."""
+        await self.finish(self._conn.commit)
+
+    async def rollback(self) -> None:
+        """Roll back; finishes even when its task is cancelled."""
+        await self.finish(self._conn.rollback)
+
+    async def close(self) -> None:
+        """Close the connection and end its thread; finishes even when its task is cancelled."""
+        closed = self.stop()
+        if closed is not None and not closed.done():
+            await closed
+
+    def stop(self) -> Answer[None] | None:
+        """Have the thread close the connection and end, without waiting; once, however often it is called."""
+        if self._closed is None and self._thread.ident is not None:
+            try:
+                answer = Answer[None](asyncio.get_running_loop(), None)
+            except RuntimeError:  # garbage collection outside an event loop
+                self._calls.put((None, self._close_raw))
+            else:
+                self._closed = answer
+                self._calls.put((answer, self._close_raw))
+            self._calls.put((None, None))
+            self._running = False
+        return self._closed
+
+    def _close_raw(self) -> None:
+        with self._interruptible:
+            raw, self._connection = self._connection, None
+        if raw is not None:
+            raw.close()
+
+    def __del__(self) -> None:
+        if self._connection is not None and self._running:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+            self.stop()

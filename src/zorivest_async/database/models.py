@@ -1,0 +1,265 @@
+"""The declared schema: the tables of a vault as ORM models, for migrations and for users' own queries.
+
+The repositories send Core statements over these tables; the relationships are here for ORM queries on ``uow.session``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from zorivest_async.database.types import EnumText, TagList, UTCDateTime
+from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AccountModel",
+    "BalanceSnapshotModel",
+    "Base",
+    "ImageModel",
+    "MarketProviderSettingModel",
+    "SettingModel",
+    "TradeModel",
+    "TradePlanModel",
+    "TradeReportModel",
+    "WatchlistItemModel",
+    "WatchlistModel",
+]
+
+SCHEMA_VERSION: Final = 1
+"""``PRAGMA user_version`` of a vault with these tables."""
+
+
+class Base(DeclarativeBase):
+    """Declarative base of all tables; every constraint and index has a name, so that a migration can drop it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {dt.datetime: UTCDateTime()}
+
+
+def _one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
+    members = ", ".join(f"'{member}'" for member in vocabulary)
+    return CheckConstraint(f"{column} IN ({members})", name=column)
+
+
+def _rating(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} BETWEEN 1 AND 5", name=column)
+
+
+class TradeModel(Base):
+    """Executions."""
+
+    __tablename__ = "trades"
+
+    exec_id: Mapped[str] = mapped_column(String, primary_key=True)
+    time: Mapped[dt.datetime]
+    instrument: Mapped[str]
+    action: Mapped[TradeAction] = mapped_column(EnumText(TradeAction, 3))
+    quantity: Mapped[float]
+    price: Mapped[float]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    commission: Mapped[float | None] = mapped_column(default=0.0)
+    realized_pnl: Mapped[float | None] = mapped_column(default=0.0)
+
+    images: Mapped[list[ImageModel]] = relationship(
+        primaryjoin="and_(ImageModel.owner_type=='trade', foreign(ImageModel.owner_id)==TradeModel.exec_id)",
+        viewonly=True,
+    )
+    report: Mapped[TradeReportModel | None] = relationship(back_populates="trade", uselist=False)
+    account_rel: Mapped[AccountModel] = relationship(back_populates="trades")
+
+    __table_args__ = (
+        _one_of("action", TradeAction),
+        # Listings are newest first and end in exec_id, which makes the order of equal times total for keyset paging.
+        Index(None, "time", "exec_id"),
+        Index(None, "account_id", "time", "exec_id"),
+        Index(None, "instrument", "time", "exec_id"),
+    )
+
+
+class ImageModel(Base):
+    """Images of trades, reports and plans."""
+
+    __tablename__ = "images"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    owner_type: Mapped[ImageOwnerType] = mapped_column(EnumText(ImageOwnerType, 20))
+    owner_id: Mapped[str]
+    # The large column comes last: SQLite reads a row from its start, so that a gallery touches no page of the originals.
+    thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
+    mime_type: Mapped[str | None] = mapped_column(String(50), default="image/png")
+    caption: Mapped[str | None] = mapped_column(Text)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    file_size: Mapped[int | None]
+    created_at: Mapped[dt.datetime]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        _one_of("owner_type", ImageOwnerType),
+        Index(None, "owner_type", "owner_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class AccountModel(Base):
+    """Accounts that hold money."""
+
+    __tablename__ = "accounts"
+
+    account_id: Mapped[str] = mapped_column(String, primary_key=True)
+    name: Mapped[str]
+    account_type: Mapped[AccountType] = mapped_column(EnumText(AccountType, 20))
+    institution: Mapped[str | None]
+    currency: Mapped[str | None] = mapped_column(String(3), default="USD")
+    is_tax_advantaged: Mapped[bool | None] = mapped_column(default=False)
+    notes: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[dt.datetime]
+
+    trades: Mapped[list[TradeModel]] = relationship(back_populates="account_rel")
+    balance_snapshots: Mapped[list[BalanceSnapshotModel]] = relationship(back_populates="account_rel")
+
+    __table_args__ = (_one_of("account_type", AccountType),)
+
+
+class TradeReportModel(Base):
+    """Reviews of trades, at most one each."""
+
+    __tablename__ = "trade_reports"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    trade_id: Mapped[str] = mapped_column(ForeignKey("trades.exec_id"), unique=True)
+    setup_quality: Mapped[int | None]
+    execution_quality: Mapped[int | None]
+    followed_plan: Mapped[bool | None]
+    emotional_state: Mapped[str | None]
+    lessons_learned: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[tuple[str, ...] | None] = mapped_column(TagList)
+    created_at: Mapped[dt.datetime]
+
+    trade: Mapped[TradeModel] = relationship(back_populates="report")
+
+    __table_args__ = (_rating("setup_quality"), _rating("execution_quality"), {"sqlite_autoincrement": True})
+
+
+class TradePlanModel(Base):
+    """Trades thought through before they are made."""
+
+    __tablename__ = "trade_plans"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    ticker: Mapped[str] = mapped_column(index=True)
+    direction: Mapped[TradeAction] = mapped_column(EnumText(TradeAction, 3))
+    conviction: Mapped[ConvictionLevel] = mapped_column(EnumText(ConvictionLevel, 10))
+    strategy_name: Mapped[str | None]
+    strategy_description: Mapped[str | None] = mapped_column(Text)
+    entry_price: Mapped[float | None]
+    stop_loss: Mapped[float | None]
+    target_price: Mapped[float | None]
+    entry_conditions: Mapped[str | None] = mapped_column(Text)
+    exit_conditions: Mapped[str | None] = mapped_column(Text)
+    timeframe: Mapped[str | None]
+    status: Mapped[PlanStatus | None] = mapped_column(EnumText(PlanStatus, 15), default=PlanStatus.DRAFT)
+    linked_trade_id: Mapped[str | None] = mapped_column(ForeignKey("trades.exec_id"), index=True)
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.account_id"), index=True)
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (
+        _one_of("direction", TradeAction),
+        _one_of("conviction", ConvictionLevel),
+        _one_of("status", PlanStatus),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class WatchlistModel(Base):
+    """Named collections of tickers."""
+
+    __tablename__ = "watchlists"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(index=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime | None]
+
+    items: Mapped[list[WatchlistItemModel]] = relationship(
+        back_populates="watchlist", cascade="all, delete-orphan", order_by=lambda: WatchlistItemModel.id
+    )
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class WatchlistItemModel(Base):
+    """Tickers on watchlists."""
+
+    __tablename__ = "watchlist_items"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    watchlist_id: Mapped[int] = mapped_column(ForeignKey("watchlists.id"), index=True)
+    ticker: Mapped[str]
+    added_at: Mapped[dt.datetime]
+    notes: Mapped[str | None] = mapped_column(Text)
+
+    watchlist: Mapped[WatchlistModel] = relationship(back_populates="items")
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class BalanceSnapshotModel(Base):
+    """What accounts held at moments."""
+
+    __tablename__ = "balance_snapshots"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    datetime: Mapped[dt.datetime]
+    balance: Mapped[float]
+
+    account_rel: Mapped[AccountModel] = relationship(back_populates="balance_snapshots")
+
+    __table_args__ = (Index(None, "account_id", "datetime", "id"), {"sqlite_autoincrement": True})
+
+
+class SettingModel(Base):
+    """Small typed values."""
+
+    __tablename__ = "settings"
+
+    key: Mapped[str] = mapped_column(String, primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)
+    value_type: Mapped[str | None] = mapped_column(String(20))
+    updated_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (CheckConstraint("value_type IN ('str', 'int', 'float', 'bool', 'json')", name="value_type"),)
+
+
+class MarketProviderSettingModel(Base):
+    """Credentials and limits of market-data providers; the API key is Fernet-encrypted text that starts with ``ENC:``."""
+
+    __tablename__ = "market_provider_settings"
+
+    provider_name: Mapped[str] = mapped_column(String, primary_key=True)
+    encrypted_api_key: Mapped[str | None] = mapped_column(Text)
+    rate_limit: Mapped[int | None] = mapped_column(default=5)
+    timeout: Mapped[int | None] = mapped_column(default=30)
+    is_enabled: Mapped[bool | None] = mapped_column(default=False)
+    last_tested_at: Mapped[dt.datetime | None]
+    last_test_status: Mapped[str | None] = mapped_column(String(50))
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (CheckConstraint("encrypted_api_key LIKE 'ENC:%'", name="encrypted_api_key"),)

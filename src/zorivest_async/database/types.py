@@ -1,0 +1,94 @@
+"""Column types: what the tables hold as text, Python sees as aware datetimes, enums and tuples.
+
+Each type converts with plain functions that the row codec uses as well, so that the ORM and the repositories agree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["EnumText", "TagList", "UTCDateTime"]
+
+
+class _Processor(Protocol):
+    def __call__(self, value: Any) -> Any: ...
+
+
+def _optional(convert: Callable[[Any], Any]) -> _Processor:
+    def processor(value: Any) -> Any:
+        return None if value is None else convert(value)
+
+    return processor
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment, stored as UTC text ``2024-03-08 14:30:00.000000``: the form of SQLAlchemy's own SQLite ``DateTime``.
+
+    Reads back aware, in UTC. An aware value is converted; a naive one is taken as UTC.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
+        return _optional(self.to_text)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
+        return _optional(self.from_text)
+
+    @staticmethod
+    def to_text(value: datetime) -> str:
+        """Return the stored form; its text order is the order of time."""
+        if value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return value.isoformat(" ", "microseconds")
+
+    @staticmethod
+    def from_text(stored: str) -> datetime:
+        """Return the moment, aware."""
+        return datetime.fromisoformat(stored + "+00:00")
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A member of a closed vocabulary, stored as its value; a CHECK of the table keeps strangers out.
+
+    Args:
+        vocabulary: The enum.
+        length: Of the column, as in ``VARCHAR(3)``.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, vocabulary: type[StrEnum], length: int) -> None:
+        super().__init__(length)
+        self.vocabulary = vocabulary
+
+    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
+        return _optional(str)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
+        return _optional(self.vocabulary)
+
+
+class TagList(TypeDecorator[tuple[str, ...]]):
+    """A tuple of strings, stored as a JSON array; ``NULL`` reads back as no tags."""
+
+    impl = Text
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
+        return _optional(lambda tags: json.dumps(list(tags), ensure_ascii=False))
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
+        def processor(value: Any) -> tuple[str, ...]:
+            return () if value is None else tuple(json.loads(value))
+
+        return processor

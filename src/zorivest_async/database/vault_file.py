@@ -1,0 +1,258 @@
+"""The vault file: telling one from other files, finding its key, creating it.
+
+Plain functions that block; call them in a thread. The file is never opened with Python's own ``open`` while a connection to
+it may exist: closing it would drop the locks that SQLite holds on it in this process (POSIX advisory locks,
+https://sqlite.org/howtocorrupt.html, section 2.2). What is needed of it is read through SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.models import SCHEMA_VERSION, Base
+from zorivest_async.errors import (
+    NotAVaultError,
+    NotEncryptedError,
+    VaultDamagedError,
+    VaultError,
+    VaultFullError,
+    VaultNotFoundError,
+    VaultVersionError,
+    WrongPassphraseError,
+)
+from zorivest_async.security import SALT_BYTES, KdfProfile, VaultKey, derive_key
+
+__all__ = [
+    "check_key",
+    "check_schema",
+    "create_file",
+    "create_schema",
+    "derive_file_key",
+    "new_file",
+    "read_salt",
+]
+
+APPLICATION_ID: Final = int.from_bytes(b"ZRVT", "big")
+"""``PRAGMA application_id`` of a vault (https://sqlite.org/pragma.html#pragma_application_id)."""
+
+PAGE_BYTES: Final = 4096
+"""SQLCipher 4's page size; no vault is smaller."""
+
+SIDECARS: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+
+_PLAINTEXT_HEADER: Final = b"SQLite format 3\0"
+"""The first 16 bytes of an unencrypted database (https://sqlite.org/fileformat.html)."""
+
+_NO_KEY: Final = VaultKey(bytes(32))
+"""Any raw key does to read the salt."""
+
+
+def read_salt(path: Path) -> bytes:
+    """Return the 16 bytes at the start of a vault.
+
+    Raises:
+        VaultNotFoundError: There is no file.
+        NotAVaultError: It is a folder, or too short to be a vault.
+        NotEncryptedError: It is a plaintext SQLite database.
+    """
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise VaultNotFoundError(path) from None
+    if not path.is_file():
+        raise NotAVaultError(path, "this is a folder or a device, not a vault")
+    # SQLCipher makes up a salt for a file that is too short to have one.
+    salt = _cipher_salt(path) if size >= SALT_BYTES else b""
+    if salt == _PLAINTEXT_HEADER:
+        raise NotEncryptedError(path)
+    if size < PAGE_BYTES:
+        raise NotAVaultError(path, f"this file has {size} bytes; a vault has at least {PAGE_BYTES}")
+    return salt
+
+
+def _cipher_salt(path: Path) -> bytes:
+    try:
+        with closing(sqlcipher.connect(vault_uri(path), uri=True)) as raw:
+            raw.execute("PRAGMA cipher_log = OFF")
+            raw.set_key(_NO_KEY.raw_key_spec())
+            return bytes.fromhex(raw.execute("PRAGMA cipher_salt").fetchone()[0])
+    except sqlcipher.OperationalError as error:
+        raise VaultError(path, "the file cannot be opened; its permissions may forbid it") from error
+
+
+def derive_file_key(path: Path, passphrase: str) -> VaultKey:
+    """Return the key that a passphrase gives for an existing file; Argon2 runs here, as the file's salt names it.
+
+    Raises:
+        VaultError: As :func:`read_salt`, or the salt names no known profile (:class:`NotAVaultError`).
+        ConfigurationError: The passphrase is empty.
+    """
+    salt = read_salt(path)
+    try:
+        profile = KdfProfile(salt[0])
+    except ValueError:
+        problem = "the first byte of this file names no known key derivation: it is another program's, or damaged"
+        raise NotAVaultError(path, problem) from None
+    return VaultKey(derive_key(passphrase, salt, profile), salt)
+
+
+def check_key(path: Path, key: VaultKey) -> None:
+    """Check that a key opens a file.
+
+    Raises:
+        WrongPassphraseError: It opens no page of the file.
+        VaultDamagedError: It opens some, but not the first.
+    """
+    with _open_existing(path, key):
+        pass
+
+
+def check_schema(path: Path, key: VaultKey) -> None:
+    """Check that a key opens a vault, and that this release knows its schema.
+
+    Raises:
+        VaultError: As :func:`check_key`.
+        NotAVaultError: The database is not a journal.
+        VaultVersionError: A newer release wrote it.
+    """
+    with _open_existing(path, key) as raw:
+        (application_id,) = raw.execute("PRAGMA application_id").fetchone()
+        (version,) = raw.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        raise NotAVaultError(path, "this is an encrypted database, but not a vault")
+    if version > SCHEMA_VERSION:
+        raise VaultVersionError(path)
+
+
+@contextmanager
+def _open_existing(path: Path, key: VaultKey) -> Iterator[sqlcipher.Connection]:
+    try:
+        with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
+            yield raw
+    except WrongPassphraseError as error:
+        raise (
+            VaultDamagedError(path) if _opens_some_page(path, key) else WrongPassphraseError(path)
+        ) from error.__cause__
+    except sqlcipher.DatabaseError as error:
+        raise VaultDamagedError(path) from error
+
+
+def _opens_some_page(path: Path, key: VaultKey) -> bool:
+    """Return whether any page authenticates under the key; SQLCipher answers alike for a wrong key and a bad first page."""
+    with closing(sqlcipher.connect(vault_uri(path), uri=True)) as raw:
+        raw.set_key(key.raw_key_spec())
+        bad_pages = raw.execute("PRAGMA cipher_integrity_check").fetchall()
+    return len(bad_pages) < path.stat().st_size // PAGE_BYTES
+
+
+def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection], None]) -> None:
+    """Create an encrypted file that appears under its name complete, or not at all.
+
+    Args:
+        path: Where; nothing must be there.
+        key: Its key; the salt becomes the first 16 bytes.
+        fill: Writes the contents.
+
+    Raises:
+        FileExistsError: Something is there already.
+        VaultNotFoundError: The folder does not exist.
+        VaultFullError: The disk is full.
+        VaultError: The folder cannot be written to.
+    """
+    with _typed_os_errors(path), new_file(path) as temporary:
+        with closing(open_cipher(vault_uri(temporary), key, ConnectionSettings())) as raw:
+            fill(raw)
+        _sync_file(temporary)
+        _publish(temporary, path)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Make an empty file beside ``path`` that only its owner can read; whatever is left of it goes when the block ends."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        yield temporary
+    finally:
+        for suffix in ("", *SIDECARS):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def create_schema(raw: sqlcipher.Connection) -> None:
+    """Write the tables of a vault, and what tells a vault from other databases, in one transaction."""
+    raw.execute("BEGIN IMMEDIATE")
+    for statement in _schema_statements():
+        raw.execute(statement)
+    raw.execute("COMMIT")
+
+
+@cache
+def _schema_statements() -> tuple[str, ...]:
+    dialect = SQLiteDialect()
+    tables = Base.metadata.sorted_tables
+    indexes = sorted((index for table in tables for index in table.indexes), key=lambda index: str(index.name))
+    return (
+        *(str(CreateTable(table).compile(dialect=dialect)) for table in tables),
+        *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes),
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        f"PRAGMA user_version = {SCHEMA_VERSION}",
+    )
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, without replacing what may have appeared there meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: reserve the name, then replace the reservation
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows cannot open folders, some file systems cannot sync them
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _typed_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VaultNotFoundError(path, "there is no folder to create this vault in") from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise VaultFullError(path) from error
+        raise VaultError(path, "the vault cannot be created here; the folder may be read-only") from error
+    except sqlcipher.OperationalError as error:
+        raise VaultFullError(path) from error
