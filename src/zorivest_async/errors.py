@@ -116,7 +116,8 @@ class VaultError(ZorivestError):
     problem = "the vault could not be used"
 
     def __init__(self, path: str | PathLike[str] | None = None, problem: str | None = None) -> None:
-        super().__init__(path, problem)
+        # Not the next class's: OSError takes a first argument for an errno.
+        Exception.__init__(self, path, problem)
         self.path = None if path is None else fspath(path)
         if problem is not None:
             self.problem = problem
@@ -205,6 +206,10 @@ class RepositoryError(ZorivestError):
 
     def __str__(self) -> str:
         return self.problem if self.entity is None else f"{self.entity}: {self.problem}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        entity, problem = self.args
+        return type(self), (entity, self.key, problem), self.__dict__
 
 
 class NotFoundError(RepositoryError, LookupError):

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.errors import ConfigurationError, MissingDependencyError, VaultNotFoundError, WrongPassphraseError
-from zorivest_async.security import VaultKey
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from zorivest_async.security import VaultKey
 
 __all__ = ["ConnectionSettings", "Durability", "open_cipher", "require_safe_driver", "vault_uri"]
 

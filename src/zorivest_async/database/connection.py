@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, require_safe_driver, vault_uri
 from zorivest_async.database.driver import CipherConnection
-from zorivest_async.database.vault_file import check_key, create_file, derive_file_key
-from zorivest_async.security import KdfProfile, VaultKey, derive_key, new_salt
+from zorivest_async.database.vault_file import check_key, create_file, derive_file_key, new_vault_key
+from zorivest_async.security import KdfProfile, VaultKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from sqlcipher3 import dbapi2 as sqlcipher
 
 __all__ = ["create_encrypted_connection", "create_engine_over", "create_vault_engine"]
 
@@ -114,10 +116,8 @@ async def create_encrypted_connection(
 
     def find_key() -> VaultKey:
         if create and not file.exists():
-            salt = new_salt(profile)
-            key = VaultKey(derive_key(passphrase, salt, profile), salt)
-            with contextlib.suppress(FileExistsError):  # made meanwhile by someone else, whose salt then counts
-                create_file(file, key, lambda _raw: None)
+            key = new_vault_key(passphrase, profile)
+            if create_file(file, key, _leave_empty):
                 return key
         key = derive_file_key(file, passphrase)
         check_key(file, key)
@@ -132,3 +132,7 @@ async def create_encrypted_connection(
         return raw
 
     return await CipherConnection(connect)
+
+
+def _leave_empty(_raw: sqlcipher.Connection) -> None:
+    pass

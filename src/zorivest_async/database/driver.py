@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import aiosqlite
-from sqlcipher3 import dbapi2 as sqlcipher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlcipher3 import dbapi2 as sqlcipher
 
 __all__ = ["Answer", "CipherConnection"]
 

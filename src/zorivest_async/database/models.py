@@ -6,14 +6,16 @@ The repositories send Core statements over these tables; the relationships are h
 from __future__ import annotations
 
 import datetime as dt
-from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from zorivest_async.database.types import EnumText, TagList, UTCDateTime
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+
+if TYPE_CHECKING:
+    from enum import StrEnum
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -7,33 +7,31 @@ https://sqlite.org/howtocorrupt.html, section 2.2). What is needed of it is read
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import secrets
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.files import new_file, publish, sync_file, typed_os_errors
 from zorivest_async.database.models import SCHEMA_VERSION, Base
 from zorivest_async.errors import (
     NotAVaultError,
     NotEncryptedError,
     VaultDamagedError,
     VaultError,
-    VaultFullError,
     VaultNotFoundError,
     VaultVersionError,
     WrongPassphraseError,
 )
-from zorivest_async.security import SALT_BYTES, KdfProfile, VaultKey, derive_key
+from zorivest_async.security import SALT_BYTES, KdfProfile, VaultKey, derive_key, new_salt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = [
     "check_key",
@@ -41,8 +39,9 @@ __all__ = [
     "create_file",
     "create_schema",
     "derive_file_key",
-    "new_file",
+    "new_vault_key",
     "read_salt",
+    "stamp_schema",
 ]
 
 APPLICATION_ID: Final = int.from_bytes(b"ZRVT", "big")
@@ -50,9 +49,6 @@ APPLICATION_ID: Final = int.from_bytes(b"ZRVT", "big")
 
 PAGE_BYTES: Final = 4096
 """SQLCipher 4's page size; no vault is smaller."""
-
-SIDECARS: Final = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database."""
 
 _PLAINTEXT_HEADER: Final = b"SQLite format 3\0"
 """The first 16 bytes of an unencrypted database (https://sqlite.org/fileformat.html)."""
@@ -92,6 +88,16 @@ def _cipher_salt(path: Path) -> bytes:
             return bytes.fromhex(raw.execute("PRAGMA cipher_salt").fetchone()[0])
     except sqlcipher.OperationalError as error:
         raise VaultError(path, "the file cannot be opened; its permissions may forbid it") from error
+
+
+def new_vault_key(passphrase: str, profile: KdfProfile) -> VaultKey:
+    """Return a key for a new file, with a fresh salt; Argon2 runs here.
+
+    Raises:
+        ConfigurationError: The passphrase is empty.
+    """
+    salt = new_salt(profile)
+    return VaultKey(derive_key(passphrase, salt, profile), salt)
 
 
 def derive_file_key(path: Path, passphrase: str) -> VaultKey:
@@ -159,7 +165,7 @@ def _opens_some_page(path: Path, key: VaultKey) -> bool:
     return len(bad_pages) < path.stat().st_size // PAGE_BYTES
 
 
-def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection], None]) -> None:
+def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection], object]) -> bool:
     """Create an encrypted file that appears under its name complete, or not at all.
 
     Args:
@@ -167,37 +173,38 @@ def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection]
         key: Its key; the salt becomes the first 16 bytes.
         fill: Writes the contents.
 
+    Returns:
+        Whether it was created: ``False`` where something was there already, which is left alone.
+
     Raises:
-        FileExistsError: Something is there already.
         VaultNotFoundError: The folder does not exist.
         VaultFullError: The disk is full.
         VaultError: The folder cannot be written to.
     """
-    with _typed_os_errors(path), new_file(path) as temporary:
+    with typed_os_errors(path), new_file(path) as temporary:
         with closing(open_cipher(vault_uri(temporary), key, ConnectionSettings())) as raw:
             fill(raw)
-        _sync_file(temporary)
-        _publish(temporary, path)
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Make an empty file beside ``path`` that only its owner can read; whatever is left of it goes when the block ends."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    try:
-        yield temporary
-    finally:
-        for suffix in ("", *SIDECARS):
-            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+        sync_file(temporary)
+        try:
+            publish(temporary, path)
+        except FileExistsError:
+            return False
+    return True
 
 
 def create_schema(raw: sqlcipher.Connection) -> None:
-    """Write the tables of a vault, and what tells a vault from other databases, in one transaction."""
+    """Write the tables of a vault, and the marks that tell it from other databases, in one transaction."""
     raw.execute("BEGIN IMMEDIATE")
     for statement in _schema_statements():
         raw.execute(statement)
+    stamp_schema(raw)
     raw.execute("COMMIT")
+
+
+def stamp_schema(raw: sqlcipher.Connection) -> None:
+    """Mark a database as a vault of this release's schema."""
+    raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @cache
@@ -208,51 +215,4 @@ def _schema_statements() -> tuple[str, ...]:
     return (
         *(str(CreateTable(table).compile(dialect=dialect)) for table in tables),
         *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes),
-        f"PRAGMA application_id = {APPLICATION_ID}",
-        f"PRAGMA user_version = {SCHEMA_VERSION}",
     )
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, without replacing what may have appeared there meanwhile."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: reserve the name, then replace the reservation
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        temporary.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows cannot open folders, some file systems cannot sync them
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextmanager
-def _typed_os_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise VaultNotFoundError(path, "there is no folder to create this vault in") from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise VaultFullError(path) from error
-        raise VaultError(path, "the vault cannot be created here; the folder may be read-only") from error
-    except sqlcipher.OperationalError as error:
-        raise VaultFullError(path) from error

@@ -251,7 +251,8 @@ class WatchlistItem(Entity):
 
 
 def _watchlist_items(entity_name: str, field_name: str, value: object) -> tuple[WatchlistItem, ...]:
-    items: tuple[object, ...] = tuple(cast("Sequence[object]", value)) if isinstance(value, Sequence) else (None,)
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    items: tuple[object, ...] = tuple(cast("Sequence[object]", value)) if is_sequence else (None,)
     if not all(isinstance(item, WatchlistItem) for item in items):
         raise ValidationError(entity_name, field_name, "must be a sequence of WatchlistItem")
     return cast("tuple[WatchlistItem, ...]", items)

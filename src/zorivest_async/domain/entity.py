@@ -23,11 +23,11 @@ class Entity:
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        for field, rule, optional in _rules_of(type(self)):
+        cls: Any = type(self)
+        for field, rule, optional in _rules_of(cls):
             value = getattr(self, field)
             if value is not None or not optional:
-                object.__setattr__(self, field, rule(name, field, value))
+                object.__setattr__(self, field, rule(cls.__name__, field, value))
 
 
 @cache

@@ -42,5 +42,11 @@ class MaskedSecret(str):
             raise ValueError("the secret is in the vault, not in this value; ask the repository to reveal it")
         return self._secret
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         return type(self), ()

@@ -53,14 +53,21 @@ def decode_setting(stored: str, value_type: str) -> SettingValue:
             case "int":
                 return int(stored)
             case "float":
-                return float(stored)
+                return _finite(stored)
             case "json":
-                return cast("SettingValue", json.loads(stored))
+                return cast("SettingValue", json.loads(stored, parse_float=_finite, parse_constant=_finite))
             case _:
                 pass
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         pass
     raise ValidationError("Setting", "value", "is stored in a form that does not match its value_type")
+
+
+def _finite(stored: str) -> float:
+    result = float(stored)
+    if not math.isfinite(result):
+        raise ValueError
+    return result
 
 
 def _decimal_digits(value: int) -> str:
@@ -88,14 +95,14 @@ def _short(encoded: str) -> str:
 
 
 def _setting_value(_entity: str, _field: str, value: object) -> object:
-    encode_setting(value)
-    return value
+    # As it will be read: plain types, and containers that nobody else can change.
+    return decode_setting(*encode_setting(value))
 
 
 def _value_type(entity_name: str, field: str, value: object) -> str:
     if not isinstance(value, str) or value not in ("str", "int", "float", "bool", "json"):
         raise ValidationError(entity_name, field, "must be one of: str, int, float, bool, json")
-    return value
+    return str.__str__(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from numbers import Rational, Real
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
@@ -98,14 +99,18 @@ def _exact_float(entity: str, field: str, value: object) -> float:
         result = float(value)
     except (OverflowError, ValueError):
         raise ValidationError(entity, field, "must be a finite number within the range of float64") from None
-    exact = True
-    if isinstance(value, Decimal):
-        exact = not value.is_finite() or Decimal(repr(result)) == value
-    elif isinstance(value, Rational):
-        exact = result == value
-    if not exact:
+    if math.isfinite(result) and not _is_exact(result, value):
         raise ValidationError(entity, field, "has more digits than float64 can hold; round it first")
     return result
+
+
+def _is_exact(result: float, value: Real | Decimal) -> bool:
+    if isinstance(value, Decimal):
+        # The constructor would raise where the caller's decimal context traps floats.
+        return value == Decimal(repr(result)) or value == Decimal.from_float(result)  # noqa: FURB164
+    if isinstance(value, Rational):  # in plain integers: numpy's would compare as float64, where every number fits
+        return Fraction(int(value.numerator), int(value.denominator)) == result
+    return bool(result == value)
 
 
 def positive_number(entity: str, field: str, value: object) -> float:
@@ -142,7 +147,7 @@ def moment(entity: str, field: str, value: object) -> datetime:
         raise ValidationError(entity, field, f"must be a datetime, not {type(value).__name__}")
     if value.tzinfo is UTC and type(value) is datetime and not value.fold:
         return value
-    if getattr(value, "nanosecond", 0):
+    if getattr(value, "nanosecond", 0) > 0:  # of pandas.NaT it is nan
         raise ValidationError(entity, field, "has nanoseconds; a vault keeps microseconds, round it first")
     try:
         utc = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)
@@ -172,6 +177,8 @@ def tags(entity: str, field: str, value: object) -> tuple[str, ...]:
 def api_key(entity: str, field: str, value: object) -> MaskedSecret:
     """Accept a secret text and mask it; the mask itself stands for the key that the vault already has."""
     if isinstance(value, MaskedSecret):
+        if value.is_known:
+            identifier(entity, field, value.reveal())
         return value
     checked = identifier(entity, field, value)
     return MaskedSecret(None if checked == MASK else checked)

@@ -1,0 +1,94 @@
+"""Files that appear under their name complete, or not at all. Plain functions that block; call them in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from zorivest_async.errors import VaultError, VaultFullError, VaultNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["SIDECARS", "new_file", "publish", "sync_file", "sync_folder", "typed_os_errors"]
+
+SIDECARS: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Make an empty file beside ``path`` that only its owner can read; whatever is left of it goes when the block ends."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        yield temporary
+    finally:
+        for suffix in ("", *SIDECARS):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a closed file's contents are on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, without replacing what may have appeared there meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: reserve the name, then replace the reservation
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk, where the system can do that."""
+    with contextlib.suppress(OSError):  # Windows cannot open folders, some file systems cannot sync them
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def typed_os_errors(path: Path) -> Iterator[None]:
+    """Raise what goes wrong while a file is made as the library's error that says so.
+
+    Raises:
+        VaultNotFoundError: There is no folder to make it in.
+        VaultFullError: The disk is full.
+        VaultError: Something is there already, the folder cannot be written to, or the disk failed.
+    """
+    try:
+        yield
+    except VaultError:
+        raise
+    except FileExistsError as error:
+        raise VaultError(path, "something is there already; choose another name") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VaultNotFoundError(path, "there is no folder to make this file in") from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise VaultFullError(path) from error
+        raise VaultError(path, "the file cannot be made here; the folder may be read-only") from error
+    except sqlcipher.OperationalError as error:
+        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise VaultFullError(path) from error
+        raise VaultError(path, f"the file could not be made: {error}") from error

@@ -1,0 +1,63 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import bindparam, delete, exists, func, select, update
+
+from zorivest_async.database.models import AccountModel, BalanceSnapshotModel, TradeModel, TradePlanModel
+from zorivest_async.database.repositories.base import NamedRepository
+from zorivest_async.database.rows import RowMapper
+from zorivest_async.domain.entities import Account
+from zorivest_async.errors import ForeignKeyError, NotFoundError
+
+__all__ = ["SqlAlchemyAccountRepository"]
+
+
+class SqlAlchemyAccountRepository(NamedRepository[Account]):
+    """Stores :class:`~zorivest_async.Account` entities."""
+
+    mapper: ClassVar = RowMapper(Account, AccountModel.__table__, fixed=frozenset({"created_at"}))
+
+    async def delete(self, account_id: str, /) -> bool:
+        """Delete an account with its balance snapshots, unlink its plans, and return whether there was one.
+
+        Raises:
+            ForeignKeyError: It still has trades; :meth:`reassign_trades_to` is the way out.
+        """
+        if await self._scalar(select(exists().where(TradeModel.account_id == bindparam("key"))), key=account_id):
+            raise ForeignKeyError("Account", account_id, "the account still has trades; reassign them first")
+        owner = {"key": account_id}
+        await self._execute(
+            delete(BalanceSnapshotModel).where(BalanceSnapshotModel.account_id == bindparam("key")), **owner
+        )
+        plans = update(TradePlanModel).where(TradePlanModel.account_id == bindparam("key"))
+        await self._execute(plans.values(account_id=None), **owner)
+        return await super().delete(account_id)
+
+    async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Account]:
+        """Return accounts, newest first; ``limit=None`` for all of them."""
+        newest_first = self.mapper.select.order_by(AccountModel.created_at.desc(), AccountModel.account_id.desc())
+        return await self._fetch(self._window(newest_first, limit, offset))
+
+    async def count_all(self) -> int:
+        """Return how many accounts there are."""
+        return int(await self._scalar(select(func.count()).select_from(AccountModel)))
+
+    async def reassign_trades_to(self, source_id: str, target_id: str) -> int:
+        """Give all trades of one account to another and return how many there were.
+
+        Raises:
+            NotFoundError: There is no account ``source_id``.
+            ForeignKeyError: There is no account ``target_id``.
+        """
+        if not await self.exists(source_id):
+            raise NotFoundError("Account", source_id)
+        if not await self.exists(target_id):
+            raise ForeignKeyError("Account", target_id, "there is no account to give the trades to")
+        statement = update(TradeModel).where(TradeModel.account_id == bindparam("source"))
+        result = await self._execute(
+            statement.values(account_id=bindparam("target")), source=source_id, target=target_id
+        )
+        return result.rowcount

@@ -1,0 +1,49 @@
+"""Balance snapshots."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import bindparam, func, select
+
+from zorivest_async.database.models import BalanceSnapshotModel
+from zorivest_async.database.repositories.base import Repository, row_number
+from zorivest_async.database.rows import RowMapper
+from zorivest_async.domain.entities import BalanceSnapshot
+
+__all__ = ["SqlAlchemyBalanceSnapshotRepository"]
+
+_OF_ACCOUNT = BalanceSnapshotModel.account_id == bindparam("account_id")
+
+
+class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
+    """Stores :class:`~zorivest_async.BalanceSnapshot` entities, which are only ever added."""
+
+    mapper: ClassVar = RowMapper(BalanceSnapshot, BalanceSnapshotModel.__table__)
+    _newest_first = mapper.select.where(_OF_ACCOUNT).order_by(
+        BalanceSnapshotModel.datetime.desc(), BalanceSnapshotModel.id.desc()
+    )
+
+    async def save(self, snapshot: BalanceSnapshot, /) -> int:
+        """Insert a snapshot and return its row number.
+
+        Raises:
+            ForeignKeyError: There is no such account.
+        """
+        return row_number(await self._insert(snapshot))
+
+    async def get_latest(self, account_id: str) -> BalanceSnapshot | None:
+        """Return the snapshot of the latest moment, or ``None`` where the account has none."""
+        found = await self._fetch(self._newest_first.limit(1), account_id=account_id)
+        return found[0] if found else None
+
+    async def list_for_account(
+        self, account_id: str, limit: int | None = 100, offset: int = 0
+    ) -> list[BalanceSnapshot]:
+        """Return an account's snapshots, newest first; ``limit=None`` for all of them."""
+        return await self._fetch(self._window(self._newest_first, limit, offset), account_id=account_id)
+
+    async def count_for_account(self, account_id: str) -> int:
+        """Return how many snapshots an account has."""
+        statement = select(func.count()).select_from(BalanceSnapshotModel).where(_OF_ACCOUNT)
+        return int(await self._scalar(statement, account_id=account_id))

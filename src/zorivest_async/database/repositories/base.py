@@ -1,0 +1,217 @@
+"""What repositories share: sending statements, decoding rows in slices, and the methods that every aggregate has.
+
+Reads are Core statements over the declared tables; writes are their compiled text with positional rows, which the driver
+takes as they are. Nothing lazy leaves a method: rows become frozen entities before it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy import ColumnElement, CursorResult, Executable, Select, bindparam, delete, exists, false, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
+from zorivest_async.database.failures import translated
+from zorivest_async.database.rows import SLICE_ROWS, RowMapper, driver_sql
+from zorivest_async.database.types import UTCDateTime
+from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.validation import utc_now
+from zorivest_async.errors import InvalidQueryError, NotFoundError, RepositoryError, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+__all__ = ["ConnectionSource", "KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "row_number"]
+
+_EntityT = TypeVar("_EntityT", bound=Entity)
+_KeyT = TypeVar("_KeyT")
+
+
+class ConnectionSource(Protocol):
+    """Where a repository gets its connection from, statement by statement: a unit of work, or an ``AsyncSession``."""
+
+    async def connection(self) -> AsyncConnection:
+        """Return the connection, in its transaction."""
+        ...
+
+
+_Source: TypeAlias = AsyncSession | AsyncConnection | ConnectionSource
+
+
+class Repository(Generic[_EntityT]):
+    """Base of all repositories.
+
+    Not safe to share between tasks: it speaks on one connection, in one transaction. Cancelling a method interrupts its
+    statement; the transaction stays open for the owner to roll back. Every method raises
+    :class:`~zorivest_async.RepositoryError` or :class:`~zorivest_async.VaultError` for what the database refuses, and the
+    unit of work stays usable.
+
+    Args:
+        source: An ``AsyncSession`` or ``AsyncConnection`` whose database has the schema; commit and roll back there. A
+            :class:`~zorivest_async.SqlAlchemyUnitOfWork` makes its own repositories.
+    """
+
+    mapper: ClassVar[RowMapper[Any]]
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+
+    @property
+    def _name(self) -> str:
+        return self.mapper.entity.__name__
+
+    async def _connection(self) -> AsyncConnection:
+        source = self._source
+        if isinstance(source, AsyncConnection):
+            return source
+        if isinstance(source, AsyncSession) and (source.new or source.dirty or source.deleted):
+            await source.flush()  # what was added to the session is there for the next statement, as with ORM queries
+        return await source.connection()
+
+    async def _execute(self, statement: Executable, /, about: Any = None, **parameters: Any) -> CursorResult[Any]:
+        with translated(self._name, about):
+            return await (await self._connection()).execute(statement, parameters)
+
+    async def _execute_sql(self, sql: str, row: Sequence[Any], about: Any = None) -> CursorResult[Any]:
+        with translated(self._name, about):
+            return await (await self._connection()).exec_driver_sql(sql, tuple(row))
+
+    async def _execute_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
+        with translated(self._name):
+            return (await (await self._connection()).exec_driver_sql(sql, rows)).rowcount
+
+    @asynccontextmanager
+    async def _all_or_nothing(self) -> AsyncIterator[None]:
+        """Undo the statements of the block, and no others, if it raises."""
+        with translated(self._name):
+            connection = await self._connection()
+            if not isinstance(connection.dialect, SQLiteDialect_aiosqlcipher):
+                # The sqlite3 module begins a transaction before DML alone: a savepoint without one would be the
+                # transaction, and releasing it would commit.
+                await connection.execute(delete(self.mapper.table).where(false()))
+            async with connection.begin_nested():
+                yield
+
+    async def _scalar(self, statement: Executable, /, **parameters: Any) -> Any:
+        return (await self._execute(statement, **parameters)).scalar()
+
+    async def _fetch_rows(self, statement: Executable, /, **parameters: Any) -> list[Sequence[Any]]:
+        """Return the driver's own tuples, which are cheaper than SQLAlchemy's rows."""
+        cursor = (await self._execute(statement, **parameters)).cursor
+        return [] if cursor is None else list(cursor.fetchall())
+
+    async def _fetch(self, statement: Select[Any], /, **parameters: Any) -> list[_EntityT]:
+        return await self._decode(await self._fetch_rows(statement, **parameters))
+
+    async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[_EntityT]:
+        entities: list[_EntityT] = []
+        for start in range(0, len(rows), SLICE_ROWS):
+            if start:
+                await asyncio.sleep(0)  # let the event loop do something else
+            entities += self.mapper.to_entities(rows[start : start + SLICE_ROWS])
+        return entities
+
+    def _row(self, entity: _EntityT, names: Sequence[str]) -> tuple[Any, ...]:
+        if not isinstance(entity, self.mapper.entity):
+            raise ValidationError(self._name, "self", f"must be a {self._name}, not {type(entity).__name__}")
+        return self.mapper.to_rows([entity], names)[0]
+
+    def _where_key(self) -> ColumnElement[bool]:
+        return self.mapper.key_column == bindparam("key")
+
+    def _window(self, statement: Select[Any], limit: int | None, offset: int) -> Select[Any]:
+        for name, number in (("limit", limit), ("offset", offset)):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+                raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, zero or more")
+        return statement.limit(limit).offset(offset)
+
+    async def _insert(self, entity: _EntityT) -> int | None:
+        row = self._row(entity, self.mapper.fields)
+        return (await self._execute_sql(self.mapper.insert, row, getattr(entity, self.mapper.key))).lastrowid
+
+
+class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
+    """A repository of entities that are found by their identifier."""
+
+    async def get(self, key: _KeyT, /) -> _EntityT | None:
+        """Return the entity with this identifier, or ``None``."""
+        found = await self._fetch(self.mapper.select.where(self._where_key()), key=key)
+        return found[0] if found else None
+
+    async def get_one(self, key: _KeyT, /) -> _EntityT:
+        """Return the entity with this identifier.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = await self.get(key)
+        if found is None:
+            raise NotFoundError(self._name, key)
+        return found
+
+    async def exists(self, key: _KeyT, /) -> bool:
+        """Return whether an entity with this identifier is stored."""
+        return bool(await self._scalar(select(exists().where(self._where_key())), key=key))
+
+    async def update(self, entity: _EntityT, /) -> None:
+        """Write all fields of a stored entity but its identifier and the moment it was made.
+
+        Where the entity has an ``updated_at``, it becomes the present moment.
+
+        Raises:
+            NotFoundError: It is not stored.
+        """
+        await self._update(entity, self.mapper)
+
+    async def _update(self, entity: _EntityT, mapper: RowMapper[Any]) -> None:
+        key = getattr(entity, mapper.key, None)
+        row = self._row(entity, mapper.changeable)
+        if "updated_at" in mapper.changeable:
+            now = UTCDateTime.to_text(utc_now())
+            row = tuple(
+                now if name == "updated_at" else value for name, value in zip(mapper.changeable, row, strict=True)
+            )
+        if not (await self._execute_sql(mapper.update, (*row, key), key)).rowcount:
+            raise NotFoundError(self._name, key)
+
+    async def delete(self, key: _KeyT, /) -> bool:
+        """Delete the entity with this identifier and return whether there was one."""
+        return bool((await self._execute(delete(self.mapper.table).where(self._where_key()), key=key)).rowcount)
+
+
+class NamedRepository(KeyedRepository[_EntityT, str]):
+    """A repository of entities that bring their own identifier."""
+
+    async def save(self, entity: _EntityT, /) -> None:
+        """Insert an entity.
+
+        Raises:
+            DuplicateError: Its identifier is stored already.
+            ForeignKeyError: It refers to something that is not stored.
+        """
+        await self._insert(entity)
+
+
+class NumberedRepository(KeyedRepository[_EntityT, int]):
+    """A repository of entities whose identifier is given when they are stored."""
+
+    async def save(self, entity: _EntityT, /) -> int:
+        """Insert an entity and return its row number: the one it has, or where that is ``None``, a new one.
+
+        Row numbers are never given twice, even after a deletion.
+
+        Raises:
+            DuplicateError: Its row number, or another value that must be unique, is stored already.
+            ForeignKeyError: It refers to something that is not stored.
+        """
+        return row_number(await self._insert(entity))
+
+
+def row_number(lastrowid: int | None) -> int:
+    """Return the row number of an insertion, which DB-API types as possibly absent."""
+    if lastrowid is None:  # the driver leaves it out only where nothing was inserted
+        raise RepositoryError(problem="the database did not say which row it inserted")
+    return lastrowid

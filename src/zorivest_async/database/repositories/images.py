@@ -1,0 +1,214 @@
+"""Images of trades, reports and plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
+
+from zorivest_async.database.blob import BlobReader
+from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
+from zorivest_async.database.repositories.base import Repository, row_number
+from zorivest_async.database.rows import RowMapper, driver_sql
+from zorivest_async.domain.entities import ImageAttachment, ImageInfo
+from zorivest_async.domain.enums import ImageOwnerType
+from zorivest_async.errors import ForeignKeyError, InvalidQueryError, NotFoundError
+from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["SqlAlchemyImageRepository", "delete_images_of"]
+
+_OWNERS = {
+    ImageOwnerType.TRADE: TradeModel.exec_id,
+    ImageOwnerType.REPORT: cast(TradeReportModel.id, String),
+    ImageOwnerType.PLAN: cast(TradePlanModel.id, String),
+}
+_OF_OWNER = (ImageModel.owner_type == bindparam("owner_type")) & (ImageModel.owner_id == bindparam("owner_id"))
+_OF_ID = ImageModel.id == bindparam("image_id")
+
+
+def delete_images_of(owner_type: ImageOwnerType) -> Delete:
+    """Return the statement that deletes the images of the owner ``:owner_id``."""
+    return delete(ImageModel).where(ImageModel.owner_type == owner_type, ImageModel.owner_id == bindparam("owner_id"))
+
+
+@cache
+def _insert_for(owner_type: ImageOwnerType) -> str:
+    """Return the statement that inserts an image if its owner exists; its last parameter is the owner's identifier."""
+    mapper = SqlAlchemyImageRepository.mapper
+    values = select(*(bindparam(name, type_=column.type) for name, column in mapper.columns.items()))
+    guarded = values.where(exists().where(_OWNERS[owner_type] == bindparam("owner")))
+    return driver_sql(insert(ImageModel.__table__).from_select([c.name for c in mapper.columns.values()], guarded))
+
+
+class SqlAlchemyImageRepository(Repository[ImageAttachment]):
+    """Stores images with their thumbnails.
+
+    Args:
+        source: As for every repository.
+        offload: Where images are decoded. A vault's unit of work brings the vault's; the default is one of its own.
+    """
+
+    mapper: ClassVar = RowMapper(ImageAttachment, ImageModel.__table__)
+    _info_mapper: ClassVar = RowMapper(ImageInfo, ImageModel.__table__)
+
+    def __init__(self, source: Any, offload: ImageOffload | None = None) -> None:
+        super().__init__(source)
+        self._offload = offload if offload is not None else ImageOffload(ImagePolicy())
+
+    async def save(
+        self, owner_id: str | int, image: ImageAttachment, *, owner_type: ImageOwnerType = ImageOwnerType.TRADE
+    ) -> int:
+        """Insert an image as it is, undecoded, and return its row number.
+
+        Args:
+            owner_id: The owner's identifier, which replaces the entity's own.
+            image: The image; :meth:`attach` is for bytes that have not been looked at yet.
+            owner_type: What the owner is; replaces the entity's own.
+
+        Raises:
+            ForeignKeyError: There is no such owner.
+        """
+        owned = replace(image, owner_type=owner_type, owner_id=str(owner_id))
+        row = self._row(owned, self.mapper.fields)
+        result = await self._execute_sql(_insert_for(owned.owner_type), (*row, owned.owner_id), owned.id)
+        if not result.rowcount:
+            raise ForeignKeyError(
+                "ImageAttachment", owned.owner_id, f"there is no such {owned.owner_type} to attach it to"
+            )
+        return row_number(result.lastrowid)
+
+    async def attach(
+        self,
+        owner_type: ImageOwnerType,
+        owner_id: str | int,
+        source: bytes | str | PathLike[str],
+        *,
+        caption: str | None = None,
+    ) -> int:
+        """Check an image, make its thumbnail, insert both and return the row number.
+
+        Decoding happens in the vault's threads and before this method's first statement, so that no write lock is held
+        meanwhile, unless an earlier statement of the unit of work took it. A cancelled task does not wait for it.
+
+        Args:
+            owner_type: What the image explains.
+            owner_id: The owner's identifier.
+            source: PNG, JPEG, WebP or GIF: its bytes, or the path of a file.
+            caption: Free text.
+
+        Raises:
+            ImageError: The image is too large, of another format or damaged.
+            FileNotFoundError: There is no file at that path.
+            ForeignKeyError: There is no such owner.
+            ValidationError: The caption or the owner cannot be right.
+        """
+        data = await self._offload.read_file(source) if isinstance(source, str | PathLike) else bytes(source)
+        image = await self._offload.process(data)
+        attachment = ImageAttachment(
+            data,
+            owner_type,
+            str(owner_id),
+            thumbnail=image.thumbnail,
+            mime_type=image.mime_type,
+            caption=caption,
+            width=image.width,
+            height=image.height,
+        )
+        return await self.save(attachment.owner_id, attachment, owner_type=attachment.owner_type)
+
+    async def get(self, image_id: int) -> ImageAttachment | None:
+        """Return an image with its original bytes, or ``None``."""
+        found = await self._fetch(self.mapper.select.where(_OF_ID), image_id=image_id)
+        return found[0] if found else None
+
+    async def get_for_trade(self, exec_id: str) -> list[ImageAttachment]:
+        """Return the images of a trade with their original bytes, newest first."""
+        return await self.get_for_owner(ImageOwnerType.TRADE, exec_id)
+
+    async def get_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> list[ImageAttachment]:
+        """Return the images of an owner with their original bytes, newest first; :meth:`list_for_owner` is cheaper."""
+        statement = self.mapper.select.where(_OF_OWNER).order_by(ImageModel.id.desc())
+        return await self._fetch(statement, owner_type=owner_type, owner_id=str(owner_id))
+
+    async def list_for_owner(
+        self, owner_type: ImageOwnerType, owner_id: str | int, limit: int | None = 100, offset: int = 0
+    ) -> list[ImageInfo]:
+        """Return the images of an owner with their thumbnails, newest first; originals are not read."""
+        statement = self._info_mapper.select.where(_OF_OWNER).order_by(ImageModel.id.desc())
+        window = self._window(statement, limit, offset)
+        rows = await self._fetch_rows(window, owner_type=owner_type, owner_id=str(owner_id))
+        return self._info_mapper.to_entities(rows)
+
+    async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
+        """Return a WebP thumbnail, upright and without metadata.
+
+        The stored one is returned where its longest side is what was asked for; else one is made from the original.
+
+        Args:
+            image_id: Row number of the image.
+            max_size: Longest side, in pixels; a smaller original is not enlarged.
+
+        Raises:
+            NotFoundError: There is no such image.
+            CorruptImageError: The original cannot be decoded.
+            UnsupportedImageError: The original is not an image.
+        """
+        statement = select(ImageModel.thumbnail, ImageModel.width, ImageModel.height).where(_OF_ID)
+        rows = await self._fetch_rows(statement, image_id=image_id)
+        if not rows:
+            raise NotFoundError("ImageAttachment", image_id)
+        thumbnail, width, height = rows[0]
+        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
+            return bytes(thumbnail)
+        return await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
+
+    async def get_full_data(self, image_id: int) -> bytes:
+        """Return the original, byte for byte.
+
+        Raises:
+            NotFoundError: There is no such image.
+        """
+        data = await self._scalar(select(ImageModel.data).where(_OF_ID), image_id=image_id)
+        if data is None:
+            raise NotFoundError("ImageAttachment", image_id)
+        return bytes(data)
+
+    async def stream(self, image_id: int, chunk_size: int = 256 * 1024) -> AsyncIterator[bytes]:
+        """Yield the original in chunks, each read with one hand-off, without holding all of it in memory.
+
+        Leave no write to the same image between the chunks. Use :func:`contextlib.aclosing` where you may stop early.
+
+        Args:
+            image_id: Row number of the image.
+            chunk_size: Of each chunk but the last, in bytes.
+
+        Raises:
+            NotFoundError: There is no such image.
+            InvalidQueryError: ``chunk_size`` is not a positive whole number.
+        """
+        if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
+            raise InvalidQueryError("ImageAttachment", problem="chunk_size must be a positive whole number of bytes")
+        if not await self._scalar(select(exists().where(_OF_ID)), image_id=image_id):
+            raise NotFoundError("ImageAttachment", image_id)
+        connection = await self._connection()
+        blob = await BlobReader.open(connection, ImageModel.__tablename__, "data", image_id)
+        try:
+            while chunk := await blob.read(chunk_size):
+                yield chunk
+        finally:
+            await blob.aclose()
+
+    async def delete(self, image_id: int) -> bool:
+        """Delete an image and return whether there was one."""
+        return bool((await self._execute(delete(ImageModel).where(_OF_ID), image_id=image_id)).rowcount)
+
+    async def delete_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> int:
+        """Delete all images of an owner and return how many there were."""
+        statement = delete(ImageModel).where(_OF_OWNER)
+        return (await self._execute(statement, owner_type=owner_type, owner_id=str(owner_id))).rowcount

@@ -1,0 +1,46 @@
+"""Keyset paging: a page begins after the last row of the one before, so that page 1,000 costs what page 1 does."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from zorivest_async.database.types import UTCDateTime
+from zorivest_async.errors import InvalidQueryError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Position"]
+
+
+class Position(NamedTuple):
+    """Where a page of trades ended.
+
+    Attributes:
+        time: Of its last trade.
+        exec_id: Of its last trade, which orders trades of the same moment.
+    """
+
+    time: datetime
+    exec_id: str
+
+    def to_token(self) -> str:
+        """Return the position as text that fits into a URL; its form may change between releases."""
+        text = json.dumps([UTCDateTime.to_text(self.time), self.exec_id])
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+    @classmethod
+    def from_token(cls, token: str) -> Position:
+        """Return the position that :meth:`to_token` described.
+
+        Raises:
+            InvalidQueryError: It did not come from there.
+        """
+        try:
+            time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
+            return cls(UTCDateTime.from_text(time), str(exec_id))
+        except (AttributeError, TypeError, ValueError, binascii.Error):
+            raise InvalidQueryError("Trade", problem="after must be the next of an earlier page") from None

@@ -1,0 +1,33 @@
+"""Reviews of trades."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import bindparam
+
+from zorivest_async.database.models import TradeReportModel
+from zorivest_async.database.repositories.base import NumberedRepository
+from zorivest_async.database.repositories.images import delete_images_of
+from zorivest_async.database.rows import RowMapper
+from zorivest_async.domain.entities import TradeReport
+from zorivest_async.domain.enums import ImageOwnerType
+
+__all__ = ["SqlAlchemyTradeReportRepository"]
+
+
+class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
+    """Stores :class:`~zorivest_async.TradeReport` entities, at most one for a trade."""
+
+    mapper: ClassVar = RowMapper(TradeReport, TradeReportModel.__table__, fixed=frozenset({"created_at"}))
+
+    async def get_for_trade(self, trade_id: str) -> TradeReport | None:
+        """Return the report of a trade, or ``None``."""
+        statement = self.mapper.select.where(TradeReportModel.trade_id == bindparam("trade_id"))
+        found = await self._fetch(statement, trade_id=trade_id)
+        return found[0] if found else None
+
+    async def delete(self, report_id: int, /) -> bool:
+        """Delete a report with its images and return whether there was one."""
+        await self._execute(delete_images_of(ImageOwnerType.REPORT), owner_id=str(report_id))
+        return await super().delete(report_id)

@@ -1,0 +1,215 @@
+"""Executions."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, Select, String, bindparam, cast, delete, func, or_, select, tuple_, update
+
+from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
+from zorivest_async.database.repositories.base import NamedRepository
+from zorivest_async.database.repositories.images import delete_images_of
+from zorivest_async.database.repositories.paging import Position
+from zorivest_async.database.rows import SLICE_ROWS, RowMapper
+from zorivest_async.domain.entities import Page, SaveResult, Trade, TradeFilter
+from zorivest_async.domain.enums import ImageOwnerType
+from zorivest_async.errors import DuplicateError, InvalidQueryError, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+__all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
+
+OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
+
+_OF_KEY = bindparam("key")
+_SEARCHED = (TradeModel.instrument, TradeModel.exec_id, TradeModel.account_id)
+
+
+class SqlAlchemyTradeRepository(NamedRepository[Trade]):
+    """Stores :class:`~zorivest_async.Trade` entities."""
+
+    mapper: ClassVar = RowMapper(Trade, TradeModel.__table__)
+    _save_sql: ClassVar[dict[str, str]] = {
+        "error": mapper.insert,
+        "skip": mapper.insert_or_skip,
+        "update": mapper.upsert,
+    }
+
+    async def save_many(self, trades: Iterable[Trade], on_duplicate: OnDuplicate = "error") -> SaveResult:
+        """Insert many trades, all or none, in slices that leave the event loop free.
+
+        Args:
+            trades: Any number; an iterator is consumed as it is stored, so that memory stays flat.
+            on_duplicate: What to do with an ``exec_id`` that is stored already, or comes twice: ``"error"`` (default),
+                ``"skip"`` the later one, or ``"update"`` the stored row from it.
+
+        Raises:
+            DuplicateError: An ``exec_id`` is stored already or comes twice; its ``key`` names the first one.
+            ForeignKeyError: A trade's account is not stored.
+            ValidationError: Something in ``trades`` is not a :class:`~zorivest_async.Trade`.
+            InvalidQueryError: There is no such ``on_duplicate``.
+        """
+        if on_duplicate not in self._save_sql:
+            raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
+        result, chunk = SaveResult(), list[Trade]()
+        try:
+            async with self._all_or_nothing():
+                for chunk in _slices(trades):
+                    result = await self._save_slice(chunk, on_duplicate, result)
+        except DuplicateError as error:
+            error.key = await self._first_duplicate(chunk)
+            raise
+        return result
+
+    async def _save_slice(self, trades: list[Trade], on_duplicate: OnDuplicate, so_far: SaveResult) -> SaveResult:
+        if not all(isinstance(trade, Trade) for trade in trades):
+            raise ValidationError("Trade", "self", "must be a Trade")
+        ids = {trade.exec_id for trade in trades}
+        known = await self._stored_ids(ids) if on_duplicate == "update" else set[str]()
+        changed = await self._execute_rows(
+            self._save_sql[on_duplicate], self.mapper.to_rows(trades, self.mapper.fields)
+        )
+        inserted = len(ids - known) if on_duplicate == "update" else changed
+        return SaveResult(
+            inserted=so_far.inserted + inserted,
+            skipped=so_far.skipped + len(trades) - changed,
+            updated=so_far.updated + changed - inserted,
+        )
+
+    async def _stored_ids(self, exec_ids: Iterable[str]) -> set[str]:
+        return {
+            row[0] for row in await self._fetch_rows(select(TradeModel.exec_id).where(TradeModel.exec_id.in_(exec_ids)))
+        }
+
+    async def _first_duplicate(self, trades: Sequence[Trade]) -> str | None:
+        seen = await self._stored_ids([trade.exec_id for trade in trades])
+        for trade in trades:
+            if trade.exec_id in seen:
+                return trade.exec_id
+            seen.add(trade.exec_id)
+        return None  # it was in an earlier slice of the same call, which is no longer stored
+
+    async def delete(self, exec_id: str, /) -> bool:
+        """Delete a trade with its images, its report and the report's images; unlink plans that led to it.
+
+        Returns:
+            Whether there was one.
+        """
+        reports = select(cast(TradeReportModel.id, String)).where(TradeReportModel.trade_id == _OF_KEY)
+        of_reports = delete(ImageModel).where(
+            ImageModel.owner_type == ImageOwnerType.REPORT, ImageModel.owner_id.in_(reports)
+        )
+        await self._execute(of_reports, key=exec_id)
+        await self._execute(delete_images_of(ImageOwnerType.TRADE), owner_id=exec_id)
+        await self._execute(delete(TradeReportModel).where(TradeReportModel.trade_id == _OF_KEY), key=exec_id)
+        plans = update(TradePlanModel).where(TradePlanModel.linked_trade_id == _OF_KEY)
+        await self._execute(plans.values(linked_trade_id=None), key=exec_id)
+        return await super().delete(exec_id)
+
+    async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Trade]:
+        """Return trades, newest first; ``limit=None`` for all of them, decoded in slices."""
+        return await self.list_filtered(TradeFilter(), limit=limit, offset=offset)
+
+    async def list_for_account(self, account_id: str, limit: int | None = 100, offset: int = 0) -> list[Trade]:
+        """Return an account's trades, newest first; ``limit=None`` for all of them, decoded in slices."""
+        return await self.list_filtered(TradeFilter(account_id=account_id), limit=limit, offset=offset)
+
+    async def list_filtered(
+        self, trade_filter: TradeFilter, sort: str = "-time", limit: int | None = 100, offset: int = 0
+    ) -> list[Trade]:
+        """Return trades that a filter lets through.
+
+        Args:
+            trade_filter: Which ones.
+            sort: Name of a field of :class:`~zorivest_async.Trade`, with ``-`` before it for the largest first. Equal
+                ones are ordered by ``exec_id``, in the same direction.
+            limit: At most so many; ``None`` for all.
+            offset: After so many; :meth:`page` is faster for the depths of a long listing.
+
+        Raises:
+            InvalidQueryError: There is no such field, or ``limit`` or ``offset`` is negative.
+        """
+        name = sort.removeprefix("-")
+        if name not in self.mapper.columns:
+            raise InvalidQueryError(
+                "Trade", problem=f"sort must be one of: {', '.join(self.mapper.fields)}; or - and one"
+            )
+        keys = (self.mapper.columns[name], self.mapper.key_column)
+        statement = _matching(self.mapper.select, trade_filter)
+        ordered = statement.order_by(
+            *(key.desc() if sort.startswith("-") else key.asc() for key in dict.fromkeys(keys))
+        )
+        return await self._fetch(self._window(ordered, limit, offset))
+
+    async def count_filtered(self, trade_filter: TradeFilter) -> int:
+        """Return how many trades a filter lets through."""
+        return int(await self._scalar(_matching(select(func.count()).select_from(TradeModel), trade_filter)))
+
+    async def page(self, trade_filter: TradeFilter, size: int = 100, after: str | None = None) -> Page[Trade]:
+        """Return one page of the trades that a filter lets through, newest first.
+
+        Pages neither repeat nor skip a trade when others are inserted meanwhile, and the last page costs what the first
+        does.
+
+        Args:
+            trade_filter: Which ones; the same for all pages.
+            size: Most trades on the page, at least 1.
+            after: ``next`` of the page before; ``None`` for the first.
+
+        Raises:
+            InvalidQueryError: ``size`` is not positive, or ``after`` is not the ``next`` of a page.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InvalidQueryError("Trade", problem="size must be a positive whole number")
+        position = None if after is None else Position.from_token(after)
+        trades = await self._following(trade_filter, size + 1, position)
+        if len(trades) <= size:
+            return Page(trades)
+        del trades[size:]
+        return Page(trades, Position(trades[-1].time, trades[-1].exec_id).to_token())
+
+    async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncIterator[Trade]:
+        """Yield the trades that a filter lets through, newest first, fetched in slices as they are asked for.
+
+        It holds no cursor open: other statements, and breaking off, are fine at any point.
+
+        Args:
+            trade_filter: Which ones; all by default.
+        """
+        position: Position | None = None
+        while trades := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):
+            for trade in trades:
+                yield trade
+            position = Position(trades[-1].time, trades[-1].exec_id)
+
+    async def _following(self, trade_filter: TradeFilter, size: int, position: Position | None) -> list[Trade]:
+        statement = _matching(self.mapper.select, trade_filter)
+        if position is not None:
+            statement = statement.where(tuple_(TradeModel.time, TradeModel.exec_id) < position)
+        return await self._fetch(statement.order_by(TradeModel.time.desc(), TradeModel.exec_id.desc()).limit(size))
+
+
+def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
+    remaining = iter(trades)
+    while chunk := list(islice(remaining, SLICE_ROWS)):
+        yield chunk
+
+
+def _matching(statement: Select[Any], wanted: TradeFilter) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.account_id is not None:
+        conditions.append(TradeModel.account_id == wanted.account_id)
+    if wanted.instrument is not None:
+        conditions.append(TradeModel.instrument == wanted.instrument)
+    if wanted.action is not None:
+        conditions.append(TradeModel.action == wanted.action)
+    if wanted.since is not None:
+        conditions.append(TradeModel.time >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(TradeModel.time < wanted.until)
+    if wanted.search:
+        # instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
+        conditions.append(or_(*(func.instr(func.lower(column), func.lower(wanted.search)) > 0 for column in _SEARCHED)))
+    return statement.where(*conditions)

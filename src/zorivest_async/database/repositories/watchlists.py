@@ -1,0 +1,108 @@
+"""Watchlists and their items."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import bindparam, delete, exists, select
+
+from zorivest_async.database.models import WatchlistItemModel, WatchlistModel
+from zorivest_async.database.repositories.base import KeyedRepository, NumberedRepository, Repository
+from zorivest_async.database.rows import RowMapper
+from zorivest_async.domain.entities import Watchlist, WatchlistItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SqlAlchemyWatchlistRepository"]
+
+
+class _ItemRepository(NumberedRepository[WatchlistItem]):
+    mapper: ClassVar = RowMapper(
+        WatchlistItem, WatchlistItemModel.__table__, fixed=frozenset({"added_at", "watchlist_id"})
+    )
+
+    async def of_lists(self, watchlist_ids: Sequence[int]) -> list[WatchlistItem]:
+        statement = self.mapper.select.where(WatchlistItemModel.watchlist_id.in_(watchlist_ids))
+        return await self._fetch(statement.order_by(WatchlistItemModel.id))
+
+    async def delete_of_list(self, watchlist_id: int) -> None:
+        await self._execute(
+            delete(WatchlistItemModel).where(WatchlistItemModel.watchlist_id == bindparam("list_id")),
+            list_id=watchlist_id,
+        )
+
+
+class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
+    """Stores :class:`~zorivest_async.Watchlist` entities with their items."""
+
+    mapper: ClassVar = RowMapper(
+        Watchlist, WatchlistModel.__table__, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"})
+    )
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(source)
+        self._items = _ItemRepository(source)
+
+    async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[Watchlist]:
+        number = self.mapper.fields.index("id")
+        items: dict[int, list[WatchlistItem]] = defaultdict(list)
+        for item in await self._items.of_lists([row[number] for row in rows]):
+            if item.watchlist_id is not None:
+                items[item.watchlist_id].append(item)
+        return self.mapper.to_entities(rows, items=[tuple(items[row[number]]) for row in rows])
+
+    async def save(self, watchlist: Watchlist, /) -> int:
+        """Insert a watchlist with its items and return its row number."""
+        watchlist_id = await super().save(watchlist)
+        for item in watchlist.items:
+            await self._items.save(replace(item, watchlist_id=watchlist_id, id=None))
+        return watchlist_id
+
+    async def update(self, watchlist: Watchlist, /) -> None:
+        """Write a stored watchlist's name and description; its items have methods of their own.
+
+        Raises:
+            NotFoundError: It is not stored.
+        """
+        await super().update(watchlist)
+
+    async def delete(self, watchlist_id: int, /) -> bool:
+        """Delete a watchlist with its items and return whether there was one."""
+        await self._items.delete_of_list(watchlist_id)
+        return await super().delete(watchlist_id)
+
+    async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Watchlist]:
+        """Return watchlists with their items, newest first; ``limit=None`` for all of them."""
+        statement = self.mapper.select.order_by(WatchlistModel.created_at.desc(), WatchlistModel.id.desc())
+        return await self._fetch(self._window(statement, limit, offset))
+
+    async def exists_by_name(self, name: str) -> bool:
+        """Return whether a watchlist has exactly this name."""
+        return bool(await self._scalar(select(exists().where(WatchlistModel.name == bindparam("name"))), name=name))
+
+    async def add_item(self, watchlist_id: int, item: WatchlistItem) -> int:
+        """Put an item at the end of a watchlist and return its row number.
+
+        Raises:
+            ForeignKeyError: There is no such watchlist.
+        """
+        return await self._items.save(replace(item, watchlist_id=watchlist_id, id=None))
+
+    async def update_item(self, item: WatchlistItem) -> None:
+        """Write a stored item's ticker and notes.
+
+        Raises:
+            NotFoundError: It is not stored.
+        """
+        await self._items.update(item)
+
+    async def remove_item(self, item_id: int) -> bool:
+        """Delete an item and return whether there was one."""
+        return await self._items.delete(item_id)
+
+    async def get_items(self, watchlist_id: int) -> list[WatchlistItem]:
+        """Return a watchlist's items in the order they were added; none where there is no such list."""
+        return await self._items.of_lists([watchlist_id])

@@ -1,0 +1,115 @@
+"""The bounded way from the event loop to the threads that decode images."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+from anyio import CapacityLimiter, to_thread
+
+from zorivest_async.errors import VaultClosedError
+from zorivest_async.images.processing import ProcessedImage, make_thumbnail, process_image, read_image_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from zorivest_async.images.policy import ImagePolicy
+
+__all__ = ["ImageOffload"]
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+
+class ImageOffload:
+    """Runs image work in at most ``policy.threads`` threads at a time.
+
+    Every coroutine may be awaited by many tasks at once; those beyond the bound wait in order of arrival. A cancelled
+    caller leaves at once. Work that waits for a thread is then dropped; work that runs cannot be stopped, so it keeps
+    its place until its thread is done, which is what makes the bound hold, and its result is thrown away.
+
+    It belongs to the event loop that first uses it, and to one vault, which closes it.
+
+    Args:
+        policy: Limits of the images, and the number of threads.
+    """
+
+    __slots__ = ("_closed", "_jobs", "_limiter", "_policy")
+
+    def __init__(self, policy: ImagePolicy) -> None:
+        self._policy = policy
+        self._limiter: CapacityLimiter | None = None
+        self._jobs: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def process(self, data: bytes) -> ProcessedImage:
+        """Run :func:`process_image` in a thread.
+
+        Raises:
+            ImageError: As for :func:`process_image`.
+            VaultClosedError: The vault was closed.
+        """
+        return await self.run(process_image, data, self._policy)
+
+    async def thumbnail(self, data: bytes, max_size: int) -> bytes:
+        """Run :func:`make_thumbnail` in a thread.
+
+        Raises:
+            ImageError: As for :func:`make_thumbnail`.
+            ConfigurationError: ``max_size`` is not a whole number of at least 1.
+            VaultClosedError: The vault was closed.
+        """
+        return await self.run(make_thumbnail, data, max_size, self._policy)
+
+    async def read_file(self, path: str | PathLike[str]) -> bytes:
+        """Run :func:`read_image_file` in a thread.
+
+        Raises:
+            ImageError: As for :func:`read_image_file`.
+            OSError: The file is not there (``FileNotFoundError``) or cannot be read.
+            VaultClosedError: The vault was closed.
+        """
+        return await self.run(read_image_file, path, self._policy)
+
+    async def run(self, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
+        """Run a function in a thread, within the bound, and return its result.
+
+        The work has a task of its own because a native ``task.cancel()`` on one that waits for a thread would give its
+        place away while the thread still runs.
+
+        Args:
+            function: A plain function that is safe to run beside itself.
+            *args: Its arguments.
+
+        Raises:
+            VaultClosedError: The vault was closed.
+        """
+        if self._closed:
+            raise VaultClosedError("the vault is closed")
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._policy.threads)
+        job = asyncio.create_task(to_thread.run_sync(function, *args, limiter=self._limiter))
+        self._jobs.add(job)
+        job.add_done_callback(self._forget)
+        try:
+            await asyncio.wait({job})
+        except asyncio.CancelledError:
+            if job not in self._limiter.statistics().borrowers:
+                job.cancel()
+            raise
+        return job.result()
+
+    async def aclose(self) -> None:
+        """Take no more work and wait for what was taken, also where its caller was cancelled.
+
+        Closing again waits again, and otherwise does nothing. Cancellation ends the wait, not the work.
+        """
+        self._closed = True
+        if self._jobs:
+            await asyncio.wait(self._jobs)
+
+    def _forget(self, job: asyncio.Task[Any]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # so that asyncio does not report that nobody asked for it

@@ -1,0 +1,233 @@
+"""What is done to an image, in plain functions that belong in a worker thread: :class:`ImageOffload` runs them there.
+
+Nothing here touches a process-global setting of Pillow's, and every way in which its decoders refuse an image (they
+raise ``OSError``, ``SyntaxError``, ``ValueError``, ``MemoryError`` and more) comes out as an :class:`ImageError`.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import ExifTags, Image
+
+from zorivest_async.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
+from zorivest_async.images.formats import WEBP, identify
+from zorivest_async.images.policy import WEBP_MAX_PX, ImagePolicy, require_whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from os import PathLike
+
+    from PIL.ImageFile import ImageFile
+
+__all__ = ["ProcessedImage", "make_thumbnail", "process_image", "read_image_file", "thumbnail_fits"]
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image with an EXIF orientation upright (CIPA DC-008, Orientation)."""
+
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+
+_TIFF_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+"""The first four bytes of EXIF data, which are a TIFF file (TIFF 6.0, section 2), for :mod:`struct`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedImage:
+    """What was learnt from an image, and its thumbnail.
+
+    Attributes:
+        mime_type: Media type of the original: ``image/png``, ``image/jpeg``, ``image/webp`` or ``image/gif``.
+        width: Width in pixels of the upright image.
+        height: Height in pixels of the upright image.
+        thumbnail: A WebP image, upright and without metadata.
+    """
+
+    mime_type: str
+    width: int
+    height: int
+    thumbnail: bytes = field(repr=False)
+
+
+def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
+    """Check an image by decoding it, and make the thumbnail that is stored with it.
+
+    Of an animation the first frame counts.
+
+    Args:
+        data: The image file. Its format is told by its content.
+        policy: The limits, checked before anything is decoded, and the size and quality of the thumbnail.
+
+    Raises:
+        UnsupportedImageError: It is not a PNG, JPEG, WebP or GIF image.
+        ImageTooLargeError: It has more bytes or pixels than the policy allows.
+        CorruptImageError: It announces one of these formats but is cut short or cannot be decoded.
+    """
+    with _opened(data, policy) as (mime_type, image):
+        width, height = image.size
+        thumbnail = _thumbnail(image, policy.thumbnail_px, policy)
+        if _orientation(image) in _ON_ITS_SIDE:
+            width, height = height, width
+        return ProcessedImage(mime_type, width, height, thumbnail)
+
+
+def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
+    """Make a thumbnail of another size than the stored one: a WebP image, upright and without metadata.
+
+    Args:
+        data: The image file.
+        max_size: The longest side in pixels, at least 1. The thumbnail is smaller where the image itself is, and where
+            WebP ends, at 16,383.
+        policy: The limits, as for :func:`process_image`, and the quality of the thumbnail.
+
+    Raises:
+        ConfigurationError: ``max_size`` is not a whole number of at least 1.
+        UnsupportedImageError: As for :func:`process_image`.
+        ImageTooLargeError: As for :func:`process_image`.
+        CorruptImageError: As for :func:`process_image`.
+    """
+    require_whole_number("max_size", max_size)
+    with _opened(data, policy) as (_, image):
+        return _thumbnail(image, min(max_size, WEBP_MAX_PX), policy)
+
+
+def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: int | None) -> bool:
+    """Tell whether :func:`make_thumbnail` would give a thumbnail of the same size, from the header alone.
+
+    Cheap enough for the event loop.
+
+    Args:
+        thumbnail: The stored thumbnail. Bytes that are not a WebP image do not fit.
+        max_size: The longest side asked for in pixels, at least 1.
+        width: Width of the original in pixels; ``None`` where it is not known.
+        height: Height of the original in pixels; ``None`` where it is not known.
+
+    Raises:
+        ConfigurationError: ``max_size`` is not a whole number of at least 1.
+    """
+    require_whole_number("max_size", max_size)
+    wanted = min(max_size, WEBP_MAX_PX)
+    if width is not None and height is not None:
+        wanted = min(wanted, max(width, height))
+    if not WEBP.signature.match(thumbnail):
+        return False
+    try:
+        return max(WEBP.measure(thumbnail)) == wanted
+    except (ValueError, struct.error):
+        return False
+
+
+def read_image_file(path: str | PathLike[str], policy: ImagePolicy) -> bytes:
+    """Read an image file, unless it is larger than the policy allows.
+
+    Args:
+        path: The file.
+        policy: Its ``max_bytes`` is checked before the file is read.
+
+    Raises:
+        ImageTooLargeError: The file has more bytes than the policy allows.
+        UnsupportedImageError: The path is a folder, a device or a pipe.
+        OSError: The file is not there (``FileNotFoundError``) or cannot be read.
+    """
+    path = Path(path)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsupportedImageError("this is not a file")
+    _require_at_most("bytes", status.st_size, policy.max_bytes)
+    with path.open("rb") as file:
+        data = file.read(policy.max_bytes + 1)
+    _require_at_most("bytes", len(data), policy.max_bytes)  # it may have grown meanwhile
+    return data
+
+
+def _require_at_most(quantity: str, actual: int, limit: int) -> None:
+    if actual > limit:
+        raise ImageTooLargeError(quantity, actual, limit)
+
+
+@contextmanager
+def _opened(data: bytes, policy: ImagePolicy) -> Generator[tuple[str, ImageFile]]:
+    """Open an image within the policy's limits, and map whatever its decoder raises inside the block.
+
+    Yields:
+        The media type, and the image before its pixels are decoded.
+    """
+    _require_at_most("bytes", len(data), policy.max_bytes)
+    image_format = identify(data)
+    with _decoding(image_format.mime_type):
+        width, height = image_format.measure(data)
+    _require_at_most("pixels", width * height, policy.max_pixels)
+    with _decoding(image_format.mime_type), image_format.reader(BytesIO(data)) as image:
+        if image.size != (width, height):
+            raise ValueError("the image announces two sizes")
+        yield image_format.mime_type, image
+
+
+@contextmanager
+def _decoding(mime_type: str) -> Generator[None]:
+    try:
+        yield
+    except Exception as exc:  # what decoders raise for hostile bytes is neither documented nor one family
+        raise CorruptImageError(f"the image announces {mime_type} but cannot be decoded") from exc
+
+
+def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
+    """Decode an image and encode its thumbnail.
+
+    Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and
+    what follows has few pixels to work on.
+    """
+    scaled = _scalable(image)
+    scaled.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
+    scaled.load()  # thumbnail() does not decode an image that is small enough
+    transpose = _UPRIGHT.get(_orientation(image))
+    if transpose is not None:
+        scaled = scaled.transpose(transpose)
+    buffer = BytesIO()
+    scaled.save(buffer, "WEBP", quality=policy.thumbnail_quality)  # metadata is written only where it is passed here
+    return buffer.getvalue()
+
+
+def _orientation(image: ImageFile) -> int:
+    """Return the EXIF orientation of a decoded image (some formats keep EXIF data behind the pixels), 1 if it has none.
+
+    It is the one tag that matters, and Pillow's EXIF reader would print a warning for every other one that is damaged.
+    """
+    exif: bytes = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    byte_order = _TIFF_BYTE_ORDERS.get(exif[:4])
+    if byte_order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{byte_order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{byte_order}H", exif, directory)
+        for number in range(entries):
+            tag, value = struct.unpack_from(f"{byte_order}H6xH", exif, directory + 2 + 12 * number)
+            if tag == ExifTags.Base.Orientation:
+                return int(value)
+    except struct.error:
+        pass  # damaged metadata does not make the picture unreadable
+    return 1
+
+
+def _scalable(image: ImageFile) -> Image.Image:
+    """Return an image in a mode that Pillow can scale smoothly, and that keeps what is transparent."""
+    if image.mode.startswith("I"):  # 16-bit greyscale, which convert() alone would clip at 255
+        grey = Image.eval(image, lambda level: level / 256).convert("L")
+        grey.info.pop("transparency", None)  # one of 65,536 levels, not of 256
+        return grey
+    if image.mode in {"1", "P"} or "transparency" in image.info:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image
