@@ -47,9 +47,9 @@ __all__ = ["Vault"]
 class Vault:
     """A trading journal in one encrypted file.
 
-    Get one from :meth:`open` or :meth:`in_memory`; close it with ``async with`` or :meth:`aclose`. A vault may be used by
-    all tasks of the event loop that opened it, each with units of work of its own: one of them writes at a time, in order
-    of arrival, and readers see the last committed state without waiting.
+    Get one from :meth:`open` or :meth:`in_memory`; close it with ``async with`` or :meth:`aclose`. A vault may be used
+    by all tasks of the event loop that opened it, each with units of work of its own: one of them writes at a time, in
+    order of arrival, and readers see the last committed state without waiting.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class Vault:
             key: 32 raw bytes instead of a passphrase.
             create: Make the vault if there is no file.
             profile: What a guess at the passphrase of a new vault costs; an existing one names its own.
-            durability: ``"full"`` (default): what was committed survives a power failure. ``"normal"``: the last commits
-                may not; faster.
+            durability: ``"full"`` (default): what was committed survives a power failure. ``"normal"``: the last
+                commits may not; faster.
             readers: Most read-only units of work at a time.
             busy_timeout_s: How long a writer waits for its turn, and for other processes, in seconds.
             images: Limits on images; the default is :class:`~zorivest_async.ImagePolicy`'s.
 
         Raises:
-            ConfigurationError: Not exactly one of ``passphrase`` and ``key``, an empty passphrase, a setting that cannot
-                work.
+            ConfigurationError: Not exactly one of ``passphrase`` and ``key``, an empty passphrase, a setting that
+                cannot work.
             VaultNotFoundError: There is no file and ``create=False``, or no folder.
             WrongPassphraseError: The passphrase or key does not open the vault.
             NotAVaultError: The path is a folder or another program's file.
@@ -255,8 +255,8 @@ class Vault:
     async def verify(self) -> VerifyReport:
         """Check every page, structure and reference, and return what is wrong.
 
-        Pages are authenticated as they are on the disk, after a checkpoint. What nothing inside the file can show: that it
-        was replaced by an older copy of itself. Reading goes on meanwhile; so does writing.
+        Pages are authenticated as they are on the disk, after a checkpoint. What nothing inside the file can show: that
+        it was replaced by an older copy of itself. Reading goes on meanwhile; so does writing.
 
         Raises:
             VaultClosedError: The vault is closed.
@@ -267,7 +267,8 @@ class Vault:
     async def aclose(self) -> None:
         """Close the vault: wait for images at work, close idle connections; again, it does nothing.
 
-        Units of work that are still open keep their connection until they end. Finishes even when its task is cancelled.
+        Units of work that are still open keep their connection until they end. Finishes even when its task is
+        cancelled.
         """
         if not self._closed:
             self._closed = True

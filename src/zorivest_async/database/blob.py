@@ -2,59 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from zorivest_async.errors import RepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import aiosqlite
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["BlobReader"]
 
-_T = TypeVar("_T")
-
 
 class BlobReader:
-    """One BLOB, open for reading on its connection's thread, within the connection's transaction."""
+    """One BLOB, open for reading on its connection's thread, within the connection's transaction.
 
-    def __init__(self, driver: aiosqlite.Connection) -> None:
+    Args:
+        driver: The aiosqlite connection.
+        blob: The driver's BLOB.
+    """
+
+    def __init__(self, driver: Any, blob: Any) -> None:
         self._driver = driver
-        self._blob: Any = None
+        self._blob = blob
 
     @classmethod
     async def open(cls, connection: AsyncConnection, table: str, column: str, row: int) -> BlobReader:
-        """Open the BLOB in a row; over this library's dialect or ``sqlite+aiosqlite``."""
-        reader = cls((await connection.get_raw_connection()).driver_connection)
+        """Open the BLOB in a row, over this library's dialect or ``sqlite+aiosqlite``."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        raw = driver._conn  # noqa: SLF001 - aiosqlite has no public way to its connection
 
         def open_blob() -> Any:
-            raw: Any = reader._driver._conn  # noqa: SLF001 - aiosqlite has no public way to its connection
-            # sqlcipher3 has kept the method's older name.
-            return (
-                raw.blobopen(table, column, row, readonly=True)
-                if hasattr(raw, "blobopen")
-                else raw.open_blob(table, column, row, True)
-            )
+            if hasattr(raw, "blobopen"):
+                return raw.blobopen(table, column, row, readonly=True)
+            return raw.open_blob(table, column, row, True)  # sqlcipher3 has kept an older name
 
-        reader._blob = await reader._on_thread(open_blob)
-        return reader
+        return cls(driver, await _on_thread(driver, open_blob))
 
     async def read(self, size_bytes: int) -> bytes:
         """Return the next bytes, at most so many; none at the end."""
-        blob = self._blob
-        return await self._on_thread(lambda: blob.read(size_bytes))
+        return bytes(await _on_thread(self._driver, lambda: self._blob.read(size_bytes)))
 
     async def aclose(self) -> None:
         """Close the BLOB."""
-        blob = self._blob
-        await self._on_thread(blob.close)
+        await _on_thread(self._driver, self._blob.close)
 
-    async def _on_thread(self, function: Callable[[], _T]) -> _T:
-        try:
-            return await self._driver._execute(function)  # noqa: SLF001 - aiosqlite's own cursors do the same
-        except Exception as error:
-            raise RepositoryError(
-                "ImageAttachment", problem="the image changed while it was read; read it again"
-            ) from error
+
+async def _on_thread(driver: Any, function: Callable[[], Any]) -> Any:
+    try:
+        return await driver._execute(function)  # noqa: SLF001 - aiosqlite's own cursors do the same
+    except Exception as error:
+        raise RepositoryError(problem="the value changed while it was read in pieces; read it again") from error

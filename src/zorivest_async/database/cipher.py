@@ -1,7 +1,7 @@
 """Opening a raw connection to a vault file, and the settings it works with.
 
-The key goes to SQLCipher as a raw key through ``set_key(bytearray)``, which is zeroed afterwards: PBKDF2 never runs, and
-no URL, SQL text, log or trace callback ever sees a key.
+The key goes to SQLCipher as a raw key through ``set_key(bytearray)``, which is zeroed afterwards: PBKDF2 never runs,
+and no URL, SQL text, log or trace callback ever sees a key.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def require_safe_driver() -> None:
     if sqlcipher.sqlite_version_info < OLDEST_SAFE_SQLITE:
         oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
         raise MissingDependencyError(
-            f"sqlcipher3 brings SQLite {sqlcipher.sqlite_version}; {oldest} or newer is needed: pip install -U sqlcipher3"
+            f"sqlcipher3 has SQLite {sqlcipher.sqlite_version}; {oldest} or newer is needed: pip install -U sqlcipher3"
         )
     probe = sqlcipher.connect(":memory:")
     try:

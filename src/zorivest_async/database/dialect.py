@@ -20,7 +20,7 @@ import math
 import random
 import re
 import sqlite3
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_dbapi_module, AsyncAdapt_terminate
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
@@ -31,7 +31,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import URL
 
@@ -149,20 +149,21 @@ class _ServerSideCursor(_Cursor):
 class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     """The DB-API face of a :class:`CipherConnection`, for use inside SQLAlchemy's greenlets.
 
-    SQLAlchemy announces a transaction with :meth:`begin`, and ``BEGIN`` goes out with its first statement. Whether one is
-    open is the driver's to say; ``_failed`` remembers the error after which SQLite rolled one back by itself.
+    SQLAlchemy announces a transaction with :meth:`begin`, and ``BEGIN`` goes out with its first statement. Whether one
+    is open is the driver's to say; ``_failed`` remembers the error after which SQLite rolled one back by itself.
     """
 
-    _connection: CipherConnection
-    __slots__ = ("_announced", "_failed", "autocommit")
+    __slots__ = ("_announced", "_cipher", "_failed", "autocommit")
 
     def __init__(self, dbapi: Any, connection: CipherConnection) -> None:
-        super().__init__(dbapi, connection)  # type: ignore[arg-type]  # aiosqlite's class does not declare the protocol
+        super().__init__(dbapi, cast("Any", connection))  # aiosqlite does not declare SQLAlchemy's protocol
+        self._cipher = connection
         self.autocommit = False
         self._announced = False
         self._failed: BaseException | None = None
 
     def cursor(self, server_side: bool = False) -> Any:
+        """Return a cursor; a server-side one fetches in chunks."""
         return _ServerSideCursor(self) if server_side else _Cursor(self)
 
     def begin(self) -> None:
@@ -170,26 +171,29 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         self._announced = not self.autocommit
 
     def commit(self) -> None:
+        """Commit, where anything was sent."""
         if self._failed is not None:
             self._refuse_failed()
-        if self._connection.in_transaction:
+        if self._cipher.in_transaction:
             self.finish(lambda raw: raw.execute("COMMIT"))
         self._announced = False
 
     def rollback(self) -> None:
-        if self._connection.in_transaction:
+        """Roll back, where anything was sent."""
+        if self._cipher.in_transaction:
             self.finish(lambda raw: raw.execute("ROLLBACK"))
         self._announced = False
         self._failed = None
 
     def close(self) -> None:
-        await_(self._connection.close())
+        """Close the connection."""
+        await_(self._cipher.close())
 
     async def _terminate_graceful_close(self) -> None:
-        await self._connection.close()
+        await self._cipher.close()
 
     def _terminate_force_close(self) -> None:
-        self._connection.stop()
+        self._cipher.stop()
 
     def run(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Do ``work`` on the thread, inside the transaction that was announced; cancellation interrupts it."""
@@ -202,25 +206,26 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
     def finish(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Do ``work`` on the thread to its end, whatever happens to the task."""
-        connection = self._connection
+        connection = self._cipher
         try:
             return await_(connection.finish(lambda: work(connection.raw)))
         except Exception as error:  # noqa: BLE001 - translated and raised again
             self._handle_exception(error)
 
     async def _run(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
-        connection = self._connection
-        if not connection.in_transaction:
-            return await (self._begin_with(work) if self._announced else connection.call(lambda: work(connection.raw)))
+        connection = self._cipher
+        was_open = connection.in_transaction
+        if self._announced and not was_open:
+            return await self._begin_with(work)
         try:
             return await connection.call(lambda: work(connection.raw))
         except BaseException as error:
-            if self._announced and not connection.in_transaction:
+            if self._announced and was_open and not connection.in_transaction:
                 self._failed = error
             raise
 
     async def _begin_with(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
-        connection = self._connection
+        connection = self._cipher
 
         def begin_and_work() -> _T:
             raw = connection.raw
@@ -346,9 +351,9 @@ class SQLiteDialect_aiosqlcipher(SQLiteDialect_aiosqlite):  # noqa: N801 - SQLAl
         """Announce a transaction; its first statement opens it."""
         dbapi_connection.begin()
 
-    def get_isolation_level_values(self, dbapi_conn: Any) -> Sequence[Any]:  # noqa: ARG002 - SQLAlchemy's signature
+    def get_isolation_level_values(self, dbapi_connection: Any) -> list[Any]:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the levels that SQLite has: it is serializable, or there is no transaction."""
-        return ("SERIALIZABLE", "AUTOCOMMIT")
+        return ["SERIALIZABLE", "AUTOCOMMIT"]
 
     def get_isolation_level(self, dbapi_connection: Any) -> Any:
         """Return ``SERIALIZABLE``, or ``AUTOCOMMIT`` where :meth:`set_isolation_level` said so."""

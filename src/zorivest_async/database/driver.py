@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from sqlcipher3 import dbapi2 as sqlcipher
 
 __all__ = ["Answer", "CipherConnection"]
 
 INTERRUPT_INTERVAL_S = 0.02
-"""How often an unwanted statement is interrupted: one call may arrive before the statement has begun, and is then lost."""
+"""How often an unwanted statement is interrupted: a single call may come before it has begun, and is then lost."""
 
 _T = TypeVar("_T")
 _Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
@@ -78,10 +79,8 @@ def _serve(queue: _Queue) -> None:
         except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to the caller
             error = exc
         if answer is not None:
-            try:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 answer.get_loop().call_soon_threadsafe(answer.settle, result, error)
-            except RuntimeError:  # the loop is closed: nobody is left to be told
-                pass
         # An idle thread must not keep rows, parameters or a traceback alive.
         del answer, function, result, error
 
@@ -89,8 +88,8 @@ def _serve(queue: _Queue) -> None:
 class CipherConnection(aiosqlite.Connection):
     """An :class:`aiosqlite.Connection` over ``sqlcipher3`` that cancellation and forgetfulness cannot harm.
 
-    * Cancelling a task interrupts its statement and waits for the thread to answer, which takes milliseconds; ``commit``,
-      ``rollback`` and ``close`` finish first, whatever happens to their task.
+    * Cancelling a task interrupts its statement and waits for the thread to answer, which takes milliseconds;
+      ``commit``, ``rollback`` and ``close`` finish first, whatever happens to their task.
     * Closing twice is closing once. The thread is a daemon: a forgotten connection never keeps a process alive.
     * Nothing is logged: aiosqlite's debug log would contain statements and their parameters.
 
@@ -121,11 +120,11 @@ class CipherConnection(aiosqlite.Connection):
     @property
     def raw(self) -> sqlcipher.Connection:
         """The driver's connection, for use on its thread (:meth:`call`)."""
-        return self._conn
+        return cast("sqlcipher.Connection", self._conn)
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open on the connection; safe to ask from the event loop while no call is under way."""
+        """Whether a transaction is open; safe to ask from the event loop while no call is under way."""
         return self._connection is not None and bool(self._connection.in_transaction)
 
     async def call(self, function: Callable[[], _T]) -> _T:
@@ -161,7 +160,11 @@ class CipherConnection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await self.call(partial(fn, *args, **kwargs))
 
-    async def _connect(self) -> CipherConnection:
+    def __await__(self) -> Generator[Any, None, Self]:
+        self._thread.start()
+        return self._connect().__await__()
+
+    async def _connect(self) -> Self:
         def connect() -> None:
             self._connection = self._connector()
 

@@ -22,7 +22,7 @@ from zorivest_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 __all__ = ["translated", "translation_of"]
 
@@ -33,20 +33,21 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[RepositoryError]], ...]] = (
 )
 """SQLite's words for constraints: the driver reports no extended result code that would tell them apart."""
 
-_BY_RESULT_CODE: Final[dict[int, Callable[[], VaultError]]] = {
-    sqlite3.SQLITE_BUSY: VaultBusyError,
-    sqlite3.SQLITE_LOCKED: VaultBusyError,
-    sqlite3.SQLITE_FULL: VaultFullError,
-    sqlite3.SQLITE_CORRUPT: VaultDamagedError,
-    sqlite3.SQLITE_NOTADB: VaultDamagedError,
-    sqlite3.SQLITE_CANTOPEN: VaultNotFoundError,
-    sqlite3.SQLITE_IOERR: lambda: VaultError(None, "the disk failed to read or write; the transaction was rolled back"),
+_BY_RESULT_CODE: Final[dict[int, Callable[[str | None, Any], ZorivestError]]] = {
+    sqlite3.SQLITE_READONLY: ReadOnlyError,
+    sqlite3.SQLITE_BUSY: lambda _entity, _key: VaultBusyError(),
+    sqlite3.SQLITE_LOCKED: lambda _entity, _key: VaultBusyError(),
+    sqlite3.SQLITE_FULL: lambda _entity, _key: VaultFullError(),
+    sqlite3.SQLITE_CORRUPT: lambda _entity, _key: VaultDamagedError(),
+    sqlite3.SQLITE_NOTADB: lambda _entity, _key: VaultDamagedError(),
+    sqlite3.SQLITE_CANTOPEN: lambda _entity, _key: VaultNotFoundError(),
+    sqlite3.SQLITE_IOERR: lambda _entity, _key: VaultError(None, "the disk failed; the transaction was rolled back"),
 }
 """Primary result codes (https://sqlite.org/rescode.html)."""
 
 
 @contextmanager
-def translated(entity: str | None = None, key: Any = None) -> Iterator[None]:
+def translated(entity: str | None = None, key: Any = None) -> Generator[None]:
     """Raise the library's error for any SQLAlchemy error in the block; ``CancelledError`` passes untouched."""
     try:
         yield
@@ -56,20 +57,21 @@ def translated(entity: str | None = None, key: Any = None) -> Iterator[None]:
 
 def translation_of(error: exc.SQLAlchemyError, entity: str | None = None, key: Any = None) -> ZorivestError:
     """Return the library's error that says what a SQLAlchemy error says, without its statement or parameters."""
-    if isinstance(error, exc.TimeoutError):
-        return VaultBusyError()
-    if isinstance(error, exc.PendingRollbackError):
-        return RepositoryError(entity, key, "the transaction was lost with a cancelled statement; roll back to go on")
     if not isinstance(error, exc.DBAPIError):
-        return RepositoryError(entity, key, f"SQLAlchemy refused the statement ({type(error).__name__})")
+        return _translation_of_sqlalchemys_own(error, entity, key)
     message = str(error.orig)
     for words, kind in _BY_MESSAGE:
         if words in message:
             return kind(entity, key)
-    # The low byte is the primary result code.
-    code = (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF
-    if code == sqlite3.SQLITE_READONLY:
-        return ReadOnlyError(entity, key)
+    code = (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the primary result code
     if code in _BY_RESULT_CODE:
-        return _BY_RESULT_CODE[code]()
+        return _BY_RESULT_CODE[code](entity, key)
     return RepositoryError(entity, key, f"the database refused the statement ({type(error).__name__}: {message})")
+
+
+def _translation_of_sqlalchemys_own(error: exc.SQLAlchemyError, entity: str | None, key: Any) -> ZorivestError:
+    if isinstance(error, exc.TimeoutError):  # of the pool
+        return VaultBusyError()
+    if isinstance(error, exc.PendingRollbackError):
+        return RepositoryError(entity, key, "the transaction was lost with a cancelled statement; roll back to go on")
+    return RepositoryError(entity, key, f"SQLAlchemy refused the statement ({type(error).__name__})")

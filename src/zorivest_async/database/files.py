@@ -15,7 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async.errors import VaultError, VaultFullError, VaultNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 __all__ = ["SIDECARS", "new_file", "publish", "sync_file", "sync_folder", "typed_os_errors"]
@@ -25,8 +25,8 @@ SIDECARS: Final = ("-wal", "-shm", "-journal")
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Make an empty file beside ``path`` that only its owner can read; whatever is left of it goes when the block ends."""
+def new_file(path: Path) -> Generator[Path]:
+    """Make an empty file beside ``path``, for its owner's eyes alone; what is left of it goes when the block ends."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -68,7 +68,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def typed_os_errors(path: Path) -> Iterator[None]:
+def typed_os_errors(path: Path) -> Generator[None]:
     """Raise what goes wrong while a file is made as the library's error that says so.
 
     Raises:

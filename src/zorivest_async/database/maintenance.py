@@ -87,8 +87,8 @@ def backup(source: Path, key: VaultKey, destination: Path) -> None:
 def rekey(path: Path, old: VaultKey, new: VaultKey) -> None:
     """Replace a vault by a copy of itself under another key; at every moment exactly one of the two keys opens it.
 
-    Nothing in this process may hold the vault open. The API keys in it are encrypted anew. ``PRAGMA rekey`` is not used:
-    interrupted, it loses the vault.
+    Nothing in this process may hold the vault open. The API keys in it are encrypted anew. ``PRAGMA rekey`` is not
+    used: interrupted, it loses the vault.
 
     Raises:
         VaultInUseError: Another process holds the vault; nothing has changed.

@@ -99,7 +99,7 @@ class ImageModel(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     owner_type: Mapped[ImageOwnerType] = mapped_column(EnumText(ImageOwnerType, 20))
     owner_id: Mapped[str]
-    # The large column comes last: SQLite reads a row from its start, so that a gallery touches no page of the originals.
+    # The large column comes last: SQLite reads a row from its start, so a gallery touches no page of the originals.
     thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
     mime_type: Mapped[str | None] = mapped_column(String(50), default="image/png")
     caption: Mapped[str | None] = mapped_column(Text)
@@ -250,7 +250,7 @@ class SettingModel(Base):
 
 
 class MarketProviderSettingModel(Base):
-    """Credentials and limits of market-data providers; the API key is Fernet-encrypted text that starts with ``ENC:``."""
+    """Credentials and limits of market-data providers; an API key is a Fernet token after ``ENC:``."""
 
     __tablename__ = "market_provider_settings"
 

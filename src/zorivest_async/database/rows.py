@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import fields
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from sqlalchemy import Column, Select, Table, bindparam, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.dml import UpdateBase
 
+    from zorivest_async.database.models import Base
+
 __all__ = ["SLICE_ROWS", "RowMapper", "driver_sql"]
 
 SLICE_ROWS = 500
@@ -34,7 +36,7 @@ _DIALECT = SQLiteDialect()
 
 
 def driver_sql(statement: UpdateBase) -> str:
-    """Return the text of a statement for ``exec_driver_sql``; its parameters are positional, in the order of the text."""
+    """Return the text of a statement for ``exec_driver_sql``, whose parameters are positional."""
     return str(statement.compile(dialect=_DIALECT))
 
 
@@ -43,7 +45,7 @@ class RowMapper(Generic[_EntityT]):
 
     Args:
         entity: The entity class, slotted.
-        table: Its table.
+        model: The declared model of its table.
         renamed: Fields whose column has another name.
         elsewhere: Fields that are not in this table.
         fixed: Columns that an update leaves alone, besides the primary key.
@@ -52,14 +54,14 @@ class RowMapper(Generic[_EntityT]):
     def __init__(
         self,
         entity: type[_EntityT],
-        table: Table,
+        model: type[Base],
         *,
         renamed: Mapping[str, str] | None = None,
         elsewhere: frozenset[str] = frozenset(),
         fixed: frozenset[str] = frozenset(),
     ) -> None:
-        self.entity: type[Any] = entity
-        self.table = table
+        self.entity = cast("Any", entity)
+        self.table = table = cast("Table", model.__table__)
         names = renamed or {}
         mapped = {names.get(f.name, f.name): f.name for f in fields(self.entity) if f.name not in elsewhere}
         # In the order of the table, which is the order of the columns in SQLAlchemy's INSERT and UPDATE.
@@ -125,16 +127,16 @@ class RowMapper(Generic[_EntityT]):
         }
 
     def to_entities(self, rows: Sequence[Sequence[Any]], **elsewhere: Iterable[Any]) -> list[_EntityT]:
-        """Return an entity per row of driver values, which were checked when they were stored and are not checked again.
+        """Return an entity per row of driver values, which were checked when they were stored and are not again.
 
         Args:
             rows: As :attr:`select` gives them.
             elsewhere: Values of the fields that are not in the table, one per row.
         """
-        entities = [self.entity.__new__(self.entity) for _ in rows]
-        for name, values in zip(self.fields, zip(*rows, strict=True), strict=False):
+        entities: list[_EntityT] = [self.entity.__new__(self.entity) for _ in rows]
+        for name, stored in zip(self.fields, zip(*rows, strict=True), strict=False):
             process = self._decoders[name]
-            _set_all(self.entity, name, entities, values if process is None else map(process, values))
+            _set_all(self.entity, name, entities, stored if process is None else map(process, stored))
         for name, values in elsewhere.items():
             _set_all(self.entity, name, entities, values)
         return entities
@@ -147,6 +149,6 @@ class RowMapper(Generic[_EntityT]):
         }
 
 
-def _set_all(cls: type[Any], name: str, entities: Sequence[Any], values: Iterable[Any]) -> None:
+def _set_all(cls: Any, name: str, entities: Sequence[Any], values: Iterable[Any]) -> None:
     # Frozen entities refuse setattr; their slots' descriptors do not. The deque consumes the map without a Python loop.
-    deque(map(cls.__dict__[name].__set__, entities, values), maxlen=0)
+    deque[object](map(cls.__dict__[name].__set__, entities, values), maxlen=0)

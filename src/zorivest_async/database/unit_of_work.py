@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -44,12 +44,12 @@ class SqlAlchemyUnitOfWork:
     """A transaction and the repositories that take part in it.
 
     Leaving the block rolls back unless :meth:`commit` was awaited. The first statement borrows a connection and begins
-    the transaction, waiting for its turn if it writes; committing, rolling back and leaving give both back. A block that
-    sends nothing costs nothing. After a commit the same unit of work may go on, in a new transaction.
+    the transaction, waiting for its turn if it writes; committing, rolling back and leaving give both back. A block
+    that sends nothing costs nothing. After a commit the same unit of work may go on, in a new transaction.
 
-    It belongs to the task that entered it: another task's statements would end up in this one's transaction, so they raise
-    :class:`~zorivest_async.UnitOfWorkError`. Cancelling a statement interrupts it; committing, rolling back and leaving
-    finish first, and :attr:`outcome` then tells what happened.
+    It belongs to the task that entered it: another task's statements would end up in this one's transaction, so they
+    raise :class:`~zorivest_async.UnitOfWorkError`. Cancelling a statement interrupts it; committing, rolling back and
+    leaving finish first, and :attr:`outcome` then tells what happened.
 
     Args:
         engine: Any engine whose database has the schema; ``vault.unit_of_work()`` brings a vault's.
@@ -171,8 +171,8 @@ class SqlAlchemyUnitOfWork:
     async def commit(self) -> None:
         """Make everything since the block began, or since the last commit, permanent: all of it or nothing.
 
-        Finishes even when its task is cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` tells whether
-        it did commit.
+        Finishes even when its task is cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` tells
+        whether it did commit.
 
         Raises:
             UnitOfWorkError: Outside the block, or in another task.
@@ -272,6 +272,4 @@ class _JoinedSession(Session):
         self._open_connection = open_connection
 
     def get_bind(self, *_args: Any, **_options: Any) -> Connection:
-        connection = await_(self._open_connection()).sync_connection
-        assert connection is not None
-        return connection
+        return cast("Connection", await_(self._open_connection()).sync_connection)

@@ -1,8 +1,8 @@
 """The vault file: telling one from other files, finding its key, creating it.
 
-Plain functions that block; call them in a thread. The file is never opened with Python's own ``open`` while a connection to
-it may exist: closing it would drop the locks that SQLite holds on it in this process (POSIX advisory locks,
-https://sqlite.org/howtocorrupt.html, section 2.2). What is needed of it is read through SQLite.
+Plain functions that block; call them in a thread. The file is never opened with Python's own ``open`` while a
+connection to it may exist: closing it would drop the locks that SQLite holds on it in this process (POSIX advisory
+locks, https://sqlite.org/howtocorrupt.html, section 2.2). What is needed of it is read through SQLite.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zorivest_async.errors import (
 from zorivest_async.security import SALT_BYTES, KdfProfile, VaultKey, derive_key, new_salt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 __all__ = [
@@ -108,11 +108,10 @@ def derive_file_key(path: Path, passphrase: str) -> VaultKey:
         ConfigurationError: The passphrase is empty.
     """
     salt = read_salt(path)
-    try:
-        profile = KdfProfile(salt[0])
-    except ValueError:
+    profile = KdfProfile.of_salt(salt)
+    if profile is None:
         problem = "the first byte of this file names no known key derivation: it is another program's, or damaged"
-        raise NotAVaultError(path, problem) from None
+        raise NotAVaultError(path, problem)
     return VaultKey(derive_key(passphrase, salt, profile), salt)
 
 
@@ -145,7 +144,7 @@ def check_schema(path: Path, key: VaultKey) -> None:
 
 
 @contextmanager
-def _open_existing(path: Path, key: VaultKey) -> Iterator[sqlcipher.Connection]:
+def _open_existing(path: Path, key: VaultKey) -> Generator[sqlcipher.Connection]:
     try:
         with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
             yield raw
@@ -158,7 +157,7 @@ def _open_existing(path: Path, key: VaultKey) -> Iterator[sqlcipher.Connection]:
 
 
 def _opens_some_page(path: Path, key: VaultKey) -> bool:
-    """Return whether any page authenticates under the key; SQLCipher answers alike for a wrong key and a bad first page."""
+    """Return whether any page authenticates: SQLCipher answers alike for a wrong key and a damaged first page."""
     with closing(sqlcipher.connect(vault_uri(path), uri=True)) as raw:
         raw.set_key(key.raw_key_spec())
         bad_pages = raw.execute("PRAGMA cipher_integrity_check").fetchall()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 
 from zorivest_async.errors import UnitOfWorkError, VaultBusyError
 
@@ -13,8 +12,8 @@ __all__ = ["WriteQueue"]
 class WriteQueue:
     """A first-come, first-served lock that knows its holder.
 
-    SQLite has one writer; waiting for it here, on the event loop, is fair and costs no thread. A task that would wait for
-    itself is told so.
+    SQLite has one writer; waiting for it here, on the event loop, is fair and costs no thread. A task that would wait
+    for itself is told so.
 
     Args:
         timeout_s: How long to wait, in seconds.

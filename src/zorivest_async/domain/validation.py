@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
 __all__ = [
+    "LARGEST_INTEGER",
     "MAX_TEXT_LENGTH",
     "ApiKey",
     "Blob",
@@ -200,7 +201,7 @@ def member_of(vocabulary: type[StrEnum]) -> Rule:
     return member
 
 
-_LARGEST_INTEGER = 2**63 - 1
+LARGEST_INTEGER = 2**63 - 1
 """SQLite integers are signed and have 64 bits."""
 
 ApiKey: TypeAlias = Annotated[str, api_key]
@@ -212,6 +213,6 @@ Moment: TypeAlias = Annotated[datetime, moment]
 Number: TypeAlias = Annotated[float, number]
 PositiveNumber: TypeAlias = Annotated[float, positive_number]
 Rating: TypeAlias = Annotated[int, integer_between(1, 5)]
-Size: TypeAlias = Annotated[int, integer_between(1, _LARGEST_INTEGER)]
+Size: TypeAlias = Annotated[int, integer_between(1, LARGEST_INTEGER)]
 Tags: TypeAlias = Annotated[tuple[str, ...], tags]
 Text: TypeAlias = Annotated[str, text]

@@ -1,7 +1,7 @@
 """Argon2id key derivation (RFC 9106) and the key of a vault.
 
-SQLCipher keeps 16 bytes of salt at the start of its file. A vault uses them for Argon2id as well, so that one file holds
-everything but the passphrase: byte 0 names the :class:`KdfProfile`, bytes 1 to 15 are random.
+SQLCipher keeps 16 bytes of salt at the start of its file. A vault uses them for Argon2id as well, so that one file
+holds everything but the passphrase: byte 0 names the :class:`KdfProfile`, bytes 1 to 15 are random.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ class KdfProfile(Enum):
     memory_kib: int
     parallelism: int
 
-    def __new__(cls, number: int, time_cost: int, memory_kib: int, parallelism: int) -> Self:
+    @classmethod
+    def of_salt(cls, salt: bytes) -> KdfProfile | None:
+        """Return the profile that the first byte of a vault's salt names, or ``None``."""
+        return next((profile for profile in cls if profile.value == salt[0]), None)
+
+    def __new__(cls, number: int, time_cost: int, memory_kib: int, parallelism: int) -> Self:  # noqa: D102
         self = object.__new__(cls)
         self._value_ = number
         self.time_cost = time_cost
@@ -123,7 +128,7 @@ class VaultKey:
         raise TypeError("a key is not pickled")
 
     def raw_key_spec(self) -> bytearray:
-        """Return SQLCipher's raw key specification, ``x'<64 hex key>[<32 hex salt>]'``, for the caller to zero after use.
+        """Return SQLCipher's raw key, ``x'<64 hex key>[<32 hex salt>]'``, for the caller to zero after use.
 
         SQLCipher takes any other length for a passphrase without a word, which is why the lengths are checked above.
         """

@@ -18,7 +18,7 @@ __all__ = ["SqlAlchemyAccountRepository"]
 class SqlAlchemyAccountRepository(NamedRepository[Account]):
     """Stores :class:`~zorivest_async.Account` entities."""
 
-    mapper: ClassVar = RowMapper(Account, AccountModel.__table__, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = RowMapper(Account, AccountModel, fixed=frozenset({"created_at"}))
 
     async def delete(self, account_id: str, /) -> bool:
         """Delete an account with its balance snapshots, unlink its plans, and return whether there was one.

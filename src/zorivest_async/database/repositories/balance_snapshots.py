@@ -19,7 +19,7 @@ _OF_ACCOUNT = BalanceSnapshotModel.account_id == bindparam("account_id")
 class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
     """Stores :class:`~zorivest_async.BalanceSnapshot` entities, which are only ever added."""
 
-    mapper: ClassVar = RowMapper(BalanceSnapshot, BalanceSnapshotModel.__table__)
+    mapper: ClassVar = RowMapper(BalanceSnapshot, BalanceSnapshotModel)
     _newest_first = mapper.select.where(_OF_ACCOUNT).order_by(
         BalanceSnapshotModel.datetime.desc(), BalanceSnapshotModel.id.desc()
     )

@@ -1,7 +1,7 @@
 """What repositories share: sending statements, decoding rows in slices, and the methods that every aggregate has.
 
-Reads are Core statements over the declared tables; writes are their compiled text with positional rows, which the driver
-takes as they are. Nothing lazy leaves a method: rows become frozen entities before it returns.
+Reads are Core statements over the declared tables; writes are their compiled text with positional rows, which the
+driver takes as they are. Nothing lazy leaves a method: rows become frozen entities before it returns.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
 from zorivest_async.database.failures import translated
-from zorivest_async.database.rows import SLICE_ROWS, RowMapper, driver_sql
+from zorivest_async.database.rows import SLICE_ROWS, RowMapper
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.validation import utc_now
+from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now
 from zorivest_async.errors import InvalidQueryError, NotFoundError, RepositoryError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 __all__ = ["ConnectionSource", "KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "row_number"]
 
@@ -45,9 +45,8 @@ class Repository(Generic[_EntityT]):
     """Base of all repositories.
 
     Not safe to share between tasks: it speaks on one connection, in one transaction. Cancelling a method interrupts its
-    statement; the transaction stays open for the owner to roll back. Every method raises
-    :class:`~zorivest_async.RepositoryError` or :class:`~zorivest_async.VaultError` for what the database refuses, and the
-    unit of work stays usable.
+    statement; the transaction is then the owner's to roll back. For what the database refuses, every method raises
+    :class:`~zorivest_async.RepositoryError` or :class:`~zorivest_async.VaultError`, and the unit of work stays usable.
 
     Args:
         source: An ``AsyncSession`` or ``AsyncConnection`` whose database has the schema; commit and roll back there. A
@@ -61,7 +60,7 @@ class Repository(Generic[_EntityT]):
 
     @property
     def _name(self) -> str:
-        return self.mapper.entity.__name__
+        return str(self.mapper.entity.__name__)
 
     async def _connection(self) -> AsyncConnection:
         source = self._source
@@ -84,7 +83,7 @@ class Repository(Generic[_EntityT]):
             return (await (await self._connection()).exec_driver_sql(sql, rows)).rowcount
 
     @asynccontextmanager
-    async def _all_or_nothing(self) -> AsyncIterator[None]:
+    async def _all_or_nothing(self) -> AsyncGenerator[None]:
         """Undo the statements of the block, and no others, if it raises."""
         with translated(self._name):
             connection = await self._connection()
@@ -123,10 +122,14 @@ class Repository(Generic[_EntityT]):
         return self.mapper.key_column == bindparam("key")
 
     def _window(self, statement: Select[Any], limit: int | None, offset: int) -> Select[Any]:
-        for name, number in (("limit", limit), ("offset", offset)):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
-                raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, zero or more")
+        if limit is not None:
+            self._require_count("limit", limit, minimum=0)
+        self._require_count("offset", offset, minimum=0)
         return statement.limit(limit).offset(offset)
+
+    def _require_count(self, name: str, number: int, *, minimum: int) -> None:
+        if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= LARGEST_INTEGER:
+            raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, {minimum} or more")
 
     async def _insert(self, entity: _EntityT) -> int | None:
         row = self._row(entity, self.mapper.fields)

@@ -15,7 +15,7 @@ from zorivest_async.database.repositories.base import Repository, row_number
 from zorivest_async.database.rows import RowMapper, driver_sql
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
-from zorivest_async.errors import ForeignKeyError, InvalidQueryError, NotFoundError
+from zorivest_async.errors import ForeignKeyError, NotFoundError
 from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _insert_for(owner_type: ImageOwnerType) -> str:
     mapper = SqlAlchemyImageRepository.mapper
     values = select(*(bindparam(name, type_=column.type) for name, column in mapper.columns.items()))
     guarded = values.where(exists().where(_OWNERS[owner_type] == bindparam("owner")))
-    return driver_sql(insert(ImageModel.__table__).from_select([c.name for c in mapper.columns.values()], guarded))
+    return driver_sql(insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded))
 
 
 class SqlAlchemyImageRepository(Repository[ImageAttachment]):
@@ -54,8 +54,8 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         offload: Where images are decoded. A vault's unit of work brings the vault's; the default is one of its own.
     """
 
-    mapper: ClassVar = RowMapper(ImageAttachment, ImageModel.__table__)
-    _info_mapper: ClassVar = RowMapper(ImageInfo, ImageModel.__table__)
+    mapper: ClassVar = RowMapper(ImageAttachment, ImageModel)
+    _info_mapper: ClassVar = RowMapper(ImageInfo, ImageModel)
 
     def __init__(self, source: Any, offload: ImageOffload | None = None) -> None:
         super().__init__(source)
@@ -192,8 +192,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             NotFoundError: There is no such image.
             InvalidQueryError: ``chunk_size`` is not a positive whole number.
         """
-        if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
-            raise InvalidQueryError("ImageAttachment", problem="chunk_size must be a positive whole number of bytes")
+        self._require_count("chunk_size", chunk_size, minimum=1)
         if not await self._scalar(select(exists().where(_OF_ID)), image_id=image_id):
             raise NotFoundError("ImageAttachment", image_id)
         connection = await self._connection()

@@ -25,7 +25,7 @@ _NEW = frozenset({"created_at"})
 
 
 class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSetting]):
-    """Stores :class:`~zorivest_async.MarketProviderSetting` entities; their API keys are encrypted once more, inside the vault.
+    """Stores :class:`~zorivest_async.MarketProviderSetting` entities, their API keys encrypted once more.
 
     Args:
         source: As for every repository.
@@ -34,12 +34,12 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
 
     mapper: ClassVar = RowMapper(
         MarketProviderSetting,
-        MarketProviderSettingModel.__table__,
+        MarketProviderSettingModel,
         renamed={"api_key": "encrypted_api_key"},
         fixed=_NEW,
     )
     _mapper_keeping_key: ClassVar = RowMapper(
-        MarketProviderSetting, MarketProviderSettingModel.__table__, elsewhere=frozenset({"api_key"}), fixed=_NEW
+        MarketProviderSetting, MarketProviderSettingModel, elsewhere=frozenset({"api_key"}), fixed=_NEW
     )
 
     def __init__(self, source: Any, cipher: ApiKeyCipher | None = None) -> None:

@@ -13,7 +13,6 @@ from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.settings import Setting, SettingValue, decode_setting, encode_setting
 from zorivest_async.domain.validation import identifier, utc_now
-from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,7 @@ _LARGE_TEXT = 20_000
 class SqlAlchemySettingRepository(Repository[Setting]):
     """Stores settings: small values under a key, read back as the type they were stored with."""
 
-    mapper: ClassVar = RowMapper(Setting, SettingModel.__table__)
+    mapper: ClassVar = RowMapper(Setting, SettingModel)
     _of_key = SettingModel.key == bindparam("key")
 
     async def get(self, key: str, default: _DefaultT | None = None) -> Any | _DefaultT | None:
@@ -42,8 +41,8 @@ class SqlAlchemySettingRepository(Repository[Setting]):
 
         Args:
             key: Its name.
-            value: A string, an integer of any size, a finite float, a bool, or what JSON gives back: ``None``, lists, and
-                dicts with string keys.
+            value: A string, an integer, a finite float, a bool, or what JSON gives back: ``None``, lists, and dicts
+                with string keys.
 
         Raises:
             ValidationError: The key is empty, or the value would not come back equal.

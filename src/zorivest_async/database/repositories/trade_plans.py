@@ -20,7 +20,7 @@ __all__ = ["SqlAlchemyTradePlanRepository"]
 class SqlAlchemyTradePlanRepository(NumberedRepository[TradePlan]):
     """Stores :class:`~zorivest_async.TradePlan` entities."""
 
-    mapper: ClassVar = RowMapper(TradePlan, TradePlanModel.__table__, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = RowMapper(TradePlan, TradePlanModel, fixed=frozenset({"created_at"}))
 
     async def list_all(
         self,

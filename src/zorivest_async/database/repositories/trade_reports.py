@@ -19,7 +19,7 @@ __all__ = ["SqlAlchemyTradeReportRepository"]
 class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
     """Stores :class:`~zorivest_async.TradeReport` entities, at most one for a trade."""
 
-    mapper: ClassVar = RowMapper(TradeReport, TradeReportModel.__table__, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = RowMapper(TradeReport, TradeReportModel, fixed=frozenset({"created_at"}))
 
     async def get_for_trade(self, trade_id: str) -> TradeReport | None:
         """Return the report of a trade, or ``None``."""

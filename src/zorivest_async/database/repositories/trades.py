@@ -5,7 +5,20 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, cast, delete, func, or_, select, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
 from zorivest_async.database.repositories.base import NamedRepository
@@ -23,14 +36,14 @@ __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
 
-_OF_KEY = bindparam("key")
+_OF_KEY: BindParameter[str] = bindparam("key")
 _SEARCHED = (TradeModel.instrument, TradeModel.exec_id, TradeModel.account_id)
 
 
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     """Stores :class:`~zorivest_async.Trade` entities."""
 
-    mapper: ClassVar = RowMapper(Trade, TradeModel.__table__)
+    mapper: ClassVar = RowMapper(Trade, TradeModel)
     _save_sql: ClassVar[dict[str, str]] = {
         "error": mapper.insert,
         "skip": mapper.insert_or_skip,
@@ -161,8 +174,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         Raises:
             InvalidQueryError: ``size`` is not positive, or ``after`` is not the ``next`` of a page.
         """
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise InvalidQueryError("Trade", problem="size must be a positive whole number")
+        self._require_count("size", size, minimum=1)
         position = None if after is None else Position.from_token(after)
         trades = await self._following(trade_filter, size + 1, position)
         if len(trades) <= size:

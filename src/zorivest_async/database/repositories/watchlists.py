@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import bindparam, delete, exists, select
 
 from zorivest_async.database.models import WatchlistItemModel, WatchlistModel
-from zorivest_async.database.repositories.base import KeyedRepository, NumberedRepository, Repository
+from zorivest_async.database.repositories.base import NumberedRepository
 from zorivest_async.database.rows import RowMapper
 from zorivest_async.domain.entities import Watchlist, WatchlistItem
 
@@ -20,9 +20,7 @@ __all__ = ["SqlAlchemyWatchlistRepository"]
 
 
 class _ItemRepository(NumberedRepository[WatchlistItem]):
-    mapper: ClassVar = RowMapper(
-        WatchlistItem, WatchlistItemModel.__table__, fixed=frozenset({"added_at", "watchlist_id"})
-    )
+    mapper: ClassVar = RowMapper(WatchlistItem, WatchlistItemModel, fixed=frozenset({"added_at", "watchlist_id"}))
 
     async def of_lists(self, watchlist_ids: Sequence[int]) -> list[WatchlistItem]:
         statement = self.mapper.select.where(WatchlistItemModel.watchlist_id.in_(watchlist_ids))
@@ -39,7 +37,7 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
     """Stores :class:`~zorivest_async.Watchlist` entities with their items."""
 
     mapper: ClassVar = RowMapper(
-        Watchlist, WatchlistModel.__table__, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"})
+        Watchlist, WatchlistModel, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"})
     )
 
     def __init__(self, source: Any) -> None:
