@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -11,6 +10,10 @@ from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async import KdfProfile, Vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -26,7 +29,7 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
     with blockbuster_ctx() as detector:
         for cls, names in DRIVER_CALLS.items():
             for name in names:
-                detector.functions[f"{cls.__name__}.{name}"] = BlockBusterFunction(cls, name)  # type: ignore[arg-type]
+                detector.functions[f"{cls.__name__}.{name}"] = BlockBusterFunction(cls, name)
                 detector.functions[f"{cls.__name__}.{name}"].activate()
         yield detector
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -24,6 +23,7 @@ from zorivest_async.database.repositories import (
     SqlAlchemyWatchlistRepository,
 )
 from zorivest_async.errors import UnitOfWorkError
+from zorivest_async.images import ImageOffload, ImagePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from zorivest_async.database.write_queue import WriteQueue
-    from zorivest_async.images import ImageOffload
     from zorivest_async.security import ApiKeyCipher
 
 __all__ = ["Outcome", "SqlAlchemyUnitOfWork"]
@@ -75,7 +74,7 @@ class SqlAlchemyUnitOfWork:
     ) -> None:
         self._engine = engine
         self._api_key_cipher = api_key_cipher
-        self._image_offload = images
+        self._image_offload = images if images is not None else ImageOffload(ImagePolicy())
         self._write_queue = write_queue
         self._check_usable = check_usable
         self._task: asyncio.Task[Any] | None = None
@@ -89,47 +88,47 @@ class SqlAlchemyUnitOfWork:
         """``"open"``, or how the last transaction ended: ``"committed"`` or ``"rolled_back"``."""
         return self._outcome
 
-    @cached_property
+    @property
     def trades(self) -> SqlAlchemyTradeRepository:
         """Executions."""
         return SqlAlchemyTradeRepository(self)
 
-    @cached_property
+    @property
     def images(self) -> SqlAlchemyImageRepository:
         """Images of trades, reports and plans."""
         return SqlAlchemyImageRepository(self, self._image_offload)
 
-    @cached_property
+    @property
     def accounts(self) -> SqlAlchemyAccountRepository:
         """Accounts."""
         return SqlAlchemyAccountRepository(self)
 
-    @cached_property
+    @property
     def balance_snapshots(self) -> SqlAlchemyBalanceSnapshotRepository:
         """What accounts held at moments."""
         return SqlAlchemyBalanceSnapshotRepository(self)
 
-    @cached_property
+    @property
     def trade_reports(self) -> SqlAlchemyTradeReportRepository:
         """Reviews of trades."""
         return SqlAlchemyTradeReportRepository(self)
 
-    @cached_property
+    @property
     def trade_plans(self) -> SqlAlchemyTradePlanRepository:
         """Trades thought through before they are made."""
         return SqlAlchemyTradePlanRepository(self)
 
-    @cached_property
+    @property
     def watchlists(self) -> SqlAlchemyWatchlistRepository:
         """Named collections of tickers."""
         return SqlAlchemyWatchlistRepository(self)
 
-    @cached_property
+    @property
     def settings(self) -> SqlAlchemySettingRepository:
         """Small typed values."""
         return SqlAlchemySettingRepository(self)
 
-    @cached_property
+    @property
     def market_provider_settings(self) -> SqlAlchemyMarketProviderSettingRepository:
         """Credentials and limits of market-data providers."""
         return SqlAlchemyMarketProviderSettingRepository(self, self._api_key_cipher)

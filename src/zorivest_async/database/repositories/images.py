@@ -19,7 +19,7 @@ from zorivest_async.errors import ForeignKeyError, NotFoundError
 from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 __all__ = ["SqlAlchemyImageRepository", "delete_images_of"]
 
@@ -179,7 +179,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             raise NotFoundError("ImageAttachment", image_id)
         return bytes(data)
 
-    async def stream(self, image_id: int, chunk_size: int = 256 * 1024) -> AsyncIterator[bytes]:
+    async def stream(self, image_id: int, chunk_size: int = 256 * 1024) -> AsyncGenerator[bytes]:
         """Yield the original in chunks, each read with one hand-off, without holding all of it in memory.
 
         Leave no write to the same image between the chunks. Use :func:`contextlib.aclosing` where you may stop early.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from zorivest_async.database.types import UTCDateTime
+from zorivest_async.domain.validation import identifier
 from zorivest_async.errors import InvalidQueryError
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Position(NamedTuple):
         """
         try:
             time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-            return cls(UTCDateTime.from_text(time), str(exec_id))
-        except (AttributeError, TypeError, ValueError, binascii.Error):
-            raise InvalidQueryError("Trade", problem="after must be the next of an earlier page") from None
+            position = cls(UTCDateTime.from_text(time), identifier("Trade", "exec_id", exec_id))
+            genuine = position.to_token() == token  # and not one that only reads like it
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            genuine = False
+        if not genuine:
+            raise InvalidQueryError("Trade", problem="after must be the next of an earlier page")
+        return position

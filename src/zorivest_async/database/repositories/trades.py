@@ -30,13 +30,14 @@ from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.errors import DuplicateError, InvalidQueryError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
 __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
 
 _OF_KEY: BindParameter[str] = bindparam("key")
+_TOTAL_CHANGES = select(func.total_changes())
 _SEARCHED = (TradeModel.instrument, TradeModel.exec_id, TradeModel.account_id)
 
 
@@ -66,14 +67,17 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         """
         if on_duplicate not in self._save_sql:
             raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
-        result, chunk = SaveResult(), list[Trade]()
-        try:
-            async with self._all_or_nothing():
-                for chunk in _slices(trades):
+        result = SaveResult()
+        async with self._all_or_nothing():
+            earlier_changes = await self._scalar(_TOTAL_CHANGES)
+            for chunk in _slices(trades):
+                try:
                     result = await self._save_slice(chunk, on_duplicate, result)
-        except DuplicateError as error:
-            error.key = await self._first_duplicate(chunk)
-            raise
+                except DuplicateError as error:
+                    # The rows before the one that failed have been inserted; how many there are tells which it was.
+                    changes = await self._scalar(_TOTAL_CHANGES) - earlier_changes
+                    error.key = chunk[changes - result.inserted].exec_id
+                    raise
         return result
 
     async def _save_slice(self, trades: list[Trade], on_duplicate: OnDuplicate, so_far: SaveResult) -> SaveResult:
@@ -95,14 +99,6 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         return {
             row[0] for row in await self._fetch_rows(select(TradeModel.exec_id).where(TradeModel.exec_id.in_(exec_ids)))
         }
-
-    async def _first_duplicate(self, trades: Sequence[Trade]) -> str | None:
-        seen = await self._stored_ids([trade.exec_id for trade in trades])
-        for trade in trades:
-            if trade.exec_id in seen:
-                return trade.exec_id
-            seen.add(trade.exec_id)
-        return None  # it was in an earlier slice of the same call, which is no longer stored
 
     async def delete(self, exec_id: str, /) -> bool:
         """Delete a trade with its images, its report and the report's images; unlink plans that led to it.
@@ -182,7 +178,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         del trades[size:]
         return Page(trades, Position(trades[-1].time, trades[-1].exec_id).to_token())
 
-    async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncIterator[Trade]:
+    async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[Trade]:
         """Yield the trades that a filter lets through, newest first, fetched in slices as they are asked for.
 
         It holds no cursor open: other statements, and breaking off, are fine at any point.
