@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -89,6 +90,7 @@ class ConnectionSettings:
         return statements
 
 
+@cache
 def require_safe_driver() -> None:
     """Refuse to work without a driver that encrypts and does not corrupt.
 
@@ -119,7 +121,9 @@ def open_cipher(uri: str, key: VaultKey, settings: ConnectionSettings) -> sqlcip
     Raises:
         WrongPassphraseError: The key does not open the file.
         VaultNotFoundError: There is no file, or no folder for a new one.
+        MissingDependencyError: As :func:`require_safe_driver`.
     """
+    require_safe_driver()
     try:
         raw = sqlcipher.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     except sqlcipher.OperationalError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, require_safe_driver, vault_uri
+from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, vault_uri
 from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.vault_file import check_key, create_file, derive_file_key, new_vault_key
 from zorivest_async.security import KdfProfile, VaultKey
@@ -69,12 +69,11 @@ def create_vault_engine(
 
     Raises:
         ConfigurationError: A setting cannot work.
-        MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
 
-    The first statement raises :class:`~zorivest_async.WrongPassphraseError` where the key does not open the file and
-    :class:`~zorivest_async.VaultNotFoundError` where there is none.
+    The first statement raises :class:`~zorivest_async.WrongPassphraseError` where the key does not open the file,
+    :class:`~zorivest_async.VaultNotFoundError` where there is none, and
+    :class:`~zorivest_async.MissingDependencyError` where the driver cannot encrypt, or its SQLite has the WAL-reset bug.
     """
-    require_safe_driver()
     settings = ConnectionSettings(read_only=read_only, durability=durability, busy_timeout_s=busy_timeout_s)
     uri, vault_key = vault_uri(path), VaultKey(key)
     size = pool_size if pool_size is not None else (4 if read_only else 1)
@@ -111,7 +110,6 @@ async def create_encrypted_connection(
         ...     finally:
         ...         await connection.close()
     """
-    require_safe_driver()
     file, settings = Path(path), ConnectionSettings()
 
     def find_key() -> VaultKey:

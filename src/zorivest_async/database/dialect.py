@@ -23,6 +23,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_dbapi_module, AsyncAdapt_terminate
+from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util.concurrency import await_
@@ -153,13 +154,13 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     is open is the driver's to say; ``_failed`` remembers the error after which SQLite rolled one back by itself.
     """
 
-    __slots__ = ("_announced", "_cipher", "_failed", "autocommit")
+    __slots__ = ("_announced", "_begin_due", "_cipher", "_failed", "autocommit")
 
     def __init__(self, dbapi: Any, connection: CipherConnection) -> None:
         super().__init__(dbapi, cast("Any", connection))  # aiosqlite does not declare SQLAlchemy's protocol
         self._cipher = connection
         self.autocommit = False
-        self._announced = False
+        self._announced = self._begin_due = False
         self._failed: BaseException | None = None
 
     def cursor(self, server_side: bool = False) -> Any:
@@ -168,7 +169,8 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
     def begin(self) -> None:
         """Have the next statement open a transaction."""
-        self._announced = not self.autocommit
+        self._announced = self._begin_due = not self.autocommit
+        self._failed = None
 
     def commit(self) -> None:
         """Commit, where anything was sent."""
@@ -215,7 +217,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     async def _run(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         connection = self._cipher
         was_open = connection.in_transaction
-        if self._announced and not was_open:
+        if self._announced and (self._begin_due or not was_open):
             return await self._begin_with(work)
         try:
             return await connection.call(lambda: work(connection.raw))
@@ -229,6 +231,8 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
         def begin_and_work() -> _T:
             raw = connection.raw
+            if raw.in_transaction:  # its COMMIT failed, and SQLAlchemy sends no ROLLBACK after that
+                raw.execute("ROLLBACK")
             try:
                 raw.execute(connection.begin_statement)
             except sqlcipher.OperationalError as error:
@@ -245,6 +249,8 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
             except _BeginBusyError as busy:
                 if loop.time() >= deadline:
                     raise (busy.__cause__ or busy) from None
+            finally:
+                self._begin_due = not connection.in_transaction
             await asyncio.sleep(random.uniform(0, LARGEST_BUSY_PAUSE_S))  # noqa: S311 - not a secret
 
     def _refuse_failed(self) -> NoReturn:
@@ -372,4 +378,5 @@ def _regexp(pattern: str, value: str | None) -> bool | None:
     return None if value is None else re.search(pattern, value) is not None
 
 
-dialect = SQLiteDialect_aiosqlcipher
+# The entry point says the same, but looking it up reads the metadata of every installed package, on the event loop.
+registry.register("sqlite.aiosqlcipher", __name__, SQLiteDialect_aiosqlcipher.__name__)

@@ -52,6 +52,8 @@ def translated(entity: str | None = None, key: Any = None) -> Generator[None]:
     try:
         yield
     except exc.SQLAlchemyError as error:
+        if isinstance(error, exc.StatementError):
+            error.params, error.hide_parameters = None, True  # rows have no place in a traceback
         raise translation_of(error, entity, key) from error
 
 
