@@ -13,7 +13,7 @@ from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.vault_file import create_file, new_vault_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -45,7 +45,7 @@ async def engine(vault_path: Path, key: bytes) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def hand_offs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def hand_offs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every call that goes to a connection's thread."""
     calls: list[str] = []
     original = CipherConnection._hand_over
@@ -89,9 +89,9 @@ async def test_a_statement_is_one_hand_off(engine: AsyncEngine, hand_offs: list[
 async def test_a_stream_fetches_in_chunks(engine: AsyncEngine, hand_offs: list[str]) -> None:
     """A server-side cursor brings many rows per hand-off; SQLAlchemy lets its buffer grow to what was asked for."""
     series = text("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000) SELECT n FROM r")
-    async with engine.connect() as connection:
-        async with connection.stream(series, execution_options={"yield_per": 250}) as result:
-            rows = [row.n async for row in result]
+    options = {"yield_per": 250}
+    async with engine.connect() as connection, connection.stream(series, execution_options=options) as result:
+        rows = [row.n async for row in result]
     assert rows == list(range(1, 1001))
     assert 4 < hand_offs.count("statement") <= 10
 

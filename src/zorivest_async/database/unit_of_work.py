@@ -211,22 +211,16 @@ class SqlAlchemyUnitOfWork:
         if self._connection is None:
             if self._write_queue is not None:
                 await self._write_queue.acquire()
-            self._connection = await self._borrow_connection()
+            try:
+                with translated():
+                    self._connection = await self._engine.connect().start()
+                    await self._connection.begin()
+            except BaseException:
+                if self._connection is None and self._write_queue is not None:
+                    self._write_queue.release()
+                raise
             self._outcome = "open"
         return self._connection
-
-    async def _borrow_connection(self) -> AsyncConnection:
-        connection = self._engine.connect()
-        try:
-            with translated():
-                await connection.start()
-                await connection.begin()
-        except BaseException:
-            await finish(connection.close())
-            if self._write_queue is not None:
-                self._write_queue.release()
-            raise
-        return connection
 
     def _require_own_task(self) -> None:
         if self._task is None:

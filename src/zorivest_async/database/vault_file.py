@@ -58,11 +58,11 @@ _NO_KEY: Final = VaultKey(bytes(32))
 
 
 def read_salt(path: Path) -> bytes:
-    """Return the 16 bytes at the start of a vault.
+    """Return the 16 bytes at the start of a vault, the first of which names a :class:`KdfProfile`.
 
     Raises:
         VaultNotFoundError: There is no file.
-        NotAVaultError: It is a folder, or too short to be a vault.
+        NotAVaultError: It is a folder, too short to be a vault, or names no profile.
         NotEncryptedError: It is a plaintext SQLite database.
     """
     try:
@@ -77,6 +77,11 @@ def read_salt(path: Path) -> bytes:
         raise NotEncryptedError(path)
     if size < PAGE_BYTES:
         raise NotAVaultError(path, f"this file has {size} bytes; a vault has at least {PAGE_BYTES}")
+    try:
+        KdfProfile.of_salt(salt)
+    except LookupError:
+        problem = "the first byte of this file names no known key derivation: it is another program's, or damaged"
+        raise NotAVaultError(path, problem) from None
     return salt
 
 
@@ -104,15 +109,11 @@ def derive_file_key(path: Path, passphrase: str) -> VaultKey:
     """Return the key that a passphrase gives for an existing file; Argon2 runs here, as the file's salt names it.
 
     Raises:
-        VaultError: As :func:`read_salt`, or the salt names no known profile (:class:`NotAVaultError`).
+        VaultError: As :func:`read_salt`.
         ConfigurationError: The passphrase is empty.
     """
     salt = read_salt(path)
-    profile = KdfProfile.of_salt(salt)
-    if profile is None:
-        problem = "the first byte of this file names no known key derivation: it is another program's, or damaged"
-        raise NotAVaultError(path, problem)
-    return VaultKey(derive_key(passphrase, salt, profile), salt)
+    return VaultKey(derive_key(passphrase, salt, KdfProfile.of_salt(salt)), salt)
 
 
 def check_key(path: Path, key: VaultKey) -> None:

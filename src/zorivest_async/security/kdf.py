@@ -50,9 +50,16 @@ class KdfProfile(Enum):
     parallelism: int
 
     @classmethod
-    def of_salt(cls, salt: bytes) -> KdfProfile | None:
-        """Return the profile that the first byte of a vault's salt names, or ``None``."""
-        return next((profile for profile in cls if profile.value == salt[0]), None)
+    def of_salt(cls, salt: bytes) -> KdfProfile:
+        """Return the profile that the first byte of a vault's salt names.
+
+        Raises:
+            LookupError: It names none.
+        """
+        for profile in cls:
+            if profile.value == salt[0]:
+                return profile
+        raise LookupError("the first byte of the salt names no key derivation profile")
 
     def __new__(cls, number: int, time_cost: int, memory_kib: int, parallelism: int) -> Self:  # noqa: D102
         self = object.__new__(cls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anyio import to_thread
 from sqlalchemy import bindparam, delete, select
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlAlchemySettingRepository"]
 
-_DefaultT = TypeVar("_DefaultT")
-
 _LARGE_TEXT = 20_000
 """Characters of JSON that are parsed in a thread rather than on the event loop."""
 
@@ -31,7 +29,7 @@ class SqlAlchemySettingRepository(Repository[Setting]):
     mapper: ClassVar = RowMapper(Setting, SettingModel)
     _of_key = SettingModel.key == bindparam("key")
 
-    async def get(self, key: str, default: _DefaultT | None = None) -> Any | _DefaultT | None:
+    async def get(self, key: str, default: Any = None) -> Any:
         """Return a setting's value as the type it was stored with, or ``default``."""
         rows = await self._fetch_rows(select(SettingModel.value, SettingModel.value_type).where(self._of_key), key=key)
         return await _decode(*rows[0]) if rows else default

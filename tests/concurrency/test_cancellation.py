@@ -1,0 +1,164 @@
+"""Cancelling: a statement is interrupted, what must finish finishes, and nothing is left checked out or running."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from sqlalchemy import text
+
+from factories import make_account
+from zorivest_async.database.driver import CipherConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zorivest_async import Vault
+
+pytestmark = pytest.mark.asyncio
+
+ENDLESS = text("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r")
+PROMPT_S = 0.5
+"""A cancelled statement returns within this time."""
+
+
+async def run_endless_statement(vault: Vault, started: asyncio.Event) -> None:
+    """Hold the write lock in a statement that never ends."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account(account_id="unseen"))
+        connection = await uow.connection()
+        started.set()
+        await connection.execute(ENDLESS)
+
+
+async def assert_untouched_and_writable(vault: Vault) -> None:
+    """The lock is free, nothing is checked out, and the cancelled work is not there."""
+    async with asyncio.timeout(1):
+        async with vault.unit_of_work() as uow:
+            assert not await uow.accounts.exists("unseen")
+            await uow.accounts.save(make_account(account_id="seen"))
+            await uow.commit()
+    assert vault.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the queue pool
+
+
+@pytest.mark.parametrize("cancellations", [1, 3])
+async def test_a_native_cancellation_interrupts_the_statement(vault: Vault, cancellations: int) -> None:
+    """task.cancel(), once or insisting, ends the statement at once and frees the lock."""
+    started = asyncio.Event()
+    task = asyncio.create_task(run_endless_statement(vault, started))
+    await started.wait()
+    for _ in range(cancellations):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    async with asyncio.timeout(PROMPT_S):
+        await asyncio.wait({task})
+    assert task.cancelled()
+    await assert_untouched_and_writable(vault)
+
+
+async def test_a_timeout_interrupts_the_statement(vault: Vault) -> None:
+    """asyncio.timeout() turns into TimeoutError, not into a lost cancellation."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await run_endless_statement(vault, asyncio.Event())
+    await assert_untouched_and_writable(vault)
+
+
+async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault) -> None:
+    """Level cancellation, which strikes at every await, ends the statement and frees the lock too."""
+    with anyio.move_on_after(0.05) as scope:
+        await run_endless_statement(vault, asyncio.Event())
+    assert scope.cancelled_caught
+    await assert_untouched_and_writable(vault)
+
+
+async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome tells what the file holds, whenever the cancellation strikes."""
+    committing, proceed = asyncio.Event(), threading.Event()
+    original = CipherConnection.finish
+
+    async def finish_slowly(self: CipherConnection, function: Callable[[], object]) -> object:
+        def wait_and_finish() -> object:
+            loop.call_soon_threadsafe(committing.set)
+            proceed.wait(5)
+            return function()
+
+        return await original(self, wait_and_finish)
+
+    loop = asyncio.get_running_loop()
+    outcomes: list[str] = []
+
+    async def save_and_commit() -> None:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account(account_id="seen"))
+            monkeypatch.setattr(CipherConnection, "finish", finish_slowly)
+            try:
+                await uow.commit()
+            finally:
+                outcomes.append(uow.outcome)
+
+    task = asyncio.create_task(save_and_commit())
+    await committing.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    proceed.set()
+    await asyncio.wait({task})
+    monkeypatch.undo()
+    assert task.cancelled()
+    assert outcomes == ["committed"]
+    async with vault.unit_of_work(read_only=True) as uow:
+        assert await uow.accounts.exists("seen")
+
+
+async def test_a_waiting_writer_that_is_cancelled_leaves_the_queue(vault: Vault) -> None:
+    """The next in line gets its turn as if the cancelled one had never waited."""
+    order: list[str] = []
+
+    async def write(name: str) -> None:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account(account_id=name))
+            order.append(name)
+            await uow.commit()
+
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account(account_id="first"))
+        waiting = [asyncio.create_task(write(name)) for name in ("second", "third", "fourth")]
+        await asyncio.sleep(0.01)
+        waiting[0].cancel()
+        await asyncio.wait({waiting[0]})
+        await uow.commit()
+    await asyncio.wait(waiting)
+    assert order == ["third", "fourth"]
+
+
+async def test_after_a_cancelled_statement_a_rollback_makes_the_unit_of_work_usable(vault: Vault) -> None:
+    """The statement's transaction is lost, which every use before the rollback says."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account(account_id="lost"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await (await uow.connection()).execute(ENDLESS)
+        with pytest.raises(Exception, match="roll back"):
+            await uow.accounts.count_all()
+        await uow.rollback()
+        await uow.accounts.save(make_account(account_id="kept"))
+        await uow.commit()
+    async with vault.unit_of_work(read_only=True) as uow:
+        assert [account.account_id for account in await uow.accounts.list_all()] == ["kept"]
+
+
+async def test_cancellations_leave_no_threads_behind(vault: Vault) -> None:
+    """A connection that is discarded takes its thread with it."""
+    await assert_untouched_and_writable(vault)
+    before = threading.active_count()
+    for _ in range(20):
+        with anyio.move_on_after(0.005):
+            async with vault.unit_of_work() as uow:
+                await (await uow.connection()).execute(ENDLESS)
+    async with asyncio.timeout(5):
+        while threading.active_count() > before:  # noqa: ASYNC110 - threads set no asyncio.Event
+            await asyncio.sleep(0.01)
