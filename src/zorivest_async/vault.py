@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio import to_thread
 
 from zorivest_async.database import maintenance
-from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, require_safe_driver, vault_uri
+from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, vault_uri
 from zorivest_async.database.connection import create_engine_over
 from zorivest_async.database.finishing import finish
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
@@ -356,7 +356,6 @@ class _Opening:
 def _unlock(
     path: str | PathLike[str], passphrase: str | None, key: bytes | None, create: bool, profile: KdfProfile
 ) -> tuple[Path, VaultKey]:
-    require_safe_driver()
     file = Path(path).absolute()
     if create and not file.exists():
         new_key = VaultKey(key, new_salt(profile)) if key is not None else new_vault_key(passphrase or "", profile)
@@ -368,7 +367,6 @@ def _unlock(
 
 
 def _create_in_memory(uri: str, key: VaultKey, settings: ConnectionSettings) -> sqlcipher.Connection:
-    require_safe_driver()
     keeper = open_cipher(uri, key, settings)
     create_schema(keeper)
     return keeper

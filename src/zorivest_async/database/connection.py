@@ -72,7 +72,7 @@ def create_vault_engine(
 
     The first statement raises :class:`~zorivest_async.WrongPassphraseError` where the key does not open the file,
     :class:`~zorivest_async.VaultNotFoundError` where there is none, and
-    :class:`~zorivest_async.MissingDependencyError` where the driver cannot encrypt, or its SQLite has the WAL-reset bug.
+    :class:`~zorivest_async.MissingDependencyError` where the driver cannot encrypt or has the WAL-reset bug.
     """
     settings = ConnectionSettings(read_only=read_only, durability=durability, busy_timeout_s=busy_timeout_s)
     uri, vault_key = vault_uri(path), VaultKey(key)

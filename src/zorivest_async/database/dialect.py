@@ -29,6 +29,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util.concurrency import await_
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from zorivest_async.database.failures import result_code
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -281,8 +282,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
 
 def _is_busy(error: sqlcipher.OperationalError) -> bool:
-    # The low byte is the primary result code (https://sqlite.org/rescode.html).
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return result_code(error) == sqlite3.SQLITE_BUSY
 
 
 class _DBAPI(AsyncAdapt_dbapi_module):

@@ -22,9 +22,10 @@ from zorivest_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
+    from pathlib import Path
 
-__all__ = ["translated", "translation_of"]
+__all__ = ["result_code", "translated", "translation_of", "vault_error_of"]
 
 _BY_MESSAGE: Final[tuple[tuple[str, type[RepositoryError]], ...]] = (
     ("UNIQUE constraint failed", DuplicateError),
@@ -33,17 +34,26 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[RepositoryError]], ...]] = (
 )
 """SQLite's words for constraints: the driver reports no extended result code that would tell them apart."""
 
-_BY_RESULT_CODE: Final[dict[int, Callable[[str | None, Any], ZorivestError]]] = {
-    sqlite3.SQLITE_READONLY: ReadOnlyError,
-    sqlite3.SQLITE_BUSY: lambda _entity, _key: VaultBusyError(),
-    sqlite3.SQLITE_LOCKED: lambda _entity, _key: VaultBusyError(),
-    sqlite3.SQLITE_FULL: lambda _entity, _key: VaultFullError(),
-    sqlite3.SQLITE_CORRUPT: lambda _entity, _key: VaultDamagedError(),
-    sqlite3.SQLITE_NOTADB: lambda _entity, _key: VaultDamagedError(),
-    sqlite3.SQLITE_CANTOPEN: lambda _entity, _key: VaultNotFoundError(),
-    sqlite3.SQLITE_IOERR: lambda _entity, _key: VaultError(None, "the disk failed; the transaction was rolled back"),
+_BY_RESULT_CODE: Final[dict[int, type[VaultError]]] = {
+    sqlite3.SQLITE_BUSY: VaultBusyError,
+    sqlite3.SQLITE_LOCKED: VaultBusyError,
+    sqlite3.SQLITE_FULL: VaultFullError,
+    sqlite3.SQLITE_CORRUPT: VaultDamagedError,
+    sqlite3.SQLITE_NOTADB: VaultDamagedError,
+    sqlite3.SQLITE_CANTOPEN: VaultNotFoundError,
 }
 """Primary result codes (https://sqlite.org/rescode.html)."""
+
+
+def result_code(error: BaseException | None) -> int:
+    """Return the primary result code of a driver error: the low byte; 0 where it has none."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def vault_error_of(error: Exception, path: Path) -> VaultError:
+    """Return the library's error that says what an error of the bare driver says about a file."""
+    kind = _BY_RESULT_CODE.get(result_code(error))
+    return VaultError(path, f"the file could not be used: {error}") if kind is None else kind(path)
 
 
 @contextmanager
@@ -65,9 +75,13 @@ def translation_of(error: exc.SQLAlchemyError, entity: str | None = None, key: A
     for words, kind in _BY_MESSAGE:
         if words in message:
             return kind(entity, key)
-    code = (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the primary result code
+    code = result_code(error.orig)
+    if code == sqlite3.SQLITE_READONLY:
+        return ReadOnlyError(entity, key)
+    if code == sqlite3.SQLITE_IOERR:
+        return VaultError(None, "the disk failed; the transaction was rolled back")
     if code in _BY_RESULT_CODE:
-        return _BY_RESULT_CODE[code](entity, key)
+        return _BY_RESULT_CODE[code]()
     return RepositoryError(entity, key, f"the database refused the statement ({type(error).__name__}: {message})")
 
 

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import secrets
-import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from zorivest_async.database.failures import vault_error_of
 from zorivest_async.errors import VaultError, VaultFullError, VaultNotFoundError
 
 if TYPE_CHECKING:
@@ -89,6 +89,4 @@ def typed_os_errors(path: Path) -> Generator[None]:
             raise VaultFullError(path) from error
         raise VaultError(path, "the file cannot be made here; the folder may be read-only") from error
     except sqlcipher.OperationalError as error:
-        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_FULL:
-            raise VaultFullError(path) from error
-        raise VaultError(path, f"the file could not be made: {error}") from error
+        raise vault_error_of(error, path) from error

@@ -80,6 +80,7 @@ class SqlAlchemyUnitOfWork:
         self._task: asyncio.Task[Any] | None = None
         self._left = False
         self._connection: AsyncConnection | None = None
+        self._pool = engine.pool
         self._session: AsyncSession | None = None
         self._outcome: Outcome = "open"
 
@@ -213,6 +214,7 @@ class SqlAlchemyUnitOfWork:
                 await self._write_queue.acquire()
             try:
                 with translated():
+                    self._pool = self._engine.pool
                     self._connection = await self._engine.connect().start()
                     await self._connection.begin()
             except BaseException:
@@ -251,6 +253,8 @@ class SqlAlchemyUnitOfWork:
                     self._outcome = "committed"
         finally:
             try:
+                if self._pool is not self._engine.pool:  # the engine was disposed of meanwhile, and its pool with it
+                    await connection.invalidate()
                 await connection.close()  # which rolls back what was not committed
             finally:
                 if self._write_queue is not None:

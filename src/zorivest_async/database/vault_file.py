@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.failures import vault_error_of
 from zorivest_async.database.files import new_file, publish, sync_file, typed_os_errors
 from zorivest_async.database.models import SCHEMA_VERSION, Base
 from zorivest_async.errors import (
@@ -154,7 +155,7 @@ def _open_existing(path: Path, key: VaultKey) -> Generator[sqlcipher.Connection]
             VaultDamagedError(path) if _opens_some_page(path, key) else WrongPassphraseError(path)
         ) from error.__cause__
     except sqlcipher.DatabaseError as error:
-        raise VaultDamagedError(path) from error
+        raise vault_error_of(error, path) from error
 
 
 def _opens_some_page(path: Path, key: VaultKey) -> bool:

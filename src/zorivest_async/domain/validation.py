@@ -109,7 +109,8 @@ def _is_exact(result: float, value: Real | Decimal) -> bool:
     if isinstance(value, Decimal):
         # The constructor would raise where the caller's decimal context traps floats.
         return value == Decimal(repr(result)) or value == Decimal.from_float(result)  # noqa: FURB164
-    if isinstance(value, Rational):  # in plain integers: numpy's would compare as float64, where every number fits
+    if isinstance(value, Rational) and not isinstance(value, int | Fraction):
+        # In plain integers: numpy's would compare as float64, where every number fits.
         return Fraction(int(value.numerator), int(value.denominator)) == result
     return bool(result == value)
 

@@ -31,6 +31,9 @@ _OWNERS = {
 _OF_OWNER = (ImageModel.owner_type == bindparam("owner_type")) & (ImageModel.owner_id == bindparam("owner_id"))
 _OF_ID = ImageModel.id == bindparam("image_id")
 
+_LARGEST_BLOB_BYTES = 2**31 - 1
+"""SQLite's upper bound (https://sqlite.org/limits.html), and the most that a driver can be asked to read at once."""
+
 
 def delete_images_of(owner_type: ImageOwnerType) -> Delete:
     """Return the statement that deletes the images of the owner ``:owner_id``."""
@@ -198,7 +201,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         connection = await self._connection()
         blob = await BlobReader.open(connection, ImageModel.__tablename__, "data", image_id)
         try:
-            while chunk := await blob.read(chunk_size):
+            while chunk := await blob.read(min(chunk_size, _LARGEST_BLOB_BYTES)):
                 yield chunk
         finally:
             await blob.aclose()
