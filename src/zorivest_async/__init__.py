@@ -9,18 +9,15 @@ from zorivest_async.domain.entities import (
     BalanceSnapshot,
     ImageAttachment,
     ImageInfo,
-    MarketProviderSetting,
-    Page,
-    SaveResult,
     Trade,
-    TradeFilter,
     TradePlan,
     TradeReport,
     Watchlist,
     WatchlistItem,
 )
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
-from zorivest_async.domain.settings import Setting
+from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
+from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (
     ConfigurationError,
     CorruptImageError,

@@ -56,7 +56,7 @@ class FailingConnection(sqlcipher.Connection):
 async def engine() -> AsyncIterator[AsyncEngine]:
     """An engine over the real driver, whose statements can fail in every way the driver has."""
 
-    def connect() -> sqlcipher.Connection:
+    def connect(_settings: ConnectionSettings) -> sqlcipher.Connection:
         options: Any = {"isolation_level": None, "check_same_thread": False, "factory": FailingConnection}
         return sqlcipher.connect(":memory:", **options)
 

@@ -203,7 +203,7 @@ async def test_a_sound_vault_has_no_problems(vault: Vault) -> None:
 async def test_what_is_wrong_is_named(vault: Vault, vault_path: Path, statement: str, words: str) -> None:
     """Broken references and orphans are found."""
     await fill(vault)
-    await asyncio.to_thread(change, vault_path, vault._key, statement)
+    await asyncio.to_thread(change, vault_path, vault._store.key, statement)
     report = await vault.verify()
     assert not report.ok
     assert any(words in problem for problem in report.problems)

@@ -62,7 +62,7 @@ async def test_what_was_committed_is_there_when_it_is_opened_again(vault_path: P
     """Entered or awaited, with its passphrase or its key."""
     async with Vault.open(vault_path, passphrase="passphrase", profile=CHEAPEST) as vault:
         await write_account(vault)
-        key = vault._key.key
+        key = vault._store.key.key
     vault = await Vault.open(vault_path, passphrase="passphrase", create=False)
     assert await count_accounts(vault) == 1
     await vault.aclose()
@@ -351,7 +351,7 @@ async def test_a_failed_opening_leaves_no_file(vault_path: Path, monkeypatch: py
     def fail(_raw: sqlcipher.Connection) -> None:
         raise sqlcipher.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("zorivest_async.vault.create_schema", fail)
+    monkeypatch.setattr("zorivest_async.database.store.create_schema", fail)
     with pytest.raises(VaultError, match="disk I/O error"):
         await Vault.open(vault_path, passphrase="p", profile=CHEAPEST)
     assert await names_in(vault_path.parent) == []

@@ -19,17 +19,16 @@ from zorivest_async.domain.entities import (
     BalanceSnapshot,
     ImageAttachment,
     ImageInfo,
-    MarketProviderSetting,
     Trade,
-    TradeFilter,
     TradePlan,
     TradeReport,
     Watchlist,
     WatchlistItem,
 )
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.queries import TradeFilter
 from zorivest_async.domain.secret import MaskedSecret
-from zorivest_async.domain.settings import Setting
+from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import ValidationError, ZorivestError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zorivest_async.domain.entities import MarketProviderSetting
 from zorivest_async.domain.secret import MASK, MaskedSecret
+from zorivest_async.domain.settings import MarketProviderSetting
 from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,13 +27,13 @@ STANDALONE_BUSY_TIMEOUT_MS: Final = 5_000
 
 
 def create_engine_over(
-    connect: Callable[[], sqlcipher.Connection], settings: ConnectionSettings, *, pool_size: int
+    connect: Callable[[ConnectionSettings], sqlcipher.Connection], settings: ConnectionSettings, *, pool_size: int
 ) -> AsyncEngine:
     """Return an engine whose connections come from ``connect``, called on each connection's own thread."""
 
     async def connect_in_thread() -> CipherConnection:
         return await CipherConnection(
-            connect, begin_statement=settings.begin_statement, busy_timeout_s=settings.busy_timeout_s
+            partial(connect, settings), begin_statement=settings.begin_statement, busy_timeout_s=settings.busy_timeout_s
         )
 
     return create_async_engine(
@@ -77,7 +78,7 @@ def create_vault_engine(
     settings = ConnectionSettings(read_only=read_only, durability=durability, busy_timeout_s=busy_timeout_s)
     uri, vault_key = vault_uri(path), VaultKey(key)
     size = pool_size if pool_size is not None else (4 if read_only else 1)
-    return create_engine_over(lambda: open_cipher(uri, vault_key, settings), settings, pool_size=size)
+    return create_engine_over(partial(open_cipher, uri, vault_key), settings, pool_size=size)
 
 
 async def create_encrypted_connection(

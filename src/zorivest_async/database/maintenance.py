@@ -51,21 +51,24 @@ class VerifyReport:
 
 
 def verify(raw: sqlcipher.Connection) -> VerifyReport:
-    """Check every page, structure and reference of the vault behind a connection, which is closed afterwards."""
-    with closing(raw):
-        problems: list[str] = []
-        try:
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            (page_count,) = raw.execute("PRAGMA page_count").fetchone()
-            problems += (row[0] for row in raw.execute("PRAGMA cipher_integrity_check"))
-            problems += (row[0] for row in raw.execute("PRAGMA integrity_check") if row[0] != "ok")
-            for table, row_id, parent, _ in raw.execute("PRAGMA foreign_key_check"):
-                problems.append(f"row {row_id} of {table} refers to a row of {parent} that does not exist")
-            for image_id, owner_type in raw.execute(_ORPHANED_IMAGES):
-                problems.append(f"image {image_id} belongs to a {owner_type} that does not exist")
-        except sqlcipher.DatabaseError as error:
-            return VerifyReport((*problems, f"the check could not go on: {error}"), 0)
-        return VerifyReport(tuple(problems), page_count)
+    """Check every page, structure and reference of the vault behind a connection."""
+    problems: list[str] = []
+    try:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page_count,) = raw.execute("PRAGMA page_count").fetchone()
+        problems += (row[0] for row in raw.execute("PRAGMA cipher_integrity_check"))
+        problems += (row[0] for row in raw.execute("PRAGMA integrity_check") if row[0] != "ok")
+        problems += (
+            f"row {row_id} of {table} refers to a row of {parent} that does not exist"
+            for table, row_id, parent, _ in raw.execute("PRAGMA foreign_key_check")
+        )
+        problems += (
+            f"image {image_id} belongs to a {owner_type} that does not exist"
+            for image_id, owner_type in raw.execute(_ORPHANED_IMAGES)
+        )
+    except sqlcipher.DatabaseError as error:
+        return VerifyReport((*problems, f"the check could not go on: {error}"), 0)
+    return VerifyReport(tuple(problems), page_count)
 
 
 def backup(source: Path, key: VaultKey, destination: Path) -> None:
@@ -125,7 +128,8 @@ def _encrypt_api_keys_anew(raw: sqlcipher.Connection, old: ApiKeyCipher, new: Ap
 
 
 def _publish_verified(temporary: Path, path: Path, key: VaultKey, give_name: Callable[[Path, Path], object]) -> None:
-    report = verify(open_cipher(vault_uri(temporary), key, ConnectionSettings()))
+    with closing(open_cipher(vault_uri(temporary), key, ConnectionSettings())) as raw:
+        report = verify(raw)
     if not report.ok:
         raise VaultDamagedError(path, f"the copy does not verify, so it was thrown away: {report.problems[0]}")
     sync_file(temporary)

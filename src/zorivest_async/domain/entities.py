@@ -4,20 +4,19 @@ A field that cannot be right raises :class:`~zorivest_async.ValidationError`, so
 that can be stored. Moments become aware UTC and numbers become float64; what was saved equals what is read. Row numbers
 (``id``) are ``None`` until stored and take no part in ``==``.
 
-An entity's repr shows its own fields, for the person who holds it; image bytes and API keys are
-left out of it.
+An entity's repr shows its own fields, for the person who holds it; image bytes are left out
+of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Generic, NamedTuple, TypeVar, cast
+from typing import Annotated, cast
 
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
 from zorivest_async.domain.validation import (
-    ApiKey,
     Blob,
     Currency,
     Flag,
@@ -38,18 +37,12 @@ __all__ = [
     "BalanceSnapshot",
     "ImageAttachment",
     "ImageInfo",
-    "MarketProviderSetting",
-    "Page",
-    "SaveResult",
     "Trade",
-    "TradeFilter",
     "TradePlan",
     "TradeReport",
     "Watchlist",
     "WatchlistItem",
 ]
-
-_ItemT = TypeVar("_ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,78 +287,3 @@ class BalanceSnapshot(Entity):
     datetime: Moment
     balance: Number
     id: Size | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class MarketProviderSetting(Entity):
-    """Credentials and limits for a market-data provider.
-
-    Attributes:
-        provider_name: ``"Alpha Vantage"``, unique in the vault.
-        api_key: Goes in as text and shows as ``"********"`` from then on; ``reveal_api_key`` of the repository gives it
-            back. The mask itself, as a form may send it back, stands for the key already stored.
-        rate_limit: Requests per minute.
-        timeout: Of a request, in seconds.
-        is_enabled: Whether to use the provider.
-        last_tested_at: When the credentials were last tried.
-        last_test_status: ``"success"``, ``"failed"`` or ``"untested"``.
-        created_at: When the record was made; kept by later updates.
-        updated_at: When it was last updated; an update sets it.
-    """
-
-    provider_name: Identifier
-    api_key: ApiKey | None = None
-    rate_limit: Size = 5
-    timeout: Size = 30
-    is_enabled: Flag = False
-    last_tested_at: Moment | None = None
-    last_test_status: Text | None = None
-    created_at: Moment = field(default_factory=utc_now)
-    updated_at: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TradeFilter(Entity):
-    """Which trades to look at; what is ``None`` does not narrow the search.
-
-    Attributes:
-        account_id: Of this account.
-        instrument: Exactly this one.
-        action: Bought or sold.
-        since: At this moment or later.
-        until: Before this moment, so that days and months join without overlap.
-        search: Text to be found in the instrument, the ``exec_id`` or the account, whatever the case of ASCII letters.
-    """
-
-    account_id: Identifier | None = None
-    instrument: Identifier | None = None
-    action: TradeAction | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-    search: Text | None = None
-
-
-class SaveResult(NamedTuple):
-    """What a bulk save did.
-
-    Attributes:
-        inserted: Rows that were new.
-        skipped: Rows left alone because their identifier was stored already.
-        updated: Rows that replaced what was stored.
-    """
-
-    inserted: int = 0
-    skipped: int = 0
-    updated: int = 0
-
-
-class Page(NamedTuple, Generic[_ItemT]):
-    """One page of a listing.
-
-    Attributes:
-        items: Newest first.
-        next: Pass it as ``after`` to get the following page; ``None`` at the end.
-    """
-
-    items: list[_ItemT]
-    next: str | None = None

@@ -18,18 +18,15 @@ if TYPE_CHECKING:
         BalanceSnapshot,
         ImageAttachment,
         ImageInfo,
-        MarketProviderSetting,
-        Page,
-        SaveResult,
         Trade,
-        TradeFilter,
         TradePlan,
         TradeReport,
         Watchlist,
         WatchlistItem,
     )
     from zorivest_async.domain.enums import ImageOwnerType, PlanStatus
-    from zorivest_async.domain.settings import Setting, SettingValue
+    from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
+    from zorivest_async.domain.settings import MarketProviderSetting, Setting, SettingValue
 
 __all__ = [
     "AccountRepository",

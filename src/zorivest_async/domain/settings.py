@@ -1,17 +1,27 @@
-"""Settings: small typed values under a key, and how their type travels through a column of text."""
+"""Settings: small typed values and how their type travels through a column of text; data providers' credentials."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, cast
 
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.validation import MAX_TEXT_LENGTH, Identifier, Moment, text
+from zorivest_async.domain.validation import (
+    MAX_TEXT_LENGTH,
+    ApiKey,
+    Flag,
+    Identifier,
+    Moment,
+    Size,
+    Text,
+    text,
+    utc_now,
+)
 from zorivest_async.errors import ValidationError
 
-__all__ = ["Setting", "SettingValue", "decode_setting", "encode_setting"]
+__all__ = ["MarketProviderSetting", "Setting", "SettingValue", "decode_setting", "encode_setting"]
 
 SettingValue: TypeAlias = str | int | float | bool | dict[str, Any] | list[Any] | None
 """What a setting may hold; containers and ``None`` are stored as JSON."""
@@ -125,3 +135,31 @@ class Setting(Entity):
         Entity.__post_init__(self)
         if encode_setting(self.value)[1] != self.value_type:
             raise ValidationError("Setting", "value_type", "does not name the type of the value")
+
+
+@dataclass(frozen=True, slots=True)
+class MarketProviderSetting(Entity):
+    """Credentials and limits for a market-data provider.
+
+    Attributes:
+        provider_name: ``"Alpha Vantage"``, unique in the vault.
+        api_key: Goes in as text and shows as ``"********"`` from then on; ``reveal_api_key`` of the repository gives it
+            back. The mask itself, as a form may send it back, stands for the key already stored.
+        rate_limit: Requests per minute.
+        timeout: Of a request, in seconds.
+        is_enabled: Whether to use the provider.
+        last_tested_at: When the credentials were last tried.
+        last_test_status: ``"success"``, ``"failed"`` or ``"untested"``.
+        created_at: When the record was made; kept by later updates.
+        updated_at: When it was last updated; an update sets it.
+    """
+
+    provider_name: Identifier
+    api_key: ApiKey | None = None
+    rate_limit: Size = 5
+    timeout: Size = 30
+    is_enabled: Flag = False
+    last_tested_at: Moment | None = None
+    last_test_status: Text | None = None
+    created_at: Moment = field(default_factory=utc_now)
+    updated_at: Moment | None = None

@@ -2,8 +2,8 @@
 
 ``PIL.Image.open`` could tell them apart too, but it cannot guard a vault: its limit on pixels is one for the whole
 process, between that limit and twice of it there is only a warning, and its GIF and WebP readers allocate the canvas
-while they open a file. So each format here knows where its size is written, and each is walked to its end to see that
-the file is whole, at which Pillow does not look: it takes a PNG without its end, and half an animation.
+while they open a file. So each format here knows where its size is written, and walks a file to its end to see that it
+is whole. Pillow alone would take a PNG with a wrong checksum or without its end, and the first half of an animation.
 """
 
 from __future__ import annotations

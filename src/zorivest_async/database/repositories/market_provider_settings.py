@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, select
 from zorivest_async.database.models import MarketProviderSettingModel
 from zorivest_async.database.repositories.base import NamedRepository
 from zorivest_async.database.rows import RowMapper
-from zorivest_async.domain.entities import MarketProviderSetting
 from zorivest_async.domain.secret import MaskedSecret
+from zorivest_async.domain.settings import MarketProviderSetting
 from zorivest_async.errors import ConfigurationError, NotFoundError, ValidationError
 
 if TYPE_CHECKING:

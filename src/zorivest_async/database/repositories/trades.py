@@ -25,8 +25,9 @@ from zorivest_async.database.repositories.base import NamedRepository
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
-from zorivest_async.domain.entities import Page, SaveResult, Trade, TradeFilter
+from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import ImageOwnerType
+from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.errors import DuplicateError, InvalidQueryError, ValidationError
 
 if TYPE_CHECKING:

@@ -1,0 +1,80 @@
+"""The shape of the package: imports point down, names are what they say, errors are all accounted for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc
+
+import zorivest_async
+from zorivest_async import ZorivestError, errors
+from zorivest_async.database.failures import translation_of
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(zorivest_async.__file__).parent
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages([str(PACKAGE)], "zorivest_async.")
+    if not module.name.endswith("__main__")
+)
+
+
+def test_imports_point_downwards() -> None:
+    """The layers of the design hold; import-linter names the import that breaks them."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "2 kept, 0 broken" in finished.stdout
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_names_what_is_there(name: str) -> None:
+    """A module's __all__ has no stranger and no repetition."""
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert len(set(exported)) == len(exported)
+    assert [missing for missing in exported if not hasattr(module, missing)] == []
+
+
+def test_the_public_names_are_sorted_and_complete() -> None:
+    """Everything that the package imports for its users is in __all__, which is in order; so is every error."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert zorivest_async.__all__ == sorted(imported)
+    assert set(errors.__all__) <= set(zorivest_async.__all__)
+
+
+def test_the_package_holds_no_logic_at_its_top() -> None:
+    """__init__ imports and exports."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    assert {type(node) for node in tree.body} <= {ast.Expr, ast.ImportFrom, ast.Assign}
+
+
+def subclasses_of(kind: type) -> set[type]:
+    """Return all descendants of a class."""
+    return {kind} | {found for child in kind.__subclasses__() for found in subclasses_of(child)}
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses_of(exc.SQLAlchemyError), key=lambda kind: kind.__name__))
+def test_every_sqlalchemy_error_has_a_translation(kind: type[exc.SQLAlchemyError]) -> None:
+    """None of them reaches a caller of a repository."""
+    if issubclass(kind, exc.DBAPIError):
+        error: exc.SQLAlchemyError = kind("SELECT 1", {}, Exception("on purpose"))
+    else:
+        error = kind.__new__(kind)
+        Exception.__init__(error, "on purpose")
+    translation = translation_of(error, "Trade", "key")
+    assert isinstance(translation, ZorivestError)
+    assert "SELECT" not in str(translation)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_files_stay_small(path: Path) -> None:
+    """A file that passes 300 lines wants to be two."""
+    assert len(path.read_text().splitlines()) <= 300
