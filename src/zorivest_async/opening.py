@@ -27,7 +27,7 @@ class Opening(Generic[_ClosableT]):
 
     def __init__(self, open_it: Callable[[], Coroutine[Any, Any, _ClosableT]]) -> None:
         self._open_it = open_it
-        self._opened: _ClosableT | None = None
+        self._opened: _ClosableT
 
     def __await__(self) -> Generator[Any, None, _ClosableT]:
         return self._open_it().__await__()
@@ -39,5 +39,4 @@ class Opening(Generic[_ClosableT]):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._opened is not None:
-            await self._opened.aclose()
+        await self._opened.aclose()

@@ -2,72 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from zorivest_async import KdfProfile, create_vault_engine
+from tables import add, count
+from zorivest_async import create_vault_engine
+from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.driver import CipherConnection
-from zorivest_async.database.vault_file import create_file, new_vault_key
+from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-    from sqlcipher3 import dbapi2 as sqlcipher
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture
-def key(vault_path: Path) -> bytes:
-    """The key of an encrypted file with one table."""
-    made = new_vault_key("passphrase", KdfProfile.CHEAPEST)
-    create_file(vault_path, made, _create_table)
-    return made.key
-
-
-def _create_table(raw: sqlcipher.Connection) -> None:
-    raw.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
-
-
-@pytest_asyncio.fixture
-async def engine(vault_path: Path, key: bytes) -> AsyncIterator[AsyncEngine]:
-    """A writing engine over the file, its one connection open."""
-    made = create_vault_engine(vault_path, key)
-    async with made.connect() as connection:
-        await count(connection)
-    yield made
-    await made.dispose()
-
-
-@pytest.fixture
-def hand_offs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every call that goes to a connection's thread."""
-    calls: list[str] = []
-    original = CipherConnection._hand_over
-
-    def count_and_hand_over(
-        self: CipherConnection, function: Callable[[], object], interrupt: Callable[[], None] | None
-    ) -> object:
-        calls.append("statement" if interrupt is not None else "finish")
-        return original(self, function, interrupt)
-
-    monkeypatch.setattr(CipherConnection, "_hand_over", count_and_hand_over)
-    return calls
-
-
-async def count(connection: AsyncConnection) -> int:
-    """Return how many rows the connection sees."""
-    return int((await connection.execute(text("SELECT count(*) FROM t"))).scalar_one())
-
-
-async def add(connection: AsyncConnection, x: str = "row") -> None:
-    """Insert a row."""
-    await connection.execute(text("INSERT INTO t (x) VALUES (:x)"), {"x": x})
 
 
 async def test_a_block_that_sends_nothing_costs_nothing(engine: AsyncEngine, hand_offs: list[str]) -> None:
@@ -84,46 +37,6 @@ async def test_a_statement_is_one_hand_off(engine: AsyncEngine, hand_offs: list[
         assert result.all() == [(1, "a")]
         assert hand_offs == ["statement"]
     assert hand_offs == ["statement", "finish"]
-
-
-async def test_a_stream_fetches_in_chunks(engine: AsyncEngine, hand_offs: list[str]) -> None:
-    """A server-side cursor brings many rows per hand-off; SQLAlchemy lets its buffer grow to what was asked for."""
-    series = text("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000) SELECT n FROM r")
-    options = {"yield_per": 250}
-    async with engine.connect() as connection, connection.stream(series, execution_options=options) as result:
-        rows = [row.n async for row in result]
-    assert rows == list(range(1, 1001))
-    assert 4 < hand_offs.count("statement") <= 10
-
-
-async def test_a_stream_can_be_left_early(engine: AsyncEngine) -> None:
-    """An unfinished cursor is closed, and holds up neither a commit nor the next statement."""
-    async with engine.begin() as connection:
-        await add(connection)
-        async with connection.stream(text("SELECT id FROM t")) as result:
-            assert await result.first() == (1,)
-        await add(connection)
-    async with engine.connect() as connection:
-        assert await count(connection) == 2
-
-
-@pytest.mark.parametrize("method", ["fetchone", "fetchmany", "fetchall", "partitions"])
-async def test_every_way_to_read_a_stream_gives_the_rows(engine: AsyncEngine, method: str) -> None:
-    """Rows come one by one, in parts and all together."""
-    async with engine.begin() as connection:
-        for letter in "abc":
-            await add(connection, letter)
-        async with connection.stream(text("SELECT x FROM t ORDER BY id")) as result:
-            if method == "fetchone":
-                rows = [await result.fetchone() for _ in range(4)]
-                assert rows.pop() is None
-            elif method == "fetchmany":
-                rows = [*await result.fetchmany(2), *await result.fetchmany(2)]
-            elif method == "fetchall":
-                rows = list(await result.fetchall())
-            else:
-                rows = [row async for part in result.partitions(2) for row in part]
-    assert [row.x for row in rows if row is not None] == ["a", "b", "c"]
 
 
 async def test_ddl_is_rolled_back(engine: AsyncEngine) -> None:
@@ -219,6 +132,50 @@ async def test_operators_that_need_functions_have_them(engine: AsyncEngine) -> N
     async with engine.connect() as connection:
         row = (await connection.execute(text("SELECT 'SPY' REGEXP '^S', NULL REGEXP 'x', floor(2.7)"))).one()
     assert tuple(row) == (1, None, 2)
+
+
+async def test_what_a_failed_commit_left_is_not_in_the_next_transaction(engine: AsyncEngine) -> None:
+    """A deferred foreign key fails at COMMIT, which leaves the transaction open; SQLAlchemy sends no ROLLBACK."""
+    async with engine.connect() as connection:
+        await connection.execute(text("CREATE TABLE child (t INTEGER REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)"))
+        await connection.commit()
+        await connection.execute(text("INSERT INTO child VALUES (99)"))
+        with pytest.raises(exc.IntegrityError):
+            await connection.commit()
+        await connection.rollback()
+        await add(connection)
+        await connection.commit()
+        assert (await connection.execute(text("SELECT count(*) FROM child"))).scalar() == 0
+        assert await count(connection) == 1
+
+
+async def test_a_begin_that_fails_is_raised(vault_path: Path, key: bytes) -> None:
+    """Only a busy database is asked again."""
+
+    async def connect() -> CipherConnection:
+        opened = partial(open_cipher, vault_uri(vault_path), VaultKey(key), ConnectionSettings())
+        return await CipherConnection(opened, begin_statement="BEGIN NONSENSE", busy_timeout_s=30)
+
+    engine = create_async_engine("sqlite+aiosqlcipher://", async_creator=connect)
+    with pytest.raises(exc.OperationalError, match="NONSENSE"):
+        async with engine.connect() as connection:
+            await count(connection)
+    await engine.dispose()
+
+
+async def test_sqlalchemy_may_skip_rollbacks_under_autocommit(vault_path: Path, key: bytes) -> None:
+    """skip_autocommit_rollback asks the dialect for the setting."""
+
+    async def connect() -> CipherConnection:
+        return await CipherConnection(partial(open_cipher, vault_uri(vault_path), VaultKey(key), ConnectionSettings()))
+
+    engine = create_async_engine("sqlite+aiosqlcipher://", async_creator=connect, skip_autocommit_rollback=True)
+    async with engine.connect() as connection:
+        await add(connection)
+    async with engine.connect() as connection:
+        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        assert await count(autocommit) == 0
+    await engine.dispose()
 
 
 async def test_a_reading_engine_refuses_writes(vault_path: Path, key: bytes, engine: AsyncEngine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_terminate
@@ -60,14 +61,11 @@ class _Cursor:
         self.description, self.rowcount, self.lastrowid, rows = self._adapter.run(execute_and_fetch)
         self._rows = iter(rows)
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._rows
-
     def fetchone(self) -> Any:
         return next(self._rows, None)
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
-        return [row for row, _ in zip(self._rows, range(self.arraysize if size is None else size), strict=False)]
+        return list(islice(self._rows, self.arraysize if size is None else size))
 
     def fetchall(self) -> list[Any]:
         return list(self._rows)
@@ -106,10 +104,6 @@ class _ServerSideCursor(_Cursor):
         if raw is None:
             self._adapter.refuse("the cursor is closed")
         return self._adapter.run(lambda _connection: fetch(raw))
-
-    def __iter__(self) -> Iterator[Any]:
-        while rows := self.fetchmany(self.arraysize):
-            yield from rows
 
     def fetchone(self) -> Any:
         return self._fetch(lambda raw: raw.fetchone())

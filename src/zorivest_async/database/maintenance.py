@@ -100,12 +100,7 @@ def rekey(path: Path, old: VaultKey, new: VaultKey) -> None:
     """
     with typed_os_errors(path), new_file(path) as temporary:
         with closing(open_cipher(vault_uri(path), old, ConnectionSettings())) as raw:
-            try:
-                (mode,) = raw.execute("PRAGMA journal_mode = DELETE").fetchone()
-            except sqlcipher.OperationalError as error:
-                raise VaultInUseError(path) from error
-            if mode != "delete":
-                raise VaultInUseError(path)
+            _require_alone(raw, path)
             spec = new.raw_key_spec()
             raw.execute("ATTACH DATABASE ? AS target KEY ?", (str(temporary), spec.decode()))
             spec[:] = bytes(len(spec))
@@ -115,6 +110,16 @@ def rekey(path: Path, old: VaultKey, new: VaultKey) -> None:
             stamp_schema(raw)
             _encrypt_api_keys_anew(raw, ApiKeyCipher(old.key), ApiKeyCipher(new.key))
         _publish_verified(temporary, path, new, Path.replace)
+
+
+def _require_alone(raw: sqlcipher.Connection, path: Path) -> None:
+    """Leave WAL mode, which SQLite allows to the only connection to a file."""
+    try:
+        (mode,) = raw.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlcipher.OperationalError as error:
+        raise VaultInUseError(path) from error
+    if mode != "delete":
+        raise VaultInUseError(path)
 
 
 def _encrypt_api_keys_anew(raw: sqlcipher.Connection, old: ApiKeyCipher, new: ApiKeyCipher) -> None:

@@ -212,15 +212,15 @@ class SqlAlchemyUnitOfWork:
         if self._connection is None:
             if self._write_queue is not None:
                 await self._write_queue.acquire()
+            self._pool = self._engine.pool
             try:
                 with translated():
-                    self._pool = self._engine.pool
                     self._connection = await self._engine.connect().start()
-                    await self._connection.begin()
             except BaseException:
-                if self._connection is None and self._write_queue is not None:
+                if self._write_queue is not None:
                     self._write_queue.release()
                 raise
+            await self._connection.begin()  # which sends nothing yet
             self._outcome = "open"
         return self._connection
 

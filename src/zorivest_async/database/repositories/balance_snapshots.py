@@ -7,7 +7,7 @@ from typing import ClassVar
 from sqlalchemy import bindparam, func, select
 
 from zorivest_async.database.models import BalanceSnapshotModel
-from zorivest_async.database.repositories.base import Repository, row_number
+from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper
 from zorivest_async.domain.entities import BalanceSnapshot
 
@@ -30,7 +30,7 @@ class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
         Raises:
             ForeignKeyError: There is no such account.
         """
-        return row_number(await self._insert(snapshot))
+        return await self._insert(snapshot)
 
     async def get_latest(self, account_id: str) -> BalanceSnapshot | None:
         """Return the snapshot of the latest moment, or ``None`` where the account has none."""

@@ -19,12 +19,12 @@ from zorivest_async.database.rows import SLICE_ROWS, RowMapper
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now
-from zorivest_async.errors import InvalidQueryError, NotFoundError, RepositoryError, ValidationError
+from zorivest_async.errors import InvalidQueryError, NotFoundError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-__all__ = ["ConnectionSource", "KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "row_number"]
+__all__ = ["ConnectionSource", "KeyedRepository", "NamedRepository", "NumberedRepository", "Repository"]
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
 _KeyT = TypeVar("_KeyT")
@@ -131,7 +131,7 @@ class Repository(Generic[_EntityT]):
         if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= LARGEST_INTEGER:
             raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, {minimum} or more")
 
-    async def _insert(self, entity: _EntityT) -> int | None:
+    async def _insert(self, entity: _EntityT) -> int:
         row = self._row(entity, self.mapper.fields)
         return (await self._execute_sql(self.mapper.insert, row, getattr(entity, self.mapper.key))).lastrowid
 
@@ -210,11 +210,4 @@ class NumberedRepository(KeyedRepository[_EntityT, int]):
             DuplicateError: Its row number, or another value that must be unique, is stored already.
             ForeignKeyError: It refers to something that is not stored.
         """
-        return row_number(await self._insert(entity))
-
-
-def row_number(lastrowid: int | None) -> int:
-    """Return the row number of an insertion, which DB-API types as possibly absent."""
-    if lastrowid is None:  # the driver leaves it out only where nothing was inserted
-        raise RepositoryError(problem="the database did not say which row it inserted")
-    return lastrowid
+        return await self._insert(entity)

@@ -11,7 +11,7 @@ from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, 
 
 from zorivest_async.database.blob import BlobReader
 from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
-from zorivest_async.database.repositories.base import Repository, row_number
+from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper, driver_sql
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
@@ -84,7 +84,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             raise ForeignKeyError(
                 "ImageAttachment", owned.owner_id, f"there is no such {owned.owner_type} to attach it to"
             )
-        return row_number(result.lastrowid)
+        return result.lastrowid
 
     async def attach(
         self,

@@ -42,9 +42,8 @@ class Position(NamedTuple):
         try:
             time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
             position = cls(UTCDateTime.from_text(time), identifier("Trade", "exec_id", exec_id))
-            genuine = position.to_token() == token  # and not one that only reads like it
+            if position.to_token() == token:  # and is not one that only reads like it
+                return position
         except (AttributeError, TypeError, ValueError, RecursionError):
-            genuine = False
-        if not genuine:
-            raise InvalidQueryError("Trade", problem="after must be the next of an earlier page")
-        return position
+            pass
+        raise InvalidQueryError("Trade", problem="after must be the next of an earlier page")

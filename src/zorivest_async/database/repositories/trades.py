@@ -70,13 +70,13 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
         result = SaveResult()
         async with self._all_or_nothing():
-            earlier_changes = await self._scalar(_TOTAL_CHANGES)
+            earlier_changes = int(await self._scalar(_TOTAL_CHANGES))
             for chunk in _slices(trades):
                 try:
                     result = await self._save_slice(chunk, on_duplicate, result)
                 except DuplicateError as error:
                     # The rows before the one that failed have been inserted; how many there are tells which it was.
-                    changes = await self._scalar(_TOTAL_CHANGES) - earlier_changes
+                    changes = int(await self._scalar(_TOTAL_CHANGES)) - earlier_changes
                     error.key = chunk[changes - result.inserted].exec_id
                     raise
         return result

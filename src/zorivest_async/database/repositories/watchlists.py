@@ -46,10 +46,9 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
 
     async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[Watchlist]:
         number = self.mapper.fields.index("id")
-        items: dict[int, list[WatchlistItem]] = defaultdict(list)
+        items: dict[int | None, list[WatchlistItem]] = defaultdict(list)
         for item in await self._items.of_lists([row[number] for row in rows]):
-            if item.watchlist_id is not None:
-                items[item.watchlist_id].append(item)
+            items[item.watchlist_id].append(item)
         return self.mapper.to_entities(rows, items=[tuple(items[row[number]]) for row in rows])
 
     async def save(self, watchlist: Watchlist, /) -> int:
