@@ -50,7 +50,7 @@ async def test_debug_logs_show_nothing(
     caplog.set_level(logging.DEBUG)
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
         key = vault._store.key.key
-        vault.engine.echo = "debug"  # type: ignore[misc]  # declared read-only
+        vault.engine.echo = "debug"
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(ROW))
             await uow.trades.save(make_trade(ROW, account_id=ROW))
