@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zorivest_async._version import __version__
+from zorivest_async import ZorivestError, __version__
 from zorivest_async.demo.command import PASSPHRASE_VARIABLE, demo
-from zorivest_async.errors import ZorivestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
