@@ -61,7 +61,7 @@ def subclasses_of(kind: type[exc.SQLAlchemyError]) -> set[type[exc.SQLAlchemyErr
     return {kind}.union(*(subclasses_of(child) for child in kind.__subclasses__()))
 
 
-@pytest.mark.parametrize("kind", sorted(subclasses_of(exc.SQLAlchemyError), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(subclasses_of(exc.SQLAlchemyError), key=repr))
 def test_every_sqlalchemy_error_has_a_translation(kind: type[exc.SQLAlchemyError]) -> None:
     """None of them reaches a caller of a repository."""
     if issubclass(kind, exc.DBAPIError):

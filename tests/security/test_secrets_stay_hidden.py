@@ -101,10 +101,11 @@ async def test_reprs_show_nothing(vault_path: Path) -> None:
             await uow.accounts.save(make_account(ROW))
             raw = await connection.get_raw_connection()
             objects: list[Any] = [
-                vault, vault._store, vault._store.key, vault._api_key_cipher, vault.engine, vault.engine.url,
-                vault.engine.pool, engine, uow, uow.accounts, uow.session, connection, raw, raw.driver_connection, MarketProviderSetting("p", API_KEY),
+                *(vault, vault._store, vault._store.key, vault._api_key_cipher),
+                *(vault.engine, vault.engine.url, vault.engine.pool, engine, connection, raw, raw.driver_connection),
+                *(uow, uow.accounts, uow.session, MarketProviderSetting("p", API_KEY)),
                 Vault.open(vault_path, passphrase=PASSPHRASE),
-            ]  # fmt: skip
+            ]
             for thing in objects:
                 assert_hidden(f"{thing!r} {thing}", key)
         await engine.dispose()

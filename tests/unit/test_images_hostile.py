@@ -199,7 +199,7 @@ print(next(line for line in Path("/proc/self/status").read_text().splitlines() i
 """
     sizes = [str(len(bomb)) for bomb in BOMBS.values()]
     command = [sys.executable, "-c", script, *sizes]
-    result = subprocess.run(command, input=b"".join(BOMBS.values()), capture_output=True, check=True)  # noqa: S603
+    result = subprocess.run(command, input=b"".join(BOMBS.values()), capture_output=True, check=True)
     assert int(result.stdout) < 100_000
     assert not result.stderr
 
