@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -22,11 +23,12 @@ from zorivest_async.database.repositories import (
     SqlAlchemyTradeRepository,
     SqlAlchemyWatchlistRepository,
 )
+from zorivest_async.database.savepoint import savepoint_on
 from zorivest_async.errors import UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from types import TracebackType
 
     from sqlalchemy import Connection
@@ -193,6 +195,26 @@ class SqlAlchemyUnitOfWork:
         """
         self._require_own_task()
         await self._end(commit=False)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncGenerator[None]:
+        """Undo the statements of a block, and no others, if it raises: ``async with uow.savepoint()``.
+
+        Blocks may be nested. What was kept is as temporary as the rest until :meth:`commit`. A statement that is
+        cancelled takes the whole transaction with it.
+
+        Raises:
+            UnitOfWorkError: Outside the unit of work's block, or in another task.
+        """
+        with translated():
+            async with savepoint_on(await self.connection()):
+                try:
+                    yield
+                    await self.connection()  # which flushes what was added to the session
+                except BaseException:
+                    if self._session is not None:
+                        self._session.expire_all()
+                    raise
 
     async def connection(self) -> AsyncConnection:
         """Return the connection of the transaction, after beginning one where none is open, for SQL of your own.

@@ -10,12 +10,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, Select, bindparam, delete, exists, false, select
+from sqlalchemy import ColumnElement, CursorResult, Executable, Select, bindparam, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
 from zorivest_async.database.failures import translated
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
+from zorivest_async.database.savepoint import savepoint_on
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now
@@ -86,12 +86,7 @@ class Repository(Generic[_EntityT]):
     async def _all_or_nothing(self) -> AsyncGenerator[None]:
         """Undo the statements of the block, and no others, if it raises."""
         with translated(self._name):
-            connection = await self._connection()
-            if not isinstance(connection.dialect, SQLiteDialect_aiosqlcipher):
-                # The sqlite3 module begins a transaction before DML alone: a savepoint without one would be the
-                # transaction, and releasing it would commit.
-                await connection.execute(delete(self.mapper.table).where(false()))
-            async with connection.begin_nested():
+            async with savepoint_on(await self._connection()):
                 yield
 
     async def _scalar(self, statement: Executable, /, **parameters: Any) -> Any:
