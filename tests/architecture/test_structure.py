@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,17 @@ import pytest
 from sqlalchemy import exc
 
 import zorivest_async
-from zorivest_async import ZorivestError, errors
+from zorivest_async import (
+    ReadOnlyError,
+    RepositoryError,
+    VaultBusyError,
+    VaultDamagedError,
+    VaultError,
+    VaultFullError,
+    VaultNotFoundError,
+    ZorivestError,
+    errors,
+)
 from zorivest_async.database.failures import translation_of
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +83,29 @@ def test_every_sqlalchemy_error_has_a_translation(kind: type[exc.SQLAlchemyError
     translation = translation_of(error, "Trade", "key")
     assert isinstance(translation, ZorivestError)
     assert "SELECT" not in str(translation)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, VaultBusyError),
+        (sqlite3.SQLITE_LOCKED, VaultBusyError),
+        (sqlite3.SQLITE_FULL, VaultFullError),
+        (sqlite3.SQLITE_CORRUPT, VaultDamagedError),
+        (sqlite3.SQLITE_NOTADB, VaultDamagedError),
+        (sqlite3.SQLITE_CANTOPEN, VaultNotFoundError),
+        (sqlite3.SQLITE_READONLY, ReadOnlyError),
+        (sqlite3.SQLITE_IOERR, VaultError),
+        (sqlite3.SQLITE_ERROR, RepositoryError),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, VaultBusyError),
+        (None, RepositoryError),
+    ],
+)
+def test_result_codes_say_what_happened(code: int | None, kind: type) -> None:
+    """Extended codes count as the primary ones they extend."""
+    original = Exception("on purpose")
+    original.sqlite_errorcode = code  # type: ignore[attr-defined]  # as the drivers have it
+    assert type(translation_of(exc.OperationalError("SELECT 1", {}, original))) is kind
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)

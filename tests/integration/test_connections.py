@@ -164,6 +164,8 @@ async def test_settings_that_cannot_work_are_refused(vault_path: Path) -> None:
         ConnectionSettings(busy_timeout_s=float("nan"))
     with pytest.raises(ConfigurationError, match="32 bytes"):
         create_vault_engine(vault_path, b"short")
+    with pytest.raises(ConfigurationError, match="8 bytes"):
+        derive_key("passphrase", b"short", CHEAPEST)
     with pytest.raises(ConfigurationError, match="16 bytes"):
         VaultKey(bytes(32), b"short")
 
