@@ -32,7 +32,7 @@ PACKAGE = Path(zorivest_async.__file__).parent
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages([str(PACKAGE)], "zorivest_async.")
-    if not module.name.endswith("__main__")
+    if not module.name.endswith(("__main__", ".env"))  # which run when they are imported
 )
 
 

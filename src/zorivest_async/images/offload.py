@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from zorivest_async.images.policy import ImagePolicy
 
 __all__ = ["ImageOffload"]
+
+import_module("anyio._backends._asyncio")  # which anyio would import when it is first used, on the event loop
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
