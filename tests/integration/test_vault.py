@@ -14,6 +14,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from factories import make_account, make_png, make_trade
 from files import names_in
+from journals import count_accounts, write_account
 from zorivest_async import (
     ConfigurationError,
     ImageOwnerType,
@@ -34,19 +35,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 CHEAPEST = KdfProfile.CHEAPEST
-
-
-async def write_account(vault: Vault) -> None:
-    """Store something."""
-    async with vault.unit_of_work() as uow:
-        await uow.accounts.save(make_account())
-        await uow.commit()
-
-
-async def count_accounts(vault: Vault) -> int:
-    """Read it back."""
-    async with vault.unit_of_work(read_only=True) as uow:
-        return await uow.accounts.count_all()
 
 
 async def test_what_was_committed_is_there_when_it_is_opened_again(vault_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from factories import make_account
 from files import contents_of, names_in
+from journals import count_accounts, write_account
 from zorivest_async import (
     ConfigurationError,
     KdfProfile,
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 CHEAPEST = KdfProfile.CHEAPEST
-
-
-async def write_account(vault: Vault) -> None:
-    """Store something."""
-    async with vault.unit_of_work() as uow:
-        await uow.accounts.save(make_account())
-        await uow.commit()
-
-
-async def count_accounts(vault: Vault) -> int:
-    """Read it back."""
-    async with vault.unit_of_work(read_only=True) as uow:
-        return await uow.accounts.count_all()
 
 
 @pytest.mark.parametrize(
