@@ -178,3 +178,19 @@ async def test_what_is_said_about_a_picture_is_checked(
     assert (caught.value.entity, caught.value.field) == ("ImageAttachment", field)
     async with journal.unit_of_work() as uow:
         assert await uow.images.list_for_owner(TRADE, "0001") == []
+
+
+@pytest.mark.parametrize("source", [5, None, ["picture.png"]])
+async def test_a_source_is_bytes_or_a_path(journal: Vault, source: Any) -> None:
+    """bytes(5) would be five zeros."""
+    async with refusal(journal, ValidationError) as (uow, caught):
+        await uow.images.attach(TRADE, "0001", source)
+    assert caught.value.field == "data"
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+async def test_any_bytes_will_do(journal: Vault, kind: Any) -> None:
+    """They are copied before the thread looks at them."""
+    async with journal.unit_of_work() as uow:
+        image_id = await uow.images.attach(TRADE, "0001", kind(make_png()))
+        assert await uow.images.get_full_data(image_id) == make_png()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from factories import TRICKY_TEXTS, refusal
 from zorivest_async import Setting, ValidationError, Vault
+from zorivest_async.database.models import SettingModel
 from zorivest_async.domain.validation import utc_now
 
 pytestmark = pytest.mark.asyncio
@@ -78,6 +79,17 @@ async def test_a_setting_that_was_never_set_is_the_default(vault: Vault) -> None
         await uow.settings.set("none", None)
         assert await uow.settings.get("none", 7) is None
         assert await uow.settings.get_all() != []
+
+
+@pytest.mark.parametrize(("stored", "value_type", "value"), [(None, None, None), (None, "int", None), ("7", None, "7")])
+async def test_columns_that_the_seed_lets_be_empty_are_read(
+    vault: Vault, stored: str | None, value_type: str | None, value: str | None
+) -> None:
+    """The library always fills them; a row from elsewhere without a value is ``None``, without a type it is text."""
+    async with vault.unit_of_work() as uow:
+        uow.session.add(SettingModel(key="key", value=stored, value_type=value_type, updated_at=utc_now()))
+        assert await uow.settings.get("key", default="not this") == value
+        assert [setting.value for setting in await uow.settings.get_all()] == [value]
 
 
 async def test_setting_again_replaces_value_type_and_moment(vault: Vault) -> None:

@@ -59,7 +59,7 @@ async def test_a_trade_has_one_report(journal: Vault) -> None:
         await uow.commit()
     async with refusal(journal, DuplicateError) as (uow, caught):
         await uow.trade_reports.save(make_report("0001"))
-    assert caught.value.entity == "TradeReport"
+    assert (caught.value.entity, caught.value.key) == ("TradeReport", "0001")
     async with journal.unit_of_work() as uow:
         assert_same(await uow.trade_reports.get_for_trade("0001"), COMPLETE, id=number)
 

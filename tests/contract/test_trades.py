@@ -29,6 +29,7 @@ from zorivest_async import (
     ValidationError,
     Vault,
 )
+from zorivest_async.database.models import TradeModel
 from zorivest_async.database.repositories import SqlAlchemyTradeRepository
 
 pytestmark = pytest.mark.asyncio
@@ -233,3 +234,14 @@ async def test_a_repository_takes_a_session_or_a_connection(journal: Vault, kind
         await trades.delete("0001")
     async with journal.unit_of_work() as uow:
         assert [trade.exec_id for trade in await uow.trades.list_all()] == ["0003", "0002", "0001"]
+
+
+async def test_what_was_added_to_a_session_is_there_for_a_repository(journal: Vault) -> None:
+    """As for the session's own queries, it is flushed first."""
+    async with AsyncSession(journal.engine) as session:
+        trades = SqlAlchemyTradeRepository(session)
+        added = make_trade("0002", action=TradeAction.SLD)
+        session.add(TradeModel(**{name: getattr(added, name) for name in Trade.__match_args__}))
+        assert_same(await trades.get("0002"), added)
+        (await session.get_one(TradeModel, "0002")).price = 1.5
+        assert_same(await trades.get("0002"), added, price=1.5)

@@ -127,3 +127,14 @@ class TestImageRepository:
         with pytest.raises(ImageError):
             await img_repo.get_thumbnail(image_id, max_size=200)
         assert await img_repo.get_full_data(image_id) == original_data
+
+    async def test_an_original_is_streamed_from_either_database(self, session: AsyncSession) -> None:
+        """In pieces that join to what was saved."""
+        trade_repo = SqlAlchemyTradeRepository(session)
+        await trade_repo.save(make_trade(exec_id="TRADE1"))
+        img_repo = SqlAlchemyImageRepository(session)
+        original_data = bytes(range(256)) * 10
+        image_id = await img_repo.save("TRADE1", make_image(original_data))
+        chunks = [chunk async for chunk in img_repo.stream(image_id, chunk_size=1_000)]
+        assert [len(chunk) for chunk in chunks] == [1_000, 1_000, 560]
+        assert b"".join(chunks) == original_data

@@ -86,7 +86,7 @@ class ImageRepository(Protocol):
         self,
         owner_type: ImageOwnerType,
         owner_id: str | int,
-        source: bytes | str | PathLike[str],
+        source: bytes | bytearray | memoryview | str | PathLike[str],
         *,
         caption: str | None = None,
     ) -> int: ...

@@ -15,7 +15,7 @@ from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper, driver_sql
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
-from zorivest_async.errors import ForeignKeyError, NotFoundError
+from zorivest_async.errors import ForeignKeyError, NotFoundError, ValidationError
 from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         self,
         owner_type: ImageOwnerType,
         owner_id: str | int,
-        source: bytes | str | PathLike[str],
+        source: bytes | bytearray | memoryview | str | PathLike[str],
         *,
         caption: str | None = None,
     ) -> int:
@@ -111,7 +111,12 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             ForeignKeyError: There is no such owner.
             ValidationError: The caption or the owner cannot be right.
         """
-        data = await self._offload.read_file(source) if isinstance(source, str | PathLike) else bytes(source)
+        if isinstance(source, str | PathLike):
+            data = await self._offload.read_file(source)
+        elif isinstance(source, bytes | bytearray | memoryview):
+            data = bytes(source)
+        else:
+            raise ValidationError("ImageAttachment", "data", f"must be bytes or a path, not {type(source).__name__}")
         image = await self._offload.process(data)
         attachment = ImageAttachment(
             data,

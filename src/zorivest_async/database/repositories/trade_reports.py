@@ -12,6 +12,7 @@ from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.rows import RowMapper
 from zorivest_async.domain.entities import TradeReport
 from zorivest_async.domain.enums import ImageOwnerType
+from zorivest_async.errors import DuplicateError
 
 __all__ = ["SqlAlchemyTradeReportRepository"]
 
@@ -20,6 +21,19 @@ class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
     """Stores :class:`~zorivest_async.TradeReport` entities, at most one for a trade."""
 
     mapper: ClassVar = RowMapper(TradeReport, TradeReportModel, fixed=frozenset({"created_at"}))
+
+    async def save(self, report: TradeReport, /) -> int:
+        """Insert a report and return its row number: the one it has, or where that is ``None``, a new one.
+
+        Raises:
+            DuplicateError: The trade has a report already, or the row number is taken; ``key`` is the trade's.
+            ForeignKeyError: There is no such trade.
+        """
+        try:
+            return await super().save(report)
+        except DuplicateError as error:
+            error.key = report.trade_id
+            raise
 
     async def get_for_trade(self, trade_id: str) -> TradeReport | None:
         """Return the report of a trade, or ``None``."""
