@@ -197,8 +197,8 @@ def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
     if transpose is not None:
         scaled = scaled.transpose(transpose)
     buffer = BytesIO()
-    # A copy, because saving an opened image looks up its path, which fails where the working folder is gone. Metadata is
-    # written only where it is passed here.
+    # A copy, because saving an opened image looks up its path, which fails where the working folder is gone. Metadata
+    # is written only where it is passed here.
     scaled.copy().save(buffer, "WEBP", quality=policy.thumbnail_quality)
     return buffer.getvalue()
 
