@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,14 @@ async def test_a_database_that_cannot_be_opened_is_a_library_error(tmp_path: Pat
         with pytest.raises(VaultError):
             await uow.accounts.count_all()
     await engine.dispose()
+    await asyncio.to_thread(wait_for_threads_of_aiosqlite)
+
+
+def wait_for_threads_of_aiosqlite() -> None:
+    """Wait until aiosqlite's own threads have answered: after a failed opening it does not, and they need the loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(5)
 
 
 async def test_a_database_without_the_schema_says_so() -> None:
