@@ -112,3 +112,32 @@ def test_result_codes_say_what_happened(code: int | None, kind: type) -> None:
 def test_files_stay_small(path: Path) -> None:
     """A file that passes 300 lines wants to be two."""
     assert len(path.read_text().splitlines()) <= 300
+
+
+REPOSITORIES_ALONE = """
+import asyncio
+from zorivest_async import Account, TradeFilter, Vault, Watchlist, WatchlistItem
+from zorivest_async.database.models import AccountModel
+
+async def main():
+    async with Vault.in_memory() as vault, vault.unit_of_work() as uow:
+        await uow.accounts.save(Account("U1", "a", "bank"))
+        await uow.watchlists.save(Watchlist("w", items=(WatchlistItem("SPY"),)))
+        await uow.settings.set("key", 1)
+        await uow.trades.list_filtered(TradeFilter(search="x"))
+        await uow.trades.delete("absent")
+        await uow.images.list_for_owner("trade", "absent")
+        await uow.accounts.delete("U1")
+        await uow.commit()
+    print(AccountModel.__mapper__.configured)
+
+asyncio.run(main())
+"""
+
+
+def test_repositories_need_no_mapper() -> None:
+    """Configuring the ORM's mappers takes tens of milliseconds, and would happen on the event loop."""
+    finished = subprocess.run(
+        [sys.executable, "-c", REPOSITORIES_ALONE], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert finished.stdout == "False\n"

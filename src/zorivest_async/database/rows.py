@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.dml import UpdateBase
 
-    from zorivest_async.database.models import Base
 
 __all__ = ["SLICE_ROWS", "RowMapper", "driver_sql"]
 
@@ -45,7 +44,7 @@ class RowMapper(Generic[_EntityT]):
 
     Args:
         entity: The entity class, slotted.
-        model: The declared model of its table.
+        table: Its table.
         renamed: Fields whose column has another name.
         elsewhere: Fields that are not in this table.
         fixed: Columns that an update leaves alone, besides the primary key.
@@ -54,14 +53,14 @@ class RowMapper(Generic[_EntityT]):
     def __init__(
         self,
         entity: type[_EntityT],
-        model: type[Base],
+        table: Table,
         *,
         renamed: Mapping[str, str] | None = None,
         elsewhere: frozenset[str] = frozenset(),
         fixed: frozenset[str] = frozenset(),
     ) -> None:
         self.entity = cast("Any", entity)
-        self.table = table = cast("Table", model.__table__)
+        self.table = table
         names = renamed or {}
         mapped = {names.get(f.name, f.name): f.name for f in fields(self.entity) if f.name not in elsewhere}
         # In the order of the table, which is the order of the columns in SQLAlchemy's INSERT and UPDATE.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, false
 
 from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
-from zorivest_async.database.models import SettingModel
+from zorivest_async.database.tables import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,6 +24,6 @@ async def savepoint_on(connection: AsyncConnection) -> AsyncGenerator[None]:
     if not isinstance(connection.dialect, SQLiteDialect_aiosqlcipher):
         # The sqlite3 module begins a transaction before DML alone: a savepoint without one would be the transaction,
         # and releasing it would commit.
-        await connection.execute(delete(SettingModel).where(false()))
+        await connection.execute(delete(SETTINGS).where(false()))
     async with connection.begin_nested():
         yield

@@ -6,22 +6,22 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam, func, select
 
-from zorivest_async.database.models import BalanceSnapshotModel
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import BALANCE_SNAPSHOTS
 from zorivest_async.domain.entities import BalanceSnapshot
 
 __all__ = ["SqlAlchemyBalanceSnapshotRepository"]
 
-_OF_ACCOUNT = BalanceSnapshotModel.account_id == bindparam("account_id")
+_OF_ACCOUNT = BALANCE_SNAPSHOTS.c.account_id == bindparam("account_id")
 
 
 class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
     """Stores :class:`~zorivest_async.BalanceSnapshot` entities, which are only ever added."""
 
-    mapper: ClassVar = RowMapper(BalanceSnapshot, BalanceSnapshotModel)
+    mapper: ClassVar = RowMapper(BalanceSnapshot, BALANCE_SNAPSHOTS)
     _newest_first = mapper.select.where(_OF_ACCOUNT).order_by(
-        BalanceSnapshotModel.datetime.desc(), BalanceSnapshotModel.id.desc()
+        BALANCE_SNAPSHOTS.c.datetime.desc(), BALANCE_SNAPSHOTS.c.id.desc()
     )
 
     async def save(self, snapshot: BalanceSnapshot, /) -> int:
@@ -45,5 +45,5 @@ class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
 
     async def count_for_account(self, account_id: str) -> int:
         """Return how many snapshots an account has."""
-        statement = select(func.count()).select_from(BalanceSnapshotModel).where(_OF_ACCOUNT)
+        statement = select(func.count()).select_from(BALANCE_SNAPSHOTS).where(_OF_ACCOUNT)
         return int(await self._scalar(statement, account_id=account_id))

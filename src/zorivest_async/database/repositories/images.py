@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
 
 from zorivest_async.database.blob import BlobReader
-from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper, driver_sql
+from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.errors import ForeignKeyError, NotFoundError, ValidationError
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["SqlAlchemyImageRepository", "delete_images_of"]
 
 _OWNERS = {
-    ImageOwnerType.TRADE: TradeModel.exec_id,
-    ImageOwnerType.REPORT: cast(TradeReportModel.id, String),
-    ImageOwnerType.PLAN: cast(TradePlanModel.id, String),
+    ImageOwnerType.TRADE: TRADES.c.exec_id,
+    ImageOwnerType.REPORT: cast(TRADE_REPORTS.c.id, String),
+    ImageOwnerType.PLAN: cast(TRADE_PLANS.c.id, String),
 }
-_OF_OWNER = (ImageModel.owner_type == bindparam("owner_type")) & (ImageModel.owner_id == bindparam("owner_id"))
-_OF_ID = ImageModel.id == bindparam("image_id")
+_OF_OWNER = (IMAGES.c.owner_type == bindparam("owner_type")) & (IMAGES.c.owner_id == bindparam("owner_id"))
+_OF_ID = IMAGES.c.id == bindparam("image_id")
 
 _LARGEST_BLOB_BYTES = 2**31 - 1
 """SQLite's upper bound (https://sqlite.org/limits.html), and the most that a driver can be asked to read at once."""
@@ -37,7 +37,7 @@ _LARGEST_BLOB_BYTES = 2**31 - 1
 
 def delete_images_of(owner_type: ImageOwnerType) -> Delete:
     """Return the statement that deletes the images of the owner ``:owner_id``."""
-    return delete(ImageModel).where(ImageModel.owner_type == owner_type, ImageModel.owner_id == bindparam("owner_id"))
+    return delete(IMAGES).where(IMAGES.c.owner_type == owner_type, IMAGES.c.owner_id == bindparam("owner_id"))
 
 
 @cache
@@ -57,8 +57,8 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         offload: Where images are decoded. A vault's unit of work brings the vault's; the default is one of its own.
     """
 
-    mapper: ClassVar = RowMapper(ImageAttachment, ImageModel)
-    _info_mapper: ClassVar = RowMapper(ImageInfo, ImageModel)
+    mapper: ClassVar = RowMapper(ImageAttachment, IMAGES)
+    _info_mapper: ClassVar = RowMapper(ImageInfo, IMAGES)
 
     def __init__(self, source: Any, offload: ImageOffload | None = None) -> None:
         super().__init__(source)
@@ -141,14 +141,14 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def get_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> list[ImageAttachment]:
         """Return the images of an owner with their original bytes, newest first; :meth:`list_for_owner` is cheaper."""
-        statement = self.mapper.select.where(_OF_OWNER).order_by(ImageModel.id.desc())
+        statement = self.mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc())
         return await self._fetch(statement, owner_type=owner_type, owner_id=str(owner_id))
 
     async def list_for_owner(
         self, owner_type: ImageOwnerType, owner_id: str | int, limit: int | None = 100, offset: int = 0
     ) -> list[ImageInfo]:
         """Return the images of an owner with their thumbnails, newest first; originals are not read."""
-        statement = self._info_mapper.select.where(_OF_OWNER).order_by(ImageModel.id.desc())
+        statement = self._info_mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc())
         window = self._window(statement, limit, offset)
         rows = await self._fetch_rows(window, owner_type=owner_type, owner_id=str(owner_id))
         return self._info_mapper.to_entities(rows)
@@ -167,7 +167,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             CorruptImageError: The original cannot be decoded.
             UnsupportedImageError: The original is not an image.
         """
-        statement = select(ImageModel.thumbnail, ImageModel.width, ImageModel.height).where(_OF_ID)
+        statement = select(IMAGES.c.thumbnail, IMAGES.c.width, IMAGES.c.height).where(_OF_ID)
         rows = await self._fetch_rows(statement, image_id=image_id)
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
@@ -182,7 +182,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         Raises:
             NotFoundError: There is no such image.
         """
-        data = await self._scalar(select(ImageModel.data).where(_OF_ID), image_id=image_id)
+        data = await self._scalar(select(IMAGES.c.data).where(_OF_ID), image_id=image_id)
         if data is None:
             raise NotFoundError("ImageAttachment", image_id)
         return bytes(data)
@@ -204,7 +204,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         if not await self._scalar(select(exists().where(_OF_ID)), image_id=image_id):
             raise NotFoundError("ImageAttachment", image_id)
         connection = await self._connection()
-        blob = await BlobReader.open(connection, ImageModel.__tablename__, "data", image_id)
+        blob = await BlobReader.open(connection, IMAGES.name, "data", image_id)
         try:
             while chunk := await blob.read(min(chunk_size, _LARGEST_BLOB_BYTES)):
                 yield chunk
@@ -213,9 +213,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def delete(self, image_id: int) -> bool:
         """Delete an image and return whether there was one."""
-        return bool((await self._execute(delete(ImageModel).where(_OF_ID), image_id=image_id)).rowcount)
+        return bool((await self._execute(delete(IMAGES).where(_OF_ID), image_id=image_id)).rowcount)
 
     async def delete_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> int:
         """Delete all images of an owner and return how many there were."""
-        statement = delete(ImageModel).where(_OF_OWNER)
+        statement = delete(IMAGES).where(_OF_OWNER)
         return (await self._execute(statement, owner_type=owner_type, owner_id=str(owner_id))).rowcount

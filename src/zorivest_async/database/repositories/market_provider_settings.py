@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import bindparam, select
 
-from zorivest_async.database.models import MarketProviderSettingModel
 from zorivest_async.database.repositories.base import NamedRepository
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import MARKET_PROVIDER_SETTINGS
 from zorivest_async.domain.secret import MaskedSecret
 from zorivest_async.domain.settings import MarketProviderSetting
 from zorivest_async.errors import ConfigurationError, NotFoundError, ValidationError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlAlchemyMarketProviderSettingRepository"]
 
-_OF_PROVIDER = MarketProviderSettingModel.provider_name == bindparam("key")
+_OF_PROVIDER = MARKET_PROVIDER_SETTINGS.c.provider_name == bindparam("key")
 _NEW = frozenset({"created_at"})
 
 
@@ -34,12 +34,12 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
 
     mapper: ClassVar = RowMapper(
         MarketProviderSetting,
-        MarketProviderSettingModel,
+        MARKET_PROVIDER_SETTINGS,
         renamed={"api_key": "encrypted_api_key"},
         fixed=_NEW,
     )
     _mapper_keeping_key: ClassVar = RowMapper(
-        MarketProviderSetting, MarketProviderSettingModel, elsewhere=frozenset({"api_key"}), fixed=_NEW
+        MarketProviderSetting, MARKET_PROVIDER_SETTINGS, elsewhere=frozenset({"api_key"}), fixed=_NEW
     )
 
     def __init__(self, source: Any, cipher: ApiKeyCipher | None = None) -> None:
@@ -89,7 +89,7 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
             VaultDamagedError: The stored key does not authenticate.
         """
         stored = await self._scalar(
-            select(MarketProviderSettingModel.encrypted_api_key).where(_OF_PROVIDER), key=provider_name
+            select(MARKET_PROVIDER_SETTINGS.c.encrypted_api_key).where(_OF_PROVIDER), key=provider_name
         )
         if stored is None:
             raise NotFoundError("MarketProviderSetting", provider_name, "the provider is not stored, or has no API key")
@@ -97,6 +97,7 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[MarketProviderSetting]:
         """Return providers, newest first; ``limit=None`` for all of them."""
-        model = MarketProviderSettingModel
-        statement = self.mapper.select.order_by(model.created_at.desc(), model.provider_name.desc())
+        statement = self.mapper.select.order_by(
+            MARKET_PROVIDER_SETTINGS.c.created_at.desc(), MARKET_PROVIDER_SETTINGS.c.provider_name.desc()
+        )
         return await self._fetch(self._window(statement, limit, offset))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anyio import to_thread
 from sqlalchemy import bindparam, delete, select
 
-from zorivest_async.database.models import SettingModel
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import SETTINGS
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.settings import Setting, SettingValue, decode_setting, encode_setting
 from zorivest_async.domain.validation import identifier, utc_now
@@ -26,12 +26,12 @@ _LARGE_TEXT = 20_000
 class SqlAlchemySettingRepository(Repository[Setting]):
     """Stores settings: small values under a key, read back as the type they were stored with."""
 
-    mapper: ClassVar = RowMapper(Setting, SettingModel)
-    _of_key = SettingModel.key == bindparam("key")
+    mapper: ClassVar = RowMapper(Setting, SETTINGS)
+    _of_key = SETTINGS.c.key == bindparam("key")
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a setting's value as the type it was stored with, or ``default``."""
-        rows = await self._fetch_rows(select(SettingModel.value, SettingModel.value_type).where(self._of_key), key=key)
+        rows = await self._fetch_rows(select(SETTINGS.c.value, SETTINGS.c.value_type).where(self._of_key), key=key)
         return await _decode(*rows[0]) if rows else default
 
     async def set(self, key: str, value: SettingValue) -> None:
@@ -61,12 +61,12 @@ class SqlAlchemySettingRepository(Repository[Setting]):
 
     async def get_all(self) -> list[Setting]:
         """Return all settings, by key."""
-        rows = await self._fetch_rows(self.mapper.select.order_by(SettingModel.key))
+        rows = await self._fetch_rows(self.mapper.select.order_by(SETTINGS.c.key))
         return self.mapper.to_entities(rows, value=[await _decode(row[1], row[2]) for row in rows])
 
     async def delete(self, key: str) -> bool:
         """Delete a setting and return whether there was one."""
-        return bool((await self._execute(delete(SettingModel).where(self._of_key), key=key)).rowcount)
+        return bool((await self._execute(delete(SETTINGS).where(self._of_key), key=key)).rowcount)
 
 
 async def _encode(value: SettingValue) -> tuple[str, str]:

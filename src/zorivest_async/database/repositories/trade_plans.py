@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam, func, select
 
-from zorivest_async.database.models import TradePlanModel
 from zorivest_async.database.repositories.base import NumberedRepository
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import TRADE_PLANS
 from zorivest_async.domain.entities import TradePlan
 from zorivest_async.domain.enums import ImageOwnerType, PlanStatus
 from zorivest_async.errors import InvalidQueryError
@@ -20,7 +20,7 @@ __all__ = ["SqlAlchemyTradePlanRepository"]
 class SqlAlchemyTradePlanRepository(NumberedRepository[TradePlan]):
     """Stores :class:`~zorivest_async.TradePlan` entities."""
 
-    mapper: ClassVar = RowMapper(TradePlan, TradePlanModel, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = RowMapper(TradePlan, TRADE_PLANS, fixed=frozenset({"created_at"}))
 
     async def list_all(
         self,
@@ -41,22 +41,22 @@ class SqlAlchemyTradePlanRepository(NumberedRepository[TradePlan]):
         Raises:
             InvalidQueryError: There is no such status, or ``limit`` or ``offset`` is negative.
         """
-        statement = self.mapper.select.order_by(TradePlanModel.created_at.desc(), TradePlanModel.id.desc())
+        statement = self.mapper.select.order_by(TRADE_PLANS.c.created_at.desc(), TRADE_PLANS.c.id.desc())
         if status is not None:
             try:
-                statement = statement.where(TradePlanModel.status == PlanStatus(status))
+                statement = statement.where(TRADE_PLANS.c.status == PlanStatus(status))
             except ValueError:
                 raise InvalidQueryError(
                     "TradePlan", problem=f"status must be one of: {', '.join(PlanStatus)}"
                 ) from None
         if ticker is not None:
-            statement = statement.where(TradePlanModel.ticker == ticker)
+            statement = statement.where(TRADE_PLANS.c.ticker == ticker)
         return await self._fetch(self._window(statement, limit, offset))
 
     async def count_for_account(self, account_id: str) -> int:
         """Return how many plans are meant for an account."""
-        statement = select(func.count()).select_from(TradePlanModel)
-        return int(await self._scalar(statement.where(TradePlanModel.account_id == bindparam("id")), id=account_id))
+        statement = select(func.count()).select_from(TRADE_PLANS)
+        return int(await self._scalar(statement.where(TRADE_PLANS.c.account_id == bindparam("id")), id=account_id))
 
     async def delete(self, plan_id: int, /) -> bool:
         """Delete a plan with its images and return whether there was one."""

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam
 
-from zorivest_async.database.models import TradeReportModel
 from zorivest_async.database.repositories.base import NumberedRepository
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import TRADE_REPORTS
 from zorivest_async.domain.entities import TradeReport
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.errors import DuplicateError
@@ -20,7 +20,7 @@ __all__ = ["SqlAlchemyTradeReportRepository"]
 class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
     """Stores :class:`~zorivest_async.TradeReport` entities, at most one for a trade."""
 
-    mapper: ClassVar = RowMapper(TradeReport, TradeReportModel, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = RowMapper(TradeReport, TRADE_REPORTS, fixed=frozenset({"created_at"}))
 
     async def save(self, report: TradeReport, /) -> int:
         """Insert a report and return its row number: the one it has, or where that is ``None``, a new one.
@@ -37,7 +37,7 @@ class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
 
     async def get_for_trade(self, trade_id: str) -> TradeReport | None:
         """Return the report of a trade, or ``None``."""
-        statement = self.mapper.select.where(TradeReportModel.trade_id == bindparam("trade_id"))
+        statement = self.mapper.select.where(TRADE_REPORTS.c.trade_id == bindparam("trade_id"))
         found = await self._fetch(statement, trade_id=trade_id)
         return found[0] if found else None
 

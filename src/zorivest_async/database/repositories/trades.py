@@ -20,11 +20,11 @@ from sqlalchemy import (
     update,
 )
 
-from zorivest_async.database.models import ImageModel, TradeModel, TradePlanModel, TradeReportModel
 from zorivest_async.database.repositories.base import NamedRepository
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
+from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
@@ -39,13 +39,13 @@ OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
 
 _OF_KEY: BindParameter[str] = bindparam("key")
 _TOTAL_CHANGES = select(func.total_changes())
-_SEARCHED = (TradeModel.instrument, TradeModel.exec_id, TradeModel.account_id)
+_SEARCHED = (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
 
 
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     """Stores :class:`~zorivest_async.Trade` entities."""
 
-    mapper: ClassVar = RowMapper(Trade, TradeModel)
+    mapper: ClassVar = RowMapper(Trade, TRADES)
     _save_sql: ClassVar[dict[str, str]] = {
         "error": mapper.insert,
         "skip": mapper.insert_or_skip,
@@ -98,7 +98,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
     async def _stored_ids(self, exec_ids: Iterable[str]) -> set[str]:
         return {
-            row[0] for row in await self._fetch_rows(select(TradeModel.exec_id).where(TradeModel.exec_id.in_(exec_ids)))
+            row[0] for row in await self._fetch_rows(select(TRADES.c.exec_id).where(TRADES.c.exec_id.in_(exec_ids)))
         }
 
     async def delete(self, exec_id: str, /) -> bool:
@@ -107,14 +107,12 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         Returns:
             Whether there was one.
         """
-        reports = select(cast(TradeReportModel.id, String)).where(TradeReportModel.trade_id == _OF_KEY)
-        of_reports = delete(ImageModel).where(
-            ImageModel.owner_type == ImageOwnerType.REPORT, ImageModel.owner_id.in_(reports)
-        )
+        reports = select(cast(TRADE_REPORTS.c.id, String)).where(TRADE_REPORTS.c.trade_id == _OF_KEY)
+        of_reports = delete(IMAGES).where(IMAGES.c.owner_type == ImageOwnerType.REPORT, IMAGES.c.owner_id.in_(reports))
         await self._execute(of_reports, key=exec_id)
         await self._execute(delete_images_of(ImageOwnerType.TRADE), owner_id=exec_id)
-        await self._execute(delete(TradeReportModel).where(TradeReportModel.trade_id == _OF_KEY), key=exec_id)
-        plans = update(TradePlanModel).where(TradePlanModel.linked_trade_id == _OF_KEY)
+        await self._execute(delete(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OF_KEY), key=exec_id)
+        plans = update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_KEY)
         await self._execute(plans.values(linked_trade_id=None), key=exec_id)
         return await super().delete(exec_id)
 
@@ -155,7 +153,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
     async def count_filtered(self, trade_filter: TradeFilter) -> int:
         """Return how many trades a filter lets through."""
-        return int(await self._scalar(_matching(select(func.count()).select_from(TradeModel), trade_filter)))
+        return int(await self._scalar(_matching(select(func.count()).select_from(TRADES), trade_filter)))
 
     async def page(self, trade_filter: TradeFilter, size: int = 100, after: str | None = None) -> Page[Trade]:
         """Return one page of the trades that a filter lets through, newest first.
@@ -196,8 +194,8 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     async def _following(self, trade_filter: TradeFilter, size: int, position: Position | None) -> list[Trade]:
         statement = _matching(self.mapper.select, trade_filter)
         if position is not None:
-            statement = statement.where(tuple_(TradeModel.time, TradeModel.exec_id) < position)
-        return await self._fetch(statement.order_by(TradeModel.time.desc(), TradeModel.exec_id.desc()).limit(size))
+            statement = statement.where(tuple_(TRADES.c.time, TRADES.c.exec_id) < position)
+        return await self._fetch(statement.order_by(TRADES.c.time.desc(), TRADES.c.exec_id.desc()).limit(size))
 
 
 def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
@@ -209,15 +207,15 @@ def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
 def _matching(statement: Select[Any], wanted: TradeFilter) -> Select[Any]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.account_id is not None:
-        conditions.append(TradeModel.account_id == wanted.account_id)
+        conditions.append(TRADES.c.account_id == wanted.account_id)
     if wanted.instrument is not None:
-        conditions.append(TradeModel.instrument == wanted.instrument)
+        conditions.append(TRADES.c.instrument == wanted.instrument)
     if wanted.action is not None:
-        conditions.append(TradeModel.action == wanted.action)
+        conditions.append(TRADES.c.action == wanted.action)
     if wanted.since is not None:
-        conditions.append(TradeModel.time >= wanted.since)
+        conditions.append(TRADES.c.time >= wanted.since)
     if wanted.until is not None:
-        conditions.append(TradeModel.time < wanted.until)
+        conditions.append(TRADES.c.time < wanted.until)
     if wanted.search:
         # instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
         conditions.append(or_(*(func.instr(func.lower(column), func.lower(wanted.search)) > 0 for column in _SEARCHED)))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import bindparam, delete, exists, select
 
-from zorivest_async.database.models import WatchlistItemModel, WatchlistModel
 from zorivest_async.database.repositories.base import NumberedRepository
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.tables import WATCHLIST_ITEMS, WATCHLISTS
 from zorivest_async.domain.entities import Watchlist, WatchlistItem
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ __all__ = ["SqlAlchemyWatchlistRepository"]
 
 
 class _ItemRepository(NumberedRepository[WatchlistItem]):
-    mapper: ClassVar = RowMapper(WatchlistItem, WatchlistItemModel, fixed=frozenset({"added_at", "watchlist_id"}))
+    mapper: ClassVar = RowMapper(WatchlistItem, WATCHLIST_ITEMS, fixed=frozenset({"added_at", "watchlist_id"}))
 
     async def of_lists(self, watchlist_ids: Sequence[int]) -> list[WatchlistItem]:
-        statement = self.mapper.select.where(WatchlistItemModel.watchlist_id.in_(watchlist_ids))
-        return await self._fetch(statement.order_by(WatchlistItemModel.id))
+        statement = self.mapper.select.where(WATCHLIST_ITEMS.c.watchlist_id.in_(watchlist_ids))
+        return await self._fetch(statement.order_by(WATCHLIST_ITEMS.c.id))
 
     async def delete_of_list(self, watchlist_id: int) -> None:
         await self._execute(
-            delete(WatchlistItemModel).where(WatchlistItemModel.watchlist_id == bindparam("list_id")),
+            delete(WATCHLIST_ITEMS).where(WATCHLIST_ITEMS.c.watchlist_id == bindparam("list_id")),
             list_id=watchlist_id,
         )
 
@@ -36,9 +36,7 @@ class _ItemRepository(NumberedRepository[WatchlistItem]):
 class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
     """Stores :class:`~zorivest_async.Watchlist` entities with their items."""
 
-    mapper: ClassVar = RowMapper(
-        Watchlist, WatchlistModel, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"})
-    )
+    mapper: ClassVar = RowMapper(Watchlist, WATCHLISTS, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"}))
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
@@ -73,12 +71,12 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Watchlist]:
         """Return watchlists with their items, newest first; ``limit=None`` for all of them."""
-        statement = self.mapper.select.order_by(WatchlistModel.created_at.desc(), WatchlistModel.id.desc())
+        statement = self.mapper.select.order_by(WATCHLISTS.c.created_at.desc(), WATCHLISTS.c.id.desc())
         return await self._fetch(self._window(statement, limit, offset))
 
     async def exists_by_name(self, name: str) -> bool:
         """Return whether a watchlist has exactly this name."""
-        return bool(await self._scalar(select(exists().where(WatchlistModel.name == bindparam("name"))), name=name))
+        return bool(await self._scalar(select(exists().where(WATCHLISTS.c.name == bindparam("name"))), name=name))
 
     async def add_item(self, watchlist_id: int, item: WatchlistItem) -> int:
         """Put an item at the end of a watchlist and return its row number.
