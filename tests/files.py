@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 async def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted."""
-    return await asyncio.to_thread(lambda: sorted(path.name for path in folder.iterdir()))
+    """Return the names in a folder, sorted, without lock files, which stay."""
+    return await asyncio.to_thread(lambda: sorted(path.name for path in folder.iterdir() if path.suffix != ".lock"))
 
 
 async def contents_of(path: Path) -> bytes:

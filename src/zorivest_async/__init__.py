@@ -1,7 +1,9 @@
 """A trading journal in one encrypted file, for code that awaits."""
 
 from zorivest_async._version import __version__
+from zorivest_async.database.adopt_report import AdoptCount, AdoptNote, AdoptReport
 from zorivest_async.database.connection import create_encrypted_connection, create_vault_engine
+from zorivest_async.database.long_operation import Progress, ProgressCallback
 from zorivest_async.database.maintenance import VerifyReport
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.domain.entities import (
@@ -19,6 +21,7 @@ from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwner
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (
+    AdoptionError,
     ConfigurationError,
     CorruptImageError,
     DuplicateError,
@@ -42,6 +45,7 @@ from zorivest_async.errors import (
     VaultFullError,
     VaultInUseError,
     VaultNotFoundError,
+    VaultUpgradeError,
     VaultVersionError,
     WrongPassphraseError,
     ZorivestError,
@@ -53,6 +57,10 @@ from zorivest_async.vault import Vault
 __all__ = [
     "Account",
     "AccountType",
+    "AdoptCount",
+    "AdoptNote",
+    "AdoptReport",
+    "AdoptionError",
     "BalanceSnapshot",
     "ConfigurationError",
     "ConvictionLevel",
@@ -74,6 +82,8 @@ __all__ = [
     "NotFoundError",
     "Page",
     "PlanStatus",
+    "Progress",
+    "ProgressCallback",
     "ReadOnlyError",
     "RepositoryError",
     "SaveResult",
@@ -95,6 +105,7 @@ __all__ = [
     "VaultFullError",
     "VaultInUseError",
     "VaultNotFoundError",
+    "VaultUpgradeError",
     "VaultVersionError",
     "VerifyReport",
     "Watchlist",

@@ -13,6 +13,8 @@
     │   ├── NotEncryptedError                   a plaintext SQLite file
     │   ├── NotAVaultError                      some other file, or a folder
     │   ├── VaultVersionError                   written by a newer release
+    │   ├── VaultUpgradeError                   written by an older release, and the upgrade failed
+    │   ├── AdoptionError                       rows of a plaintext journal that cannot be right
     │   ├── VaultDamagedError
     │   ├── VaultInUseError
     │   ├── VaultFullError
@@ -39,6 +41,7 @@ from os import PathLike, fspath
 from typing import Any
 
 __all__ = [
+    "AdoptionError",
     "ConfigurationError",
     "CorruptImageError",
     "DuplicateError",
@@ -62,6 +65,7 @@ __all__ = [
     "VaultFullError",
     "VaultInUseError",
     "VaultNotFoundError",
+    "VaultUpgradeError",
     "VaultVersionError",
     "WrongPassphraseError",
     "ZorivestError",
@@ -157,6 +161,23 @@ class VaultVersionError(VaultError):
     """The vault has a schema that this release does not know."""
 
     problem = "this vault was written by a newer release; upgrade zorivest-async to open it"
+
+
+class VaultUpgradeError(VaultError):
+    """An older release wrote the vault, and it could not be upgraded; it is as it was."""
+
+    problem = "the vault could not be upgraded to the schema of this release; it is as it was"
+
+
+class AdoptionError(VaultError):
+    """Rows of a plaintext journal cannot be right, so no vault was made of it.
+
+    Attributes:
+        report: The :class:`~zorivest_async.AdoptReport` that names them; ``None`` where there is none.
+    """
+
+    problem = "rows of this journal cannot be right, so no vault was made; correct them, or pass skip_invalid=True"
+    report: Any = None
 
 
 class VaultDamagedError(VaultError):

@@ -6,7 +6,7 @@ import asyncio
 import warnings
 import weakref
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from anyio import to_thread
@@ -14,6 +14,7 @@ from anyio import to_thread
 from zorivest_async.database.cipher import ConnectionSettings, Durability
 from zorivest_async.database.connection import create_engine_over
 from zorivest_async.database.finishing import finish
+from zorivest_async.database.long_operation import run_operation
 from zorivest_async.database.store import VaultStore
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.database.write_queue import WriteQueue
@@ -21,19 +22,19 @@ from zorivest_async.errors import ConfigurationError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 from zorivest_async.opening import Opening
 from zorivest_async.security import ApiKeyCipher, KdfProfile
+from zorivest_async.upkeep import VaultUpkeep, require_one
 
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
     from types import TracebackType
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from zorivest_async.database.maintenance import VerifyReport
-
 __all__ = ["Vault"]
 
 
-class Vault:
+class Vault(VaultUpkeep):
     """A trading journal in one encrypted file.
 
     Get one from :meth:`open` or :meth:`in_memory`; close it with ``async with`` or :meth:`aclose`. A vault may be used
@@ -88,6 +89,7 @@ class Vault:
         Raises:
             ConfigurationError: Not exactly one of ``passphrase`` and ``key``, an empty passphrase, a setting that
                 cannot work.
+            VaultInUseError: Somebody went on changing the passphrase, restoring or upgrading for the busy timeout.
             VaultNotFoundError: There is no file and ``create=False``, or no folder.
             WrongPassphraseError: The passphrase or key does not open the vault.
             NotAVaultError: The path is a folder or another program's file.
@@ -96,17 +98,16 @@ class Vault:
             VaultDamagedError: Part of the file does not authenticate.
             MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
         """
-        if (passphrase is None) == (key is None):
-            raise ConfigurationError("give exactly one of passphrase and key")
-        if passphrase == "":
-            raise ConfigurationError("the passphrase must not be empty")
+        require_one(passphrase, key)
         if readers < 1:
             raise ConfigurationError("readers must be at least 1")
         settings = ConnectionSettings(durability=durability, busy_timeout_s=busy_timeout_s)
         policy = images if images is not None else ImagePolicy()
 
         async def open_vault() -> Vault:
-            store = await to_thread.run_sync(VaultStore.open_file, path, passphrase, key, create, profile)
+            open_file = partial(VaultStore.open_file, path, passphrase=passphrase, key=key, create=create)
+            opening = partial(open_file, profile=profile, timeout_s=busy_timeout_s)
+            store = await run_operation(opening, discard=VaultStore.close)
             return cls(store, settings, readers=readers, images=policy)
 
         return Opening(open_vault)
@@ -173,64 +174,6 @@ class Vault:
             check_usable=self._require_usable,
         )
 
-    async def backup(self, destination: str | PathLike[str]) -> None:
-        """Copy the last committed state to a new file, which the same passphrase opens, while others go on.
-
-        The copy is verified before it gets its name. Finishes even when its task is cancelled.
-
-        Args:
-            destination: Where; nothing must be there.
-
-        Raises:
-            ConfigurationError: The vault is in memory.
-            VaultError: Something is there already, or the folder cannot be written to.
-            VaultFullError: The disk is full.
-            VaultDamagedError: The copy does not verify, so it was thrown away.
-            VaultClosedError: The vault is closed.
-        """
-        self._store.require_file()
-        await finish(to_thread.run_sync(self._store.backup, Path(destination)))
-
-    async def rekey(self, passphrase: str, *, profile: KdfProfile = KdfProfile.DEFAULT) -> None:
-        """Change the passphrase: a copy under the new one is made, verified, and takes the vault's place in one step.
-
-        Needs space for the copy, and nobody else using the vault; units of work that begin meanwhile wait. Backups made
-        earlier still open with the old passphrase. Finishes even when its task is cancelled.
-
-        Args:
-            passphrase: The new one.
-            profile: What a guess at it costs.
-
-        Raises:
-            VaultInUseError: A unit of work, or another process, holds the vault; nothing has changed.
-            ConfigurationError: The passphrase is empty, or the vault is in memory.
-            VaultFullError: The disk is full; nothing has changed.
-            VaultClosedError: The vault is closed.
-        """
-        self._store.require_file()
-        await self._write_queue.acquire()
-        try:
-            await finish(self._replace_file(passphrase, profile))
-        finally:
-            self._write_queue.release()
-
-    async def _replace_file(self, passphrase: str, profile: KdfProfile) -> None:
-        await self._dispose_engines()
-        await to_thread.run_sync(self._store.rekey, passphrase, profile)
-        self._api_key_cipher = ApiKeyCipher(self._store.key.key)
-
-    async def verify(self) -> VerifyReport:
-        """Check every page, structure and reference, and return what is wrong.
-
-        Pages are authenticated as they are on the disk, after a checkpoint. What nothing inside the file can show: that
-        it was replaced by an older copy of itself. Reading goes on meanwhile; so does writing.
-
-        Raises:
-            VaultClosedError: The vault is closed.
-        """
-        self._store.require_open()
-        return await to_thread.run_sync(self._store.verify, self._settings)
-
     async def aclose(self) -> None:
         """Close the vault: wait for images at work, close idle connections; again, it does nothing.
 
@@ -244,11 +187,6 @@ class Vault:
         await self._image_offload.aclose()
         await to_thread.run_sync(self._store.close)
         await self._dispose_engines()
-
-    async def _dispose_engines(self) -> None:
-        await self._engine.dispose()
-        if self._read_engine is not self._engine:
-            await self._read_engine.dispose()
 
     def _require_usable(self) -> None:
         self._store.require_open()

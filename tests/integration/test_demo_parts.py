@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import date, timedelta
 from io import BytesIO, StringIO
 from time import perf_counter
@@ -67,7 +68,7 @@ def test_a_chart_shows_bars_title_and_markers() -> None:
     elsewhere = Marker(FIRST_DAY - timedelta(1), TradeAction.BOT, "entry")
     plain = pixels_of(draw_chart(bars, "a title"))
     others = [
-        draw_chart(bars[1:], "a title"),
+        draw_chart([*bars[:15], replace(bars[15], open=116, close=115), *bars[16:]], "a title"),
         draw_chart(bars, "another"),
         draw_chart(bars, "a title", [entry]),
         draw_chart(bars, "a title", [leave]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,6 @@ from zorivest_async import (
 )
 from zorivest_async.database import maintenance
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.maintenance import VerifyReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,24 @@ if TYPE_CHECKING:
 
     from sqlcipher3 import dbapi2 as sqlcipher
 
+    from zorivest_async.database.long_operation import Operation
     from zorivest_async.security import VaultKey
 
 pytestmark = pytest.mark.asyncio
 
 OLD = "correct horse battery staple"
 CHEAPEST = KdfProfile.CHEAPEST
+
+
+FLIP = """
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek((int(sys.argv[2]) - 1) * 4096 + 1000)
+    byte = file.read(1)[0]
+    file.seek(-1, 1)
+    file.write(bytes([byte ^ 1]))
+"""
+"""A program that damages a page."""
 
 
 async def fill(vault: Vault) -> None:
@@ -115,13 +128,16 @@ async def test_a_backup_that_does_not_verify_is_thrown_away(
     vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is left under its name or another."""
+    original = maintenance.copy_database
 
-    def find_fault(raw: sqlcipher.Connection) -> VerifyReport:
-        raw.close()
-        return VerifyReport(("page 2 is bad",), 2)
+    def copy_and_damage(raw: sqlcipher.Connection, temporary: Path, operation: Operation) -> None:
+        original(raw, temporary, operation)
+        data = bytearray(temporary.read_bytes())
+        data[2 * 4096 + 1000] ^= 0xFF
+        temporary.write_bytes(data)
 
-    monkeypatch.setattr(maintenance, "verify", find_fault)
-    with pytest.raises(VaultError, match="page 2 is bad"):
+    monkeypatch.setattr(maintenance, "copy_database", copy_and_damage)
+    with pytest.raises(VaultDamagedError):
         await vault.backup(tmp_path / "copy.vault")
     assert [name for name in await names_in(tmp_path) if not name.startswith("journal")] == []
 
@@ -240,3 +256,36 @@ async def test_damage_to_the_file_is_found(vault: Vault, vault_path: Path, damag
     damage(data)
     await asyncio.to_thread(vault_path.write_bytes, data)
     assert not await verifies(vault_path)
+
+
+async def test_every_problem_is_reported(vault: Vault, vault_path: Path) -> None:
+    """SQLite stops after a hundred unless told otherwise."""
+    key = vault._store.key
+    prepare = ("CREATE TABLE extra (x)", "CREATE INDEX extra_x ON extra (x)")
+    writable = "PRAGMA writable_schema = ON"
+    rows = "INSERT INTO extra WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 150) SELECT n FROM r"
+    await asyncio.to_thread(change, vault_path, key, *prepare, "CREATE TABLE kept AS SELECT * FROM sqlite_master")
+    await asyncio.to_thread(change, vault_path, key, writable, "DELETE FROM sqlite_master WHERE name = 'extra_x'")
+    await asyncio.to_thread(change, vault_path, key, rows)
+    put_back = "INSERT INTO sqlite_master SELECT * FROM kept WHERE name = 'extra_x'"
+    await asyncio.to_thread(change, vault_path, key, writable, put_back)
+    report = await vault.verify()
+    assert sum("missing from index extra_x" in problem for problem in report.problems) == 150
+
+
+async def test_damage_is_a_report_and_not_an_error(vault: Vault, vault_path: Path) -> None:
+    """Whichever page is damaged, and however many are, under an open vault: each is named, and nothing is raised."""
+    await fill(vault)
+    assert (await vault.verify()).ok
+    pages = (await asyncio.to_thread(vault_path.stat)).st_size // 4096
+    damaged: list[int] = []
+    for page in range(pages, 0, -1):
+        # In another process, as closing the file in this one would drop SQLite's locks.
+        command = [sys.executable, "-c", FLIP, str(vault_path), str(page)]
+        await asyncio.to_thread(subprocess.run, command, check=True)
+        damaged.append(page)
+        if page in (pages, 3, 2, 1):
+            report = await vault.verify()
+            assert not report.ok
+            for number in damaged:
+                assert any(problem.endswith(f" {number}") for problem in report.problems)

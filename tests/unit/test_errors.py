@@ -28,6 +28,8 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "NotEncryptedError": ("VaultError", None),
     "NotAVaultError": ("VaultError", None),
     "VaultVersionError": ("VaultError", None),
+    "VaultUpgradeError": ("VaultError", None),
+    "AdoptionError": ("VaultError", None),
     "VaultDamagedError": ("VaultError", None),
     "VaultInUseError": ("VaultError", None),
     "VaultFullError": ("VaultError", None),

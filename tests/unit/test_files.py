@@ -14,7 +14,7 @@ from zorivest_async import VaultBusyError, VaultError, VaultFullError, VaultInUs
 from zorivest_async.database.cipher import ConnectionSettings
 from zorivest_async.database.failures import vault_error_of
 from zorivest_async.database.files import new_file, publish, typed_os_errors
-from zorivest_async.database.maintenance import _require_alone
+from zorivest_async.database.maintenance import _leave_wal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def test_a_database_that_stays_in_its_journal_mode_is_in_use(tmp_path: Path) -> 
     """SQLite may answer with the old mode instead of an error."""
     raw = sqlcipher.connect(":memory:")
     with pytest.raises(VaultInUseError):
-        _require_alone(raw, tmp_path)
+        _leave_wal(raw, tmp_path)
     raw.close()
 
 

@@ -1,6 +1,7 @@
 # What this library uses of sqlcipher3: the standard library's sqlite3 with a key.
 
 import sqlite3
+from typing import TypeVar, overload
 
 sqlite_version: str
 sqlite_version_info: tuple[int, int, int]
@@ -29,6 +30,18 @@ class Blob:
     def read(self, length: int = ...) -> bytes: ...
     def close(self) -> None: ...
 
+_ConnectionT = TypeVar("_ConnectionT", bound=Connection)
+
+@overload
 def connect(
     database: str, *, uri: bool = ..., isolation_level: str | None = ..., check_same_thread: bool = ...
 ) -> Connection: ...
+@overload
+def connect(
+    database: str,
+    *,
+    uri: bool = ...,
+    isolation_level: str | None = ...,
+    check_same_thread: bool = ...,
+    factory: type[_ConnectionT],
+) -> _ConnectionT: ...

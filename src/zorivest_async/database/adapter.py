@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
@@ -12,19 +13,15 @@ from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdap
 from sqlalchemy.util.concurrency import await_
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from zorivest_async.database.driver import LARGEST_BUSY_PAUSE_S, CipherConnection
 from zorivest_async.database.failures import result_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from zorivest_async.database.driver import CipherConnection
-
 __all__ = ["CipherAdapter"]
 
 _T = TypeVar("_T")
-
-LARGEST_BUSY_PAUSE_S = 0.005
-"""Between two attempts to begin a writing transaction: random up to this, so that processes do not march in step."""
 
 
 class _BeginBusyError(Exception):
@@ -53,10 +50,13 @@ class _Cursor:
 
     def _run(self, start: Callable[[sqlcipher.Cursor], Any]) -> None:
         def execute_and_fetch(connection: sqlcipher.Connection) -> Any:
-            raw = connection.cursor()
-            start(raw)
-            rows = raw.fetchall() if raw.description else ()
-            return raw.description, raw.rowcount, raw.lastrowid, rows
+            # An error's traceback would keep the cursor, and an open cursor the file, though the connection is closed.
+            with closing(connection.cursor()) as raw:
+                start(raw)
+                rows = raw.fetchall() if raw.description else ()
+                if rows:
+                    self._adapter.require_authentic()
+                return raw.description, raw.rowcount, raw.lastrowid, rows
 
         self.description, self.rowcount, self.lastrowid, rows = self._adapter.run(execute_and_fetch)
         self._rows = iter(rows)
@@ -93,7 +93,11 @@ class _ServerSideCursor(_Cursor):
     def _run(self, start: Callable[[sqlcipher.Cursor], Any]) -> None:
         def execute(connection: sqlcipher.Connection) -> sqlcipher.Cursor:
             raw = connection.cursor()
-            start(raw)
+            try:
+                start(raw)
+            except BaseException:
+                raw.close()
+                raise
             return raw
 
         self._raw = raw = self._adapter.run(execute)
@@ -103,7 +107,13 @@ class _ServerSideCursor(_Cursor):
         raw = self._raw
         if raw is None:
             self._adapter.refuse("the cursor is closed")
-        return self._adapter.run(lambda _connection: fetch(raw))
+
+        def fetch_checked(_connection: sqlcipher.Connection) -> _T:
+            fetched = fetch(raw)
+            self._adapter.require_authentic()
+            return fetched
+
+        return self._adapter.run(fetch_checked)
 
     def fetchone(self) -> Any:
         return self._fetch(lambda raw: raw.fetchone())
@@ -233,6 +243,10 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         )
         refusal.sqlite_errorcode = getattr(self._failed, "sqlite_errorcode", None)
         raise refusal from self._failed
+
+    def require_authentic(self) -> None:
+        """Check, on the thread, that every page read so far authenticated."""
+        self._cipher.require_authentic()
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise a driver error that says what is wrong with a call."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from zorivest_async.errors import RepositoryError
+from zorivest_async.database.failures import result_code
+from zorivest_async.errors import RepositoryError, VaultDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +20,13 @@ class BlobReader:
     """One BLOB, open for reading on its connection's thread, within the connection's transaction.
 
     Args:
-        driver: The aiosqlite connection.
+        connection: The connection.
+        driver: The aiosqlite connection under it.
         blob: The driver's BLOB.
     """
 
-    def __init__(self, driver: Any, blob: Any) -> None:
+    def __init__(self, connection: AsyncConnection, driver: Any, blob: Any) -> None:
+        self._connection = connection
         self._driver = driver
         self._blob = blob
 
@@ -37,19 +41,23 @@ class BlobReader:
                 return raw.blobopen(table, column, row, readonly=True)
             return raw.open_blob(table, column, row, True)  # sqlcipher3 has kept an older name
 
-        return cls(driver, await _on_thread(driver, open_blob))
+        return cls(connection, driver, await _on_thread(connection, driver, open_blob))
 
     async def read(self, size_bytes: int) -> bytes:
         """Return the next bytes, at most so many; none at the end."""
-        return bytes(await _on_thread(self._driver, lambda: self._blob.read(size_bytes)))
+        return bytes(await _on_thread(self._connection, self._driver, lambda: self._blob.read(size_bytes)))
 
     async def aclose(self) -> None:
-        """Close the BLOB."""
-        await _on_thread(self._driver, self._blob.close)
+        """Close the BLOB, where damage has not closed its connection."""
+        if not self._connection.invalidated:
+            await _on_thread(self._connection, self._driver, self._blob.close)
 
 
-async def _on_thread(driver: Any, function: Callable[[], Any]) -> Any:
+async def _on_thread(connection: AsyncConnection, driver: Any, function: Callable[[], Any]) -> Any:
     try:
         return await driver._execute(function)  # noqa: SLF001 - aiosqlite's own cursors do the same
     except Exception as error:
+        if result_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            await connection.invalidate()  # it reads nothing any more
+            raise VaultDamagedError from error
         raise RepositoryError(problem="the value changed while it was read in pieces; read it again") from error

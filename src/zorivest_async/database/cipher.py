@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from zorivest_async.security import VaultKey
 
-__all__ = ["ConnectionSettings", "Durability", "open_cipher", "require_safe_driver", "vault_uri"]
+__all__ = ["ConnectionSettings", "Durability", "open_cipher", "open_cipher_as", "require_safe_driver", "vault_uri"]
+
+_ConnectionT = TypeVar("_ConnectionT", bound=sqlcipher.Connection)
 
 Durability: TypeAlias = Literal["full", "normal"]
 
@@ -116,6 +118,11 @@ def vault_uri(path: str | PathLike[str], *, create: bool = False) -> str:
 
 
 def open_cipher(uri: str, key: VaultKey, settings: ConnectionSettings) -> sqlcipher.Connection:
+    """Open, key and prepare a raw connection; see :func:`open_cipher_as`."""
+    return open_cipher_as(sqlcipher.Connection, uri, key, settings)
+
+
+def open_cipher_as(kind: type[_ConnectionT], uri: str, key: VaultKey, settings: ConnectionSettings) -> _ConnectionT:
     """Open, key and prepare a raw connection; blocks for about a millisecond, so call it on a thread.
 
     Raises:
@@ -125,7 +132,7 @@ def open_cipher(uri: str, key: VaultKey, settings: ConnectionSettings) -> sqlcip
     """
     require_safe_driver()
     try:
-        raw = sqlcipher.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        raw = sqlcipher.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=kind)
     except sqlcipher.OperationalError as error:
         raise VaultNotFoundError(None, "the vault's file or its folder does not exist or cannot be opened") from error
     try:

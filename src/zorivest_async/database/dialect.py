@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_module
@@ -27,6 +28,7 @@ from sqlalchemy.util.concurrency import await_
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.adapter import CipherAdapter
+from zorivest_async.database.failures import result_code
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -105,6 +107,11 @@ class SQLiteDialect_aiosqlcipher(SQLiteDialect_aiosqlite):  # noqa: N801 - SQLAl
             adapter.finish(add)
 
         return add_functions
+
+    def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+        """Return whether the connection is of no more use: it reads nothing after a page that does not authenticate."""
+        damaged = result_code(e) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return damaged or super().is_disconnect(e, connection, cursor)
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Announce a transaction; its first statement opens it."""

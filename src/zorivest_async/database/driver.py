@@ -7,24 +7,29 @@ thread through a queue and its result comes back as an :class:`Answer`, a future
 from __future__ import annotations
 
 import asyncio
+import random
+import sqlite3
 import warnings
 from contextlib import suppress
-from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from zorivest_async.database.failures import result_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from sqlcipher3 import dbapi2 as sqlcipher
-
-__all__ = ["Answer", "CipherConnection"]
+__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection"]
 
 INTERRUPT_INTERVAL_S = 0.02
 """How often an unwanted statement is interrupted: a single call may come before it has begun, and is then lost."""
+
+LARGEST_BUSY_PAUSE_S = 0.005
+"""Between two attempts at a vault that another process holds: random up to this, so that they do not march in step."""
 
 _T = TypeVar("_T")
 _Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
@@ -67,6 +72,14 @@ class Answer(asyncio.Future[_T]):
             self.set_exception(error)
 
 
+def _cipher_works(raw: sqlcipher.Connection) -> bool:
+    """Return whether the connection has a key, and every page that it has read authenticated."""
+    cursor = raw.cursor()
+    cursor.row_factory = None
+    (status,) = cursor.execute("PRAGMA cipher_status").fetchone()
+    return bool(int(status))
+
+
 def _serve(queue: _Queue) -> None:
     """Run calls in order until told to stop; the target of a connection's thread."""
     while True:
@@ -99,7 +112,7 @@ class CipherConnection(aiosqlite.Connection):
         connector: Opens the raw connection; runs on the thread. It must pass ``check_same_thread=False``, because
             interrupting comes from the event loop's thread.
         begin_statement: What the dialect opens a transaction with.
-        busy_timeout_s: How long the dialect goes on trying to, in seconds.
+        busy_timeout_s: How long opening, and the dialect's beginning, go on trying to, in seconds.
     """
 
     def __init__(
@@ -115,6 +128,7 @@ class CipherConnection(aiosqlite.Connection):
         self._calls: _Queue = SimpleQueue()
         self._thread = Thread(target=_serve, args=(self._calls,), name="zorivest-connection", daemon=True)
         self._closed: Answer[None] | None = None
+        self._encrypted = False
         self._interruptible = Lock()
 
     @property
@@ -126,6 +140,20 @@ class CipherConnection(aiosqlite.Connection):
     def in_transaction(self) -> bool:
         """Whether a transaction is open; safe to ask from the event loop while no call is under way."""
         return self._connection is not None and bool(self._connection.in_transaction)
+
+    def require_authentic(self) -> None:
+        """Check, on the thread, that every page read so far authenticated; call it before using what was read.
+
+        SQLCipher reads a page that does not as zeros. SQLite notices that everywhere but on the last page of a long
+        value, whose end would come back as zeros; SQLCipher remembers it, and this asks.
+
+        Raises:
+            sqlcipher3.dbapi2.DatabaseError: One did not. From then on the connection reads nothing.
+        """
+        if self._encrypted and not _cipher_works(self.raw):
+            damaged = sqlcipher.DatabaseError("a page of the database does not authenticate")
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged
 
     async def call(self, function: Callable[[], _T]) -> _T:
         """Run ``function`` on the connection's thread.
@@ -158,7 +186,12 @@ class CipherConnection(aiosqlite.Connection):
                 self._connection.interrupt()
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return await self.call(partial(fn, *args, **kwargs))
+        def run_checked() -> Any:
+            result = fn(*args, **kwargs)
+            self.require_authentic()
+            return result
+
+        return await self.call(run_checked)
 
     def __await__(self) -> Generator[Any, None, Self]:
         self._thread.start()
@@ -167,13 +200,24 @@ class CipherConnection(aiosqlite.Connection):
     async def _connect(self) -> Self:
         def connect() -> None:
             self._connection = self._connector()
+            self._encrypted = _cipher_works(self.raw)
 
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.busy_timeout_s
         try:
-            await self._enqueue(connect, None)
+            while True:
+                try:
+                    await self._enqueue(connect, None)
+                except sqlcipher.OperationalError as error:
+                    if result_code(error) != sqlite3.SQLITE_BUSY or loop.time() >= deadline:
+                        raise
+                else:
+                    return self
+                # Another process recovers the vault, or was the last to close it.
+                await asyncio.sleep(random.uniform(0, LARGEST_BUSY_PAUSE_S))  # noqa: S311 - not a secret
         except BaseException:
             self.stop()
             raise
-        return self
 
     async def commit(self) -> None:
         """Commit; finishes even when its task is cancelled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["SIDECARS", "new_file", "publish", "sync_file", "sync_folder", "typed_os_errors"]
+__all__ = [
+    "SIDECARS",
+    "leftovers_of",
+    "new_file",
+    "publish",
+    "remove_leftovers",
+    "remove_sidecars",
+    "sidecars_of",
+    "sync_file",
+    "sync_folder",
+    "typed_os_errors",
+]
 
 SIDECARS: Final = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database."""
@@ -32,8 +44,35 @@ def new_file(path: Path) -> Generator[Path]:
     try:
         yield temporary
     finally:
-        for suffix in ("", *SIDECARS):
-            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+        remove_sidecars(temporary)
+
+
+def leftovers_of(path: Path) -> list[Path]:
+    """Return what :func:`new_file` made beside ``path``, for those at work and those that were killed."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}\.new({'|'.join(SIDECARS)})?")
+    return [file for file in path.parent.iterdir() if ours.fullmatch(file.name)]
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left beside ``path``.
+
+    Nobody is at work there: the caller holds its lock alone, or nothing is there yet, and who is not the first to give
+    a file that name has worked in vain anyway.
+    """
+    for file in leftovers_of(path):
+        file.unlink(missing_ok=True)
+
+
+def sidecars_of(path: Path) -> list[Path]:
+    """Return what SQLite keeps beside a database, as far as it is there."""
+    return [file for suffix in SIDECARS if (file := path.with_name(path.name + suffix)).exists()]
+
+
+def remove_sidecars(path: Path) -> None:
+    """Remove what SQLite keeps beside a database that nobody has open."""
+    for file in sidecars_of(path):
+        file.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:
@@ -88,5 +127,5 @@ def typed_os_errors(path: Path) -> Generator[None]:
         if error.errno == errno.ENOSPC:
             raise VaultFullError(path) from error
         raise VaultError(path, "the file cannot be made here; the folder may be read-only") from error
-    except sqlcipher.OperationalError as error:
+    except sqlcipher.DatabaseError as error:
         raise vault_error_of(error, path) from error

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import secrets
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
+
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database import maintenance
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.cipher import ConnectionSettings, open_cipher, open_cipher_as, vault_uri
+from zorivest_async.database.files import leftovers_of, remove_leftovers
+from zorivest_async.database.lock import VaultLock
+from zorivest_async.database.long_operation import Operation
+from zorivest_async.database.maintenance import VerifyReport
+from zorivest_async.database.migrations.upgrade import upgrade_file
+from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.vault_file import (
+    bad_pages,
     check_schema,
     create_file,
     create_schema,
@@ -21,17 +30,39 @@ from zorivest_async.database.vault_file import (
     new_vault_key,
     read_salt,
 )
-from zorivest_async.errors import ConfigurationError, VaultClosedError
+from zorivest_async.errors import (
+    ConfigurationError,
+    NotAVaultError,
+    VaultClosedError,
+    VaultInUseError,
+    VaultNotFoundError,
+    WrongPassphraseError,
+)
 from zorivest_async.security import KdfProfile, VaultKey, new_salt
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from os import PathLike
 
-    from sqlcipher3 import dbapi2 as sqlcipher
-
-    from zorivest_async.database.maintenance import VerifyReport
-
 __all__ = ["VaultStore"]
+
+_STORE_AND_MAINTENANCE: Final = 2
+"""Users of the lock while no connection is open."""
+
+CHECK_INTERVAL_S: Final = 0.05
+"""How often one who waits for another's maintenance looks whether he is still wanted."""
+
+
+class _LockedConnection(sqlcipher.Connection):
+    """A connection that lets go of the vault's lock when it is closed."""
+
+    lock: VaultLock | None = None
+
+    def close(self) -> None:
+        super().close()
+        lock, self.lock = self.lock, None
+        if lock is not None:
+            lock.let_go()
 
 
 class VaultStore:
@@ -41,40 +72,80 @@ class VaultStore:
         path: The file; ``None`` in memory.
         uri: What SQLite opens.
         key: The raw key and salt.
+        lock: The file's lock, which is let go of when the store and its last connection are closed, or forgotten; by
+            default one that locks nothing, for a database in memory.
         keeper: A connection that keeps a database in memory alive while no other is open.
     """
 
-    def __init__(self, path: Path | None, uri: str, key: VaultKey, keeper: sqlcipher.Connection | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        uri: str,
+        key: VaultKey,
+        lock: VaultLock | None = None,
+        keeper: sqlcipher.Connection | None = None,
+    ) -> None:
         self.path = path
         self._uri = uri
         self._key = key
+        self._lock = lock or VaultLock(None)
         self._keeper = keeper
         self._closed = False
         self._replacing_file = threading.Lock()
+        self._maintaining = threading.Lock()
 
     @classmethod
     def open_file(
         cls,
         path: str | PathLike[str],
+        operation: Operation | None = None,
+        *,
         passphrase: str | None,
         key: bytes | None,
         create: bool,
         profile: KdfProfile,
+        timeout_s: float = 0.0,
     ) -> Self:
         """Find the key of a vault file and check it, or create the file; Argon2 runs here, once.
 
+        Args:
+            path: The file; a symbolic link stands for what it leads to.
+            operation: Tells when to stop waiting.
+            passphrase: The passphrase.
+            key: The raw key instead.
+            create: Make the vault if there is no file.
+            profile: What a guess at a new vault's passphrase costs.
+            timeout_s: How long to wait for one who makes, replaces or upgrades the vault, in seconds.
+
         Raises:
+            VaultInUseError: The wait was too long.
             VaultError: There is no vault, or the key does not open it, or it cannot be created.
             ConfigurationError: The passphrase or the key cannot be one.
         """
-        file = Path(path).absolute()
-        if create and not file.exists():
+        operation = operation or Operation()
+        file = Path(path).resolve()
+        if file.is_dir():
+            raise NotAVaultError(file, "this is a folder, not a vault")
+        new: VaultKey | None = None
+        if not file.exists():
+            if not create:
+                raise VaultNotFoundError(file)
             new = VaultKey(key, new_salt(profile)) if key is not None else new_vault_key(passphrase or "", profile)
-            if create_file(file, new, create_schema):
-                return cls(file, vault_uri(file), new)
-        found = VaultKey(key, read_salt(file)) if key is not None else derive_file_key(file, passphrase or "")
-        check_schema(file, found)
-        return cls(file, vault_uri(file), found)
+        lock = VaultLock(file, timeout_s, operation.check)
+        try:
+            made = new is not None and _create(file, new, lock)
+            _remove_leftovers(file, lock)
+            lock.share()
+            if new is not None and made:
+                return cls(file, vault_uri(file), new, lock)
+            found = VaultKey(key, read_salt(file)) if key is not None else derive_file_key(file, passphrase or "")
+            lock.change_once(lambda: _is_old(file, found, lock), lambda: upgrade_file(file, found, SCHEMA_VERSION))
+            lock.share()
+            operation.check()
+            return cls(file, vault_uri(file), found, lock)
+        except BaseException:
+            lock.let_go()
+            raise
 
     @classmethod
     def in_memory(cls, settings: ConnectionSettings) -> Self:
@@ -84,7 +155,7 @@ class VaultStore:
         key = VaultKey(secrets.token_bytes(32), new_salt(KdfProfile.CHEAPEST))
         keeper = open_cipher(uri, key, settings)
         create_schema(keeper)
-        return cls(None, uri, key, keeper)
+        return cls(None, uri, key, keeper=keeper)
 
     @property
     def key(self) -> VaultKey:
@@ -106,30 +177,67 @@ class VaultStore:
 
         Raises:
             VaultClosedError: The store is closed.
+            VaultInUseError: Somebody else is replacing the file.
+            WrongPassphraseError: Somebody else has replaced it.
         """
         with self._replacing_file:
             self.require_open()
-            return open_cipher(self._uri, self._key, settings)
+            self._lock.share()
+            raw = open_cipher_as(_LockedConnection, self._uri, self._key, settings)
+            self._lock.retain()
+            raw.lock = self._lock
+            return raw
 
-    def backup(self, destination: Path) -> None:
+    def backup(self, destination: Path, operation: Operation) -> None:
         """Copy the last committed state to a new file; see :func:`maintenance.backup`."""
-        maintenance.backup(self.require_file(), self._key, destination)
+        path = self.require_file()
+        with self._maintenance(operation):
+            maintenance.backup(path, self._key, destination, operation)
 
-    def rekey(self, passphrase: str, profile: KdfProfile) -> None:
+    def rekey(self, passphrase: str, profile: KdfProfile, operation: Operation) -> None:
         """Replace the file by a copy under a new passphrase; see :func:`maintenance.rekey`."""
         path, key = self.require_file(), new_vault_key(passphrase, profile)
-        with self._replacing_file:
-            maintenance.rekey(path, self._key, key)
-            self._key = key
+        with self._maintenance(operation) as lock, self._replacing_file:
+            if lock.users > _STORE_AND_MAINTENANCE:
+                # Connections of this very vault would not be safe while the lock is given up to be taken alone.
+                raise VaultInUseError(path)
+            with lock.taken():
+                remove_leftovers(path)
+                maintenance.rekey(path, self._key, key, operation)
+                self._key = key
 
-    def verify(self, settings: ConnectionSettings) -> VerifyReport:
+    def verify(self, settings: ConnectionSettings, operation: Operation) -> VerifyReport:
         """Check everything; see :func:`maintenance.verify`."""
-        with closing(self.connect(settings)) as raw:
-            return maintenance.verify(raw)
+        with self._maintenance(operation):
+            try:
+                raw = self.connect(settings)
+            except (sqlcipher.DatabaseError, WrongPassphraseError):  # which was right when the vault was opened
+                return VerifyReport(("the vault cannot be opened", *bad_pages(self._uri, self._key)), 0)
+            with closing(raw):
+                return maintenance.verify(raw, operation)
+
+    @contextmanager
+    def _maintenance(self, operation: Operation) -> Generator[VaultLock]:
+        """Wait for other work on the whole file, and hold the file's lock for the length of the block."""
+        while not self._maintaining.acquire(timeout=CHECK_INTERVAL_S):
+            operation.check()
+        try:
+            with self._replacing_file:
+                self.require_open()
+                self._lock.retain()
+            try:
+                yield self._lock
+            finally:
+                self._lock.let_go()
+        finally:
+            self._maintaining.release()
 
     def close(self) -> None:
         """Open no further connections, and let go of a database in memory."""
-        self._closed = True
+        with self._replacing_file:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._lock.let_go()
         if self._keeper is not None:
             self._keeper.close()
 
@@ -153,3 +261,26 @@ class VaultStore:
         if self.path is None:
             raise ConfigurationError("a vault in memory has no file")
         return self.path
+
+
+def _create(file: Path, key: VaultKey, lock: VaultLock) -> bool:
+    made = False
+
+    def make() -> None:
+        nonlocal made
+        made = create_file(file, key, create_schema)
+
+    lock.change_once(lambda: not file.exists(), make)
+    return made
+
+
+def _is_old(file: Path, key: VaultKey, lock: VaultLock) -> bool:
+    lock.share()
+    return check_schema(file, key) < SCHEMA_VERSION
+
+
+def _remove_leftovers(file: Path, lock: VaultLock) -> None:
+    if leftovers_of(file):
+        with suppress(VaultInUseError):  # somebody is at work, or has the vault open; there will be another time
+            lock.take()
+            remove_leftovers(file)

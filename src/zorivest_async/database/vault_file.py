@@ -35,13 +35,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "bad_pages",
     "check_key",
     "check_schema",
+    "cipher_salt",
     "create_file",
     "create_schema",
     "derive_file_key",
     "new_vault_key",
+    "open_existing",
     "read_salt",
+    "require_schema",
     "stamp_schema",
 ]
 
@@ -73,7 +77,7 @@ def read_salt(path: Path) -> bytes:
     if not path.is_file():
         raise NotAVaultError(path, "this is a folder or a device, not a vault")
     # SQLCipher makes up a salt for a file that is too short to have one.
-    salt = _cipher_salt(path) if size >= SALT_BYTES else b""
+    salt = cipher_salt(path) if size >= SALT_BYTES else b""
     if salt == _PLAINTEXT_HEADER:
         raise NotEncryptedError(path)
     if size < PAGE_BYTES:
@@ -86,7 +90,8 @@ def read_salt(path: Path) -> bytes:
     return salt
 
 
-def _cipher_salt(path: Path) -> bytes:
+def cipher_salt(path: Path) -> bytes:
+    """Return the first 16 bytes of a file that has as many."""
     try:
         with closing(sqlcipher.connect(vault_uri(path), uri=True)) as raw:
             raw.execute("PRAGMA cipher_log = OFF")
@@ -124,46 +129,65 @@ def check_key(path: Path, key: VaultKey) -> None:
         WrongPassphraseError: It opens no page of the file.
         VaultDamagedError: It opens some, but not the first.
     """
-    with _open_existing(path, key):
+    with open_existing(path, key):
         pass
 
 
-def check_schema(path: Path, key: VaultKey) -> None:
-    """Check that a key opens a vault, and that this release knows its schema.
+def check_schema(path: Path, key: VaultKey) -> int:
+    """Check that a key opens a vault, and that no newer release wrote it; return the version of its schema.
 
     Raises:
         VaultError: As :func:`check_key`.
         NotAVaultError: The database is not a journal.
         VaultVersionError: A newer release wrote it.
     """
-    with _open_existing(path, key) as raw:
-        (application_id,) = raw.execute("PRAGMA application_id").fetchone()
-        (version,) = raw.execute("PRAGMA user_version").fetchone()
+    with open_existing(path, key) as raw:
+        return require_schema(raw, path)
+
+
+def require_schema(raw: sqlcipher.Connection, path: Path) -> int:
+    """Check that a database is a vault, and that no newer release wrote it; return the version of its schema.
+
+    Raises:
+        NotAVaultError: The database is not a journal.
+        VaultVersionError: A newer release wrote it.
+    """
+    (application_id,) = raw.execute("PRAGMA application_id").fetchone()
+    (version,) = raw.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
         raise NotAVaultError(path, "this is an encrypted database, but not a vault")
     if version > SCHEMA_VERSION:
         raise VaultVersionError(path)
+    return int(version)
 
 
 @contextmanager
-def _open_existing(path: Path, key: VaultKey) -> Generator[sqlcipher.Connection]:
+def open_existing(path: Path, key: VaultKey, uri: str | None = None) -> Generator[sqlcipher.Connection]:
+    """Open a reading connection to a file for the length of the block, and raise what goes wrong as what it says.
+
+    Args:
+        path: The file.
+        key: Its key.
+        uri: What SQLite opens, where the path alone does not say how.
+    """
+    uri = uri or vault_uri(path)
     try:
-        with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
+        with closing(open_cipher(uri, key, ConnectionSettings(read_only=True))) as raw:
             yield raw
     except WrongPassphraseError as error:
-        raise (
-            VaultDamagedError(path) if _opens_some_page(path, key) else WrongPassphraseError(path)
-        ) from error.__cause__
+        # SQLCipher answers alike for a wrong key and a damaged first page.
+        opens_some_page = len(bad_pages(uri, key)) < path.stat().st_size // PAGE_BYTES
+        raise (VaultDamagedError(path) if opens_some_page else WrongPassphraseError(path)) from error.__cause__
     except sqlcipher.DatabaseError as error:
         raise vault_error_of(error, path) from error
 
 
-def _opens_some_page(path: Path, key: VaultKey) -> bool:
-    """Return whether any page authenticates: SQLCipher answers alike for a wrong key and a damaged first page."""
-    with closing(sqlcipher.connect(vault_uri(path), uri=True)) as raw:
+def bad_pages(uri: str, key: VaultKey) -> list[str]:
+    """Return a sentence for each page in a file that does not authenticate under a key; works on any file."""
+    with closing(sqlcipher.connect(uri, uri=True, check_same_thread=False)) as raw:
+        raw.execute("PRAGMA cipher_log = OFF")
         raw.set_key(key.raw_key_spec())
-        bad_pages = raw.execute("PRAGMA cipher_integrity_check").fetchall()
-    return len(bad_pages) < path.stat().st_size // PAGE_BYTES
+        return [row[0] for row in raw.execute("PRAGMA cipher_integrity_check")]
 
 
 def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection], object]) -> bool:

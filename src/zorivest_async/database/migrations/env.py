@@ -1,0 +1,57 @@
+"""Alembic's environment: works on the connection that it is handed, without a configuration file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from alembic import context
+from sqlalchemy.types import TypeDecorator
+
+from zorivest_async.database.models import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Connection
+
+
+def seed_version_table(connection: Connection) -> None:
+    """Tell Alembic the version, in a temporary table where it looks for its own: a vault has ``user_version`` alone."""
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql("DROP TABLE IF EXISTS temp.alembic_version")
+    connection.exec_driver_sql("CREATE TEMP TABLE alembic_version (version_num TEXT NOT NULL)")
+    if version:
+        connection.exec_driver_sql("INSERT INTO temp.alembic_version VALUES (?)", (f"{version:04}",))
+
+
+def record_version(ctx: MigrationContext, step: object, heads: Collection[str], run_args: object) -> None:  # noqa: ARG001
+    """Write the version that a revision has led to into the vault."""
+    (revision,) = heads
+    ctx.execute(f"PRAGMA user_version = {int(revision)}")
+
+
+def render_plain_type(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write SQLAlchemy's own types into revisions: the library's may have changed by the time a revision runs."""
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return f"sa.{item.impl_instance!r}"
+    return False
+
+
+def run() -> None:
+    """Run whatever command Alembic was given."""
+    connection = context.config.attributes["connection"]
+    seed_version_table(connection)
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=True,
+        compare_server_default=True,
+        render_item=render_plain_type,
+        on_version_apply=record_version,
+    )
+    context.run_migrations()
+
+
+run()

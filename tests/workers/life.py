@@ -1,0 +1,93 @@
+"""Do one thing to a whole vault, so that a test can kill the process meanwhile, or have it hold the vault.
+
+Usage: ``python -m workers.life hold|backup|rekey|restore|create ARGUMENT...``; prints ``ready``, waits for a line where
+it says so, and prints ``done`` or the name of the library's error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers.ledger import KEY
+from zorivest_async import KdfProfile, Vault, ZorivestError
+from zorivest_async.database.lock import VaultLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+async def _wait_for_a_line() -> None:
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+
+
+async def hold(path: str) -> None:
+    """Have the vault open until told to close it."""
+    async with Vault.open(path, key=KEY, create=False) as vault, vault.unit_of_work() as uow:
+        await uow.settings.set("held", value=True)
+        await uow.commit()
+        await _wait_for_a_line()
+        await uow.settings.set("held on", value=True)
+        await uow.commit()
+
+
+async def hold_alone(path: str) -> None:
+    """Hold the vault's lock as one who replaces it does, until told to let go."""
+    lock = VaultLock(Path(path))
+    lock.take()
+    await _wait_for_a_line()
+    lock.let_go()
+
+
+async def leave_wal(path: str) -> None:
+    """Commit, and wait to be killed before that is written back from the WAL."""
+    async with Vault.open(path, key=KEY) as vault, vault.unit_of_work() as uow:
+        await uow.settings.set("in the WAL", value=True)
+        await uow.commit()
+        await _wait_for_a_line()
+
+
+async def backup(path: str, destination: str) -> None:
+    """Back the vault up."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await _wait_for_a_line()
+        await vault.backup(destination)
+
+
+async def rekey(path: str, old: str, new: str) -> None:
+    """Change the passphrase."""
+    async with Vault.open(path, passphrase=old, create=False) as vault:
+        await _wait_for_a_line()
+        await vault.rekey(new, profile=KdfProfile.CHEAPEST)
+
+
+async def restore(source: str, path: str) -> None:
+    """Put the backup in the vault's place."""
+    await _wait_for_a_line()
+    await Vault.restore(source, path, key=KEY)
+
+
+async def create(path: str) -> None:
+    """Make a vault."""
+    await _wait_for_a_line()
+    await (await Vault.open(path, key=KEY)).aclose()
+
+
+async def main(name: str, *arguments: str) -> None:
+    """Do it, and say how it ended."""
+    work: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        "hold": hold, "hold_alone": hold_alone, "leave_wal": leave_wal, "backup": backup, "rekey": rekey,
+        "restore": restore, "create": create,
+    }  # fmt: skip
+    try:
+        await work[name](*arguments)
+        print("done", flush=True)
+    except ZorivestError as error:
+        print(type(error).__name__, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
