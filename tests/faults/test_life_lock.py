@@ -139,6 +139,7 @@ async def test_the_lock_of_a_killed_process_is_free(path: Path) -> None:
     assert await settings_in(path) == {"held"}
 
 
+@pytest.mark.soak
 async def test_a_forgotten_vault_lets_go(path: Path) -> None:
     """Garbage collection closes its connections, and the last of them lets go."""
     vault: Any = await Vault.open(path, key=KEY)

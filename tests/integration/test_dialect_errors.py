@@ -58,7 +58,8 @@ async def engine() -> AsyncIterator[AsyncEngine]:
 
     def connect(_settings: ConnectionSettings) -> sqlcipher.Connection:
         options: Any = {"isolation_level": None, "check_same_thread": False, "factory": FailingConnection}
-        return sqlcipher.connect(":memory:", **options)
+        raw: sqlcipher.Connection = sqlcipher.connect(":memory:", **options)
+        return raw
 
     made = create_engine_over(connect, ConnectionSettings(), pool_size=1)
     yield made
