@@ -72,7 +72,8 @@ class Vault(VaultUpkeep):
         """Open a vault, or create it: ``async with Vault.open(...) as vault`` or ``vault = await Vault.open(...)``.
 
         The key is derived once, in a thread; connections then open in about a millisecond each, when first needed.
-        A new file appears complete or not at all, readable by its owner alone.
+        A new file appears complete or not at all, readable by its owner alone. A vault that an older release wrote is
+        upgraded, all of it or nothing, and stays beside the new one as ``<name>.v<version>.backup``.
 
         Args:
             path: The file.
@@ -95,6 +96,7 @@ class Vault(VaultUpkeep):
             NotAVaultError: The path is a folder or another program's file.
             NotEncryptedError: The file is a plaintext SQLite database.
             VaultVersionError: A newer release wrote the vault.
+            VaultUpgradeError: An older release wrote the vault, and upgrading it failed; it is as it was.
             VaultDamagedError: Part of the file does not authenticate.
             MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
         """

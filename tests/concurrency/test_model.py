@@ -276,6 +276,7 @@ class VaultMachine(RuleBasedStateMachine):
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.soak
 def test_the_repositories_behave_as_dictionaries(tell: Callable[[str], None]) -> None:
     """Commits, rollbacks, errors, savepoints, backups, new passphrases and reopenings in random order."""
     run_state_machine_as_test(VaultMachine, settings=settings(SETTINGS, max_examples=50, stateful_step_count=25))

@@ -165,9 +165,10 @@ async def test_a_cancelled_operation_leaves_nothing_behind(
                 task.cancel()
                 await asyncio.sleep(0)
             await asyncio.wait({task})
-            slowest_s = max(slowest_s, time.monotonic() - before)
+        took_s = time.monotonic() - before
         finished = not task.cancelled() or await asyncio.to_thread(_is_published, operation, vault)
         published += finished
+        slowest_s = slowest_s if finished else max(slowest_s, took_s)  # publishing is not cut short
         await assert_as_before(vault, operation, finished)
         await asyncio.to_thread(shutil.rmtree, folder)
     assert slowest_s < PROMPT_S

@@ -317,6 +317,14 @@ async def test_arguments_that_cannot_work_are_refused(tmp_path: Path, arguments:
     assert await names_in(tmp_path) == ["journal.db"]
 
 
+async def test_what_a_killed_adoption_left_is_removed(tmp_path: Path) -> None:
+    """The next one makes room first."""
+    await make(tmp_path)
+    await asyncio.to_thread((tmp_path / ".journal.vault.0123456789abcdef.new").write_bytes, b"half a vault")
+    await adopt(tmp_path)
+    assert await made(tmp_path) == ["journal.vault"]
+
+
 async def test_a_key_will_do_instead_of_a_passphrase(tmp_path: Path) -> None:
     """It opens the vault."""
     await make(tmp_path)

@@ -18,6 +18,7 @@ from zorivest_async.database.adopt_images import IMAGES, apply_examination, exam
 from zorivest_async.database.adopt_report import AdoptReport, Findings
 from zorivest_async.database.adopt_rows import TABLES, SourceRow, TablePlan
 from zorivest_async.database.failures import result_code, vault_error_of
+from zorivest_async.database.files import remove_leftovers
 from zorivest_async.database.lock import VaultLock
 from zorivest_async.database.rows import SLICE_ROWS
 from zorivest_async.database.vault_file import create_file, create_schema, new_vault_key
@@ -109,6 +110,7 @@ def _alone(path: Path) -> Generator[None]:
     lock = VaultLock(path)
     try:
         lock.take()
+        remove_leftovers(path)
         yield
     finally:
         lock.let_go()
