@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -25,6 +25,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 UNITS = range(1, 25)
 IMAGE_BYTES = 200_000
 KILLS = [10, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+
+
+class Whole(NamedTuple):
+    """Work that nobody interrupted."""
+
+    duration_s: float
+    steps: int
 
 
 async def fill(path: Path, passphrase: str | None = None) -> None:
@@ -51,29 +58,37 @@ async def check(path: Path, passphrase: str | None = None) -> None:
             await uow.commit()
 
 
-def run_for(life_s: float | None, *arguments: object) -> float:
-    """Start work in another process and kill it after so long, or let it end; return how long it took."""
+def run_whole(*arguments: object) -> Whole:
+    """Let work in another process end, and return how much of it there was."""
     with started("life", *arguments) as process:
         assert read_line(process) == "ready"
         before = time.monotonic()
-        say(process)
-        if life_s is None:
-            assert read_line(process) == "done"
+        say(process, "0")
+        done, steps = read_line(process).split()
+        assert done == "done"
+        return Whole(time.monotonic() - before, int(steps))
+
+
+def kill_at(death: float | int, *arguments: object) -> None:
+    """Start work in another process, which dies at a step of it (a whole number) or after so many seconds."""
+    with started("life", *arguments) as process:
+        assert read_line(process) == "ready"
+        if isinstance(death, int):
+            say(process, str(death))
         else:
-            time.sleep(life_s)
+            say(process)
+            time.sleep(death)
             process.kill()
-        whole_s = time.monotonic() - before
         _, errors = process.communicate()
         assert errors == ""
         assert process.returncode in (0, -signal.SIGKILL)
-        return whole_s
 
 
-def lives(kills: int, whole_s: float) -> Iterator[float]:
-    """Yield moments to kill at: anywhere in the work, and often near its end, where names change hands."""
+def deaths(kills: int, whole: Whole) -> Iterator[float | int]:
+    """Yield by turns a step, from the first to the last, and a moment anywhere, which may be within a step."""
     chance = random.Random(kills)
     for kill in range(kills):
-        yield chance.uniform(0, whole_s) if kill % 2 else chance.uniform(0.8, 1.05) * whole_s
+        yield chance.uniform(0, whole.duration_s) if kill % 2 else max(1, round(whole.steps * (kill + 1) / kills))
 
 
 def beside(path: Path) -> set[str]:
@@ -87,10 +102,10 @@ def test_a_killed_rekey_leaves_exactly_one_passphrase(tmp_path: Path, tell: Call
     path = tmp_path / "journal.vault"
     asyncio.run(fill(path, "0"))
     current, changed = 0, 0
-    whole_s = run_for(None, "rekey", path, "0", "1")
-    for kill, life_s in enumerate(lives(kills, whole_s), start=2):
+    whole = run_whole("rekey", path, "0", "1")
+    for kill, death in enumerate(deaths(kills, whole), start=2):
         current = next(number for number in (kill - 1, current) if opens(path, str(number)))
-        run_for(life_s, "rekey", path, str(current), str(kill))
+        kill_at(death, "rekey", path, str(current), str(kill))
         opening = [number for number in (current, kill) if opens(path, str(number))]
         assert len(opening) == 1
         changed += opening[0] == kill
@@ -119,19 +134,19 @@ def test_a_killed_backup_leaves_none_or_a_complete_one(tmp_path: Path, tell: Cal
     path, destination = tmp_path / "journal.vault", tmp_path / "backups" / "copy.vault"
     destination.parent.mkdir()
     asyncio.run(fill(path))
-    whole_s = run_for(None, "backup", path, destination)
+    whole = run_whole("backup", path, destination)
     made = 0
-    for life_s in lives(kills, whole_s):
+    for death in deaths(kills, whole):
         for file in (destination, destination.with_name("copy.vault.lock")):
             file.unlink(missing_ok=True)
-        run_for(life_s, "backup", path, destination)
+        kill_at(death, "backup", path, destination)
         if destination.exists():
             made += 1
             asyncio.run(check(destination))
         asyncio.run(check(path))
         assert beside(path) == {"backups"}
     destination.unlink(missing_ok=True)
-    run_for(None, "backup", path, destination)
+    run_whole("backup", path, destination)
     assert beside(destination) == set()
     tell(f"{kills} kills of backup, {made} after publishing: 0 incomplete")
 
@@ -149,12 +164,12 @@ def test_a_killed_restore_leaves_the_old_vault_or_the_new(
         assert read_line(process) == "ready"
         process.kill()
     shutil.copytree(kept, path.parent, dirs_exist_ok=True)
-    whole_s = run_for(None, "restore", backup, path)
+    whole = run_whole("restore", backup, path)
     asyncio.run(check(path))
     replaced = 0
-    for life_s in lives(kills, whole_s):
+    for death in deaths(kills, whole):
         shutil.copytree(kept, path.parent, dirs_exist_ok=True)
-        run_for(life_s, "restore", backup, path)
+        kill_at(death, "restore", backup, path)
         if asyncio.run(has_old_commit(path)):
             continue
         replaced += 1
@@ -179,12 +194,13 @@ def test_a_killed_creation_leaves_none_or_a_complete_one(
     tmp_path: Path, tell: Callable[[str], None], kills: int
 ) -> None:
     """Case 16: what bears the name opens and can be written to; the next creation removes the litter."""
-    whole_s = run_for(None, "create", tmp_path / "first" / "journal.vault") if make(tmp_path / "first") else 0.0
+    (tmp_path / "first").mkdir()
+    whole = run_whole("create", tmp_path / "first" / "journal.vault")
     made = 0
-    for kill, life_s in enumerate(lives(kills, whole_s)):
+    for kill, death in enumerate(deaths(kills, whole)):
         path = tmp_path / str(kill) / "journal.vault"
-        make(path.parent)
-        run_for(life_s, "create", path)
+        path.parent.mkdir()
+        kill_at(death, "create", path)
         made += path.exists()
         if not path.exists():
             with pytest.raises(VaultNotFoundError):
@@ -193,12 +209,6 @@ def test_a_killed_creation_leaves_none_or_a_complete_one(
         asyncio.run(check(path))
         assert beside(path) == set()
     tell(f"{kills} kills of create, {made} after publishing: 0 incomplete")
-
-
-def make(folder: Path) -> bool:
-    """Make a folder."""
-    folder.mkdir()
-    return True
 
 
 async def open_existing(path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,11 @@ def driver_error(code: int) -> sqlcipher.OperationalError:
     return error
 
 
+def refuse_link(*_paths: Any) -> None:
+    """Fail as a file system without hard links does."""
+    raise OSError(errno.EPERM, "no hard links here")
+
+
 def test_a_new_file_is_private_and_goes_with_its_block(tmp_path: Path) -> None:
     """With everything that SQLite may have put beside it."""
     with new_file(tmp_path / "vault") as temporary:
@@ -39,12 +46,8 @@ def test_a_new_file_is_private_and_goes_with_its_block(tmp_path: Path) -> None:
 @pytest.mark.parametrize("has_links", [True, False])
 def test_publishing_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
     """With hard links and on file systems without them."""
-
-    def refuse(*_paths: Any) -> None:
-        raise OSError(errno.EPERM, "no hard links here")
-
     if not has_links:
-        monkeypatch.setattr(os, "link", refuse)
+        monkeypatch.setattr(os, "link", refuse_link)
     temporary, target = tmp_path / "temporary", tmp_path / "target"
     temporary.write_bytes(b"new")
     publish(temporary, target)
@@ -54,6 +57,30 @@ def test_publishing_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(FileExistsError):
         publish(temporary, target)
     assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_one_of_many_who_publish_at_once_gets_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """And keeps it: the others looked before it was there, too."""
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse_link)
+    looked = threading.Barrier(4)
+    monkeypatch.setattr("zorivest_async.database.files.require_free", lambda _path: looked.wait())
+
+    def run(number: int) -> int | None:
+        temporary = tmp_path / f"{number}"
+        temporary.write_text(f"{number}")
+        try:
+            publish(temporary, tmp_path / "target")
+        except FileExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(looked.parties) as threads:
+        (winner,) = (number for number in threads.map(run, range(looked.parties)) if number is not None)
+    assert (tmp_path / "target").read_text() == f"{winner}"
 
 
 @pytest.mark.parametrize(

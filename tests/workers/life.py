@@ -1,7 +1,8 @@
 """Do one thing to a whole vault, so that a test can kill the process meanwhile, or have it hold the vault.
 
-Usage: ``python -m workers.life hold|backup|rekey|restore|create ARGUMENT...``; prints ``ready``, waits for a line where
-it says so, and prints ``done`` or the name of the library's error.
+Usage: ``python -m workers.life hold|backup|rekey|restore|create ARGUMENT...``; prints ``ready``, waits for a line, and
+prints ``done`` or the name of the library's error. A number in the line has it die at that step of its work; 0 has it
+print ``done`` and how many steps there were.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workers.dying import Death
 from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault, ZorivestError
 from zorivest_async.database.lock import VaultLock
@@ -19,9 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 
+death: Death | None = None
+
+
 async def _wait_for_a_line() -> None:
+    global death  # noqa: PLW0603 - a process dies once
     print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    line = await asyncio.to_thread(sys.stdin.readline)
+    if line.strip():
+        death = Death(int(line))
 
 
 async def hold(path: str) -> None:
@@ -84,7 +92,7 @@ async def main(name: str, *arguments: str) -> None:
     }  # fmt: skip
     try:
         await work[name](*arguments)
-        print("done", flush=True)
+        print("done" if death is None else f"done {death.lines}", flush=True)
     except ZorivestError as error:
         print(type(error).__name__, flush=True)
 

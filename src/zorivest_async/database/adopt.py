@@ -18,7 +18,7 @@ from zorivest_async.database.adopt_images import IMAGES, apply_examination, exam
 from zorivest_async.database.adopt_report import AdoptReport, Findings
 from zorivest_async.database.adopt_rows import TABLES, SourceRow, TablePlan
 from zorivest_async.database.failures import result_code, vault_error_of
-from zorivest_async.database.files import remove_leftovers
+from zorivest_async.database.files import remove_leftovers, require_free, typed_os_errors
 from zorivest_async.database.lock import VaultLock
 from zorivest_async.database.rows import SLICE_ROWS
 from zorivest_async.database.vault_file import create_file, create_schema, new_vault_key
@@ -100,7 +100,9 @@ def adopt(
 
     with _opened(source) as plaintext, _alone(path), ExitStack() as until_published:
         new = VaultKey(key, new_salt(profile)) if key is not None else new_vault_key(passphrase or "", profile)
-        if path.exists() or not create_file(path, new, fill):
+        with typed_os_errors(path):
+            require_free(path)
+        if not create_file(path, new, fill):
             raise VaultError(path, "something is there already; choose another name")
     return reports[0]
 

@@ -26,6 +26,7 @@ __all__ = [
     "publish",
     "remove_leftovers",
     "remove_sidecars",
+    "require_free",
     "sidecars_of",
     "sync_file",
     "sync_folder",
@@ -84,8 +85,30 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_free(path: Path) -> None:
+    """Check that a new database can get a name.
+
+    Raises:
+        FileExistsError: Something has it.
+        VaultError: Something has not, but had it: its WAL or rollback journal is still there. SQLite would take that
+            for the new database's and destroy it; and it may hold commits of a vault that was only moved away.
+    """
+    orphans = [file.name for file in sidecars_of(path) if not file.name.endswith("-shm") and file.stat().st_size]
+    if path.exists():
+        raise FileExistsError
+    if orphans:
+        problem = f"{orphans[0]} holds changes to a vault that is no longer here: bring that back, or delete {orphans[0]}"
+        raise VaultError(path, problem)
+
+
 def publish(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, without replacing what may have appeared there meanwhile."""
+    """Give a finished file its name, without replacing what may have appeared there meanwhile.
+
+    Raises:
+        FileExistsError: Something has.
+        VaultError: As :func:`require_free`.
+    """
+    require_free(path)
     try:
         os.link(temporary, path)
     except FileExistsError:

@@ -18,6 +18,7 @@ from zorivest_async.database.files import (
     new_file,
     publish,
     remove_leftovers,
+    require_free,
     sidecars_of,
     sync_file,
     sync_folder,
@@ -119,8 +120,7 @@ def backup(source: Path, key: VaultKey, destination: Path, operation: Operation 
     """
     operation = operation or Operation()
     with typed_os_errors(destination):
-        if destination.exists():
-            raise FileExistsError
+        require_free(destination)
         remove_leftovers(destination)
     with typed_os_errors(destination), new_file(destination) as temporary:
         with reading(source), closing(open_cipher(vault_uri(source), key, ConnectionSettings())) as raw:
