@@ -14,7 +14,7 @@ from anyio import to_thread
 from zorivest_async.database.cipher import ConnectionSettings, Durability
 from zorivest_async.database.connection import create_engine_over
 from zorivest_async.database.finishing import finish
-from zorivest_async.database.long_operation import run_operation
+from zorivest_async.database.long_operation import ProgressCallback, run_operation
 from zorivest_async.database.store import VaultStore
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.database.write_queue import WriteQueue
@@ -68,12 +68,15 @@ class Vault(VaultUpkeep):
         readers: int = 4,
         busy_timeout_s: float = 30.0,
         images: ImagePolicy | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Opening[Vault]:
         """Open a vault, or create it: ``async with Vault.open(...) as vault`` or ``vault = await Vault.open(...)``.
 
         The key is derived once, in a thread; connections then open in about a millisecond each, when first needed.
         A new file appears complete or not at all, readable by its owner alone. A vault that an older release wrote is
-        upgraded, all of it or nothing, and stays beside the new one as ``<name>.v<version>.backup``.
+        upgraded, all of it or nothing, and stays beside the new one as ``<name>.v<version>.backup``; ``create=False``
+        does not keep it from that. Cancellation stops the work within half a second and leaves nothing behind; once an
+        upgraded vault is being given its name, that is finished first.
 
         Args:
             path: The file.
@@ -86,11 +89,13 @@ class Vault(VaultUpkeep):
             readers: Most read-only units of work at a time.
             busy_timeout_s: How long a writer waits for its turn, and for other processes, in seconds.
             images: Limits on images; the default is :class:`~zorivest_async.ImagePolicy`'s.
+            progress: Called with each :class:`~zorivest_async.Progress` of an upgrade, on the event loop.
 
         Raises:
             ConfigurationError: Not exactly one of ``passphrase`` and ``key``, an empty passphrase, a setting that
                 cannot work.
             VaultInUseError: Somebody went on changing the passphrase, restoring or upgrading for the busy timeout.
+            VaultBusyError: Another program held the file for the busy timeout.
             VaultNotFoundError: There is no file and ``create=False``, or no folder.
             WrongPassphraseError: The passphrase or key does not open the vault.
             NotAVaultError: The path is a folder or another program's file.
@@ -109,7 +114,7 @@ class Vault(VaultUpkeep):
         async def open_vault() -> Vault:
             open_file = partial(VaultStore.open_file, path, passphrase=passphrase, key=key, create=create)
             opening = partial(open_file, profile=profile, timeout_s=busy_timeout_s)
-            store = await run_operation(opening, discard=VaultStore.close)
+            store = await run_operation(opening, progress, discard=VaultStore.close)
             return cls(store, settings, readers=readers, images=policy)
 
         return Opening(open_vault)

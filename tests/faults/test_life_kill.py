@@ -69,7 +69,7 @@ def run_whole(*arguments: object) -> Whole:
         return Whole(time.monotonic() - before, int(steps))
 
 
-def kill_at(death: float | int, *arguments: object) -> None:
+def kill_at(death: float, *arguments: object) -> None:
     """Start work in another process, which dies at a step of it (a whole number) or after so many seconds."""
     with started("life", *arguments) as process:
         assert read_line(process) == "ready"
@@ -84,7 +84,7 @@ def kill_at(death: float | int, *arguments: object) -> None:
         assert process.returncode in (0, -signal.SIGKILL)
 
 
-def deaths(kills: int, whole: Whole) -> Iterator[float | int]:
+def deaths(kills: int, whole: Whole) -> Iterator[float]:
     """Yield by turns a step, from the first to the last, and a moment anywhere, which may be within a step."""
     chance = random.Random(kills)
     for kill in range(kills):

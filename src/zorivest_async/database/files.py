@@ -97,7 +97,8 @@ def require_free(path: Path) -> None:
     if path.exists():
         raise FileExistsError
     if orphans:
-        problem = f"{orphans[0]} holds changes to a vault that is no longer here: bring that back, or delete {orphans[0]}"
+        orphan = orphans[0]
+        problem = f"{orphan} holds changes to a vault that is no longer here: bring that back, or delete {orphan}"
         raise VaultError(path, problem)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -33,6 +34,7 @@ from zorivest_async.database.vault_file import (
 from zorivest_async.errors import (
     ConfigurationError,
     NotAVaultError,
+    VaultBusyError,
     VaultClosedError,
     VaultInUseError,
     VaultNotFoundError,
@@ -139,7 +141,10 @@ class VaultStore:
             if new is not None and made:
                 return cls(file, vault_uri(file), new, lock)
             found = VaultKey(key, read_salt(file)) if key is not None else derive_file_key(file, passphrase or "")
-            lock.change_once(lambda: _is_old(file, found, lock), lambda: upgrade_file(file, found, SCHEMA_VERSION))
+            lock.change_once(
+                lambda: _is_old(file, found, lock, operation, timeout_s),
+                lambda: upgrade_file(file, found, SCHEMA_VERSION, operation),
+            )
             lock.share()
             operation.check()
             return cls(file, vault_uri(file), found, lock)
@@ -274,9 +279,16 @@ def _create(file: Path, key: VaultKey, lock: VaultLock) -> bool:
     return made
 
 
-def _is_old(file: Path, key: VaultKey, lock: VaultLock) -> bool:
+def _is_old(file: Path, key: VaultKey, lock: VaultLock, operation: Operation, timeout_s: float) -> bool:
     lock.share()
-    return check_schema(file, key) < SCHEMA_VERSION
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return check_schema(file, key) < SCHEMA_VERSION
+        except VaultBusyError:  # somebody recovers the vault, or was the last to close it
+            if time.monotonic() >= deadline:
+                raise
+            operation.check()
 
 
 def _remove_leftovers(file: Path, lock: VaultLock) -> None:

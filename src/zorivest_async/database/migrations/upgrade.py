@@ -12,7 +12,7 @@ from zorivest_async.database import maintenance
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.failures import result_code
 from zorivest_async.database.files import new_file, sidecars_of, sync_folder, typed_os_errors
-from zorivest_async.database.long_operation import Operation
+from zorivest_async.database.long_operation import Operation, StoppedError
 from zorivest_async.errors import VaultError, VaultFullError, VaultInUseError, VaultUpgradeError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["upgrade_file"]
 
 
-def upgrade_file(path: Path, key: VaultKey, newest: int) -> None:
+def upgrade_file(path: Path, key: VaultKey, newest: int, operation: Operation | None = None) -> None:
     """Replace a vault by a copy of itself with the schema of this release, and keep the old one beside it.
 
     The copy is upgraded in one transaction and verified before it takes the vault's place in one step: whatever fails,
@@ -37,6 +37,7 @@ def upgrade_file(path: Path, key: VaultKey, newest: int) -> None:
         path: The vault.
         key: Its key.
         newest: The version that the revisions lead to.
+        operation: Takes reports, and tells when to stop.
 
     Raises:
         VaultUpgradeError: A revision failed, or what came of it does not verify.
@@ -44,6 +45,7 @@ def upgrade_file(path: Path, key: VaultKey, newest: int) -> None:
         VaultFullError: The disk is full.
         VaultError: The folder cannot be written to.
     """
+    operation = operation or Operation()
     with typed_os_errors(path), new_file(path) as temporary:
         with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
             version = _version(raw)
@@ -52,15 +54,16 @@ def upgrade_file(path: Path, key: VaultKey, newest: int) -> None:
         _require_alone(path)
         with closing(open_cipher(vault_uri(path), key, ConnectionSettings())) as raw:
             changes = _changes(raw)
-            maintenance.copy_database(raw, temporary, Operation())
-            _upgrade_copy(path, temporary, key)
+            maintenance.copy_database(raw, temporary, operation)
+            _upgrade_copy(path, temporary, key, operation)
             if _changes(raw) != changes:
                 raise VaultInUseError(path)
         _require_alone(path)
-        maintenance.backup(path, key, _free_name(path, version))
-        _require_alone(path)
-        temporary.replace(path)
-        sync_folder(path.parent)
+        maintenance.backup(path, key, _free_name(path, version), operation)
+        with operation.publishing():
+            _require_alone(path)
+            temporary.replace(path)
+            sync_folder(path.parent)
 
 
 def _version(raw: sqlcipher.Connection) -> int:
@@ -83,17 +86,20 @@ def _require_alone(path: Path) -> None:
         raise VaultInUseError(path)
 
 
-def _upgrade_copy(path: Path, copy: Path, key: VaultKey) -> None:
+def _upgrade_copy(path: Path, copy: Path, key: VaultKey, operation: Operation) -> None:
     with closing(open_cipher(vault_uri(copy), key, ConnectionSettings())) as raw:
+        (page_count,) = raw.execute("PRAGMA page_count").fetchone()
         try:
-            _run_revisions(raw, path)
-        except VaultError:
+            with operation.phase(raw, "upgrade", page_count):
+                _run_revisions(raw, path)
+        except (VaultError, StoppedError):
             raise
-        except Exception as error:  # a revision may raise anything
+        except Exception as error:  # a revision may raise anything, also what it makes of being interrupted
+            operation.check()
             if result_code(getattr(error, "orig", error)) == sqlite3.SQLITE_FULL:
                 raise VaultFullError(path) from error
             raise VaultUpgradeError(path) from error
-    maintenance.require_sound(copy, key, path, Operation())
+    maintenance.require_sound(copy, key, path, operation)
 
 
 def _run_revisions(raw: sqlcipher.Connection, path: Path) -> None:
