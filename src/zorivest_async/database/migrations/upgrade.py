@@ -12,7 +12,7 @@ from zorivest_async.database import maintenance
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.failures import result_code
 from zorivest_async.database.files import new_file, sidecars_of, sync_folder, typed_os_errors
-from zorivest_async.database.long_operation import Operation, StoppedError
+from zorivest_async.database.long_operation import Operation
 from zorivest_async.errors import VaultError, VaultFullError, VaultInUseError, VaultUpgradeError
 
 if TYPE_CHECKING:
@@ -92,10 +92,9 @@ def _upgrade_copy(path: Path, copy: Path, key: VaultKey, operation: Operation) -
         try:
             with operation.phase(raw, "upgrade", page_count):
                 _run_revisions(raw, path)
-        except (VaultError, StoppedError):
+        except VaultError:
             raise
-        except Exception as error:  # a revision may raise anything, also what it makes of being interrupted
-            operation.check()
+        except Exception as error:  # a revision may raise anything; whoever had it interrupted hears nothing of it
             if result_code(getattr(error, "orig", error)) == sqlite3.SQLITE_FULL:
                 raise VaultFullError(path) from error
             raise VaultUpgradeError(path) from error
