@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zorivest_async.database.cipher import ConnectionSettings
     from zorivest_async.database.maintenance import VerifyReport
     from zorivest_async.database.store import VaultStore
-    from zorivest_async.database.write_queue import WriteQueue
+    from zorivest_async.database.turns import WriteQueue
 
 __all__ = ["VaultUpkeep", "require_one"]
 

@@ -16,8 +16,8 @@ from zorivest_async.database.connection import create_engine_over
 from zorivest_async.database.finishing import finish
 from zorivest_async.database.long_operation import ProgressCallback, run_operation
 from zorivest_async.database.store import VaultStore
+from zorivest_async.database.turns import TurnQueue, WriteQueue
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
-from zorivest_async.database.write_queue import WriteQueue
 from zorivest_async.errors import ConfigurationError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 from zorivest_async.opening import Opening
@@ -47,6 +47,7 @@ class Vault(VaultUpkeep):
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._write_queue = WriteQueue(settings.busy_timeout_s)
+        self._read_turns: TurnQueue = TurnQueue(readers, settings.busy_timeout_s)
         self._image_offload = ImageOffload(images)
         self._api_key_cipher = ApiKeyCipher(store.key.key)
         self._engine = self._read_engine = create_engine_over(store.connect, settings, pool_size=1)
@@ -177,7 +178,7 @@ class Vault(VaultUpkeep):
             self._read_engine if read_only else self._engine,
             api_key_cipher=self._api_key_cipher,
             images=self._image_offload,
-            write_queue=self._write_queue if not read_only or self._store.path is None else None,
+            turns=self._read_turns if read_only and self._store.path is not None else self._write_queue,
             check_usable=self._require_usable,
         )
 

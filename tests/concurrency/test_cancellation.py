@@ -78,15 +78,15 @@ async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault) -> N
 async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outcome tells what the file holds, whenever the cancellation strikes."""
     committing, proceed = asyncio.Event(), threading.Event()
-    original = CipherConnection.finish
+    original = CipherConnection.finishing
 
-    async def finish_slowly(self: CipherConnection, function: Callable[[], object]) -> object:
+    def finish_slowly(self: CipherConnection, function: Callable[[], object]) -> object:
         def wait_and_finish() -> object:
             loop.call_soon_threadsafe(committing.set)
             proceed.wait(5)
             return function()
 
-        return await original(self, wait_and_finish)
+        return original(self, wait_and_finish)
 
     loop = asyncio.get_running_loop()
     outcomes: list[str] = []
@@ -94,7 +94,7 @@ async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monk
     async def save_and_commit() -> None:
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(account_id="seen"))
-            monkeypatch.setattr(CipherConnection, "finish", finish_slowly)
+            monkeypatch.setattr(CipherConnection, "finishing", finish_slowly)
             try:
                 await uow.commit()
             finally:

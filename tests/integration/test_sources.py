@@ -13,7 +13,7 @@ from factories import make_account
 from zorivest_async import RepositoryError, SqlAlchemyUnitOfWork, Vault, VaultError
 from zorivest_async.database.models import AccountModel, SettingModel
 from zorivest_async.database.repositories import SqlAlchemyAccountRepository, SqlAlchemySettingRepository
-from zorivest_async.database.write_queue import WriteQueue
+from zorivest_async.database.turns import WriteQueue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ async def test_a_database_that_cannot_be_opened_is_a_library_error(tmp_path: Pat
     engine = create_async_engine(f"sqlite+aiosqlite:///file:{tmp_path / 'nowhere' / 'journal.db'}?uri=true")
     queue = WriteQueue(0.1)
     for _ in range(2):
-        async with SqlAlchemyUnitOfWork(engine, write_queue=queue) as uow:
+        async with SqlAlchemyUnitOfWork(engine, turns=queue) as uow:
             with pytest.raises(VaultError):
                 await uow.accounts.count_all()
     async with SqlAlchemyUnitOfWork(engine) as uow:

@@ -1,23 +1,23 @@
-"""The DB-API face of the driver, for use inside SQLAlchemy's greenlets: cursors, and the state of the transaction."""
+"""The DB-API face of the driver: the state of the transaction, inside SQLAlchemy's greenlets and outside them."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import sqlite3
-from contextlib import closing
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_terminate
 from sqlalchemy.util.concurrency import await_
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.driver import LARGEST_BUSY_PAUSE_S, CipherConnection
+from zorivest_async.database.cursors import Cursor, ServerSideCursor
+from zorivest_async.database.driver import LARGEST_BUSY_PAUSE_S, Answer, CipherConnection, StatementResult
 from zorivest_async.database.failures import result_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["CipherAdapter"]
 
@@ -28,148 +28,98 @@ class _BeginBusyError(Exception):
     """``BEGIN IMMEDIATE`` met another writer; nothing has been done yet and it can be tried again."""
 
 
-class _Cursor:
-    """A DB-API cursor whose ``execute`` brings everything back in one hand-off."""
-
-    server_side: ClassVar[bool] = False
-    __slots__ = ("_adapter", "_rows", "arraysize", "description", "lastrowid", "rowcount")
-
-    def __init__(self, adapter: CipherAdapter) -> None:
-        self._adapter = adapter
-        self._rows: Iterator[Any] = iter(())
-        self.arraysize = 1
-        self.description: Any = None
-        self.lastrowid: int | None = None
-        self.rowcount = -1
-
-    def execute(self, operation: str, parameters: Any = None) -> None:
-        self._run(lambda raw: raw.execute(operation, () if parameters is None else parameters))
-
-    def executemany(self, operation: str, seq_of_parameters: Any) -> None:
-        self._run(lambda raw: raw.executemany(operation, seq_of_parameters))
-
-    def _run(self, start: Callable[[sqlcipher.Cursor], Any]) -> None:
-        def execute_and_fetch(connection: sqlcipher.Connection) -> Any:
-            # An error's traceback would keep the cursor, and an open cursor the file, though the connection is closed.
-            with closing(connection.cursor()) as raw:
-                start(raw)
-                rows = raw.fetchall() if raw.description else ()
-                if rows:
-                    self._adapter.require_authentic()
-                return raw.description, raw.rowcount, raw.lastrowid, rows
-
-        self.description, self.rowcount, self.lastrowid, rows = self._adapter.run(execute_and_fetch)
-        self._rows = iter(rows)
-
-    def fetchone(self) -> Any:
-        return next(self._rows, None)
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        return list(islice(self._rows, self.arraysize if size is None else size))
-
-    def fetchall(self) -> list[Any]:
-        return list(self._rows)
-
-    def setinputsizes(self, *inputsizes: Any) -> None:
-        """Do nothing: SQLite needs no sizes."""
-
-    async def _async_soft_close(self) -> None:
-        """Do nothing: no cursor is open on the thread."""
-
-    def close(self) -> None:
-        self._rows = iter(())
-
-
-class _ServerSideCursor(_Cursor):
-    """A DB-API cursor that stays open on the thread and fetches in chunks."""
-
-    server_side: ClassVar[bool] = True
-    __slots__ = ("_raw",)
-
-    def __init__(self, adapter: CipherAdapter) -> None:
-        super().__init__(adapter)
-        self._raw: sqlcipher.Cursor | None = None
-
-    def _run(self, start: Callable[[sqlcipher.Cursor], Any]) -> None:
-        def execute(connection: sqlcipher.Connection) -> sqlcipher.Cursor:
-            raw = connection.cursor()
-            try:
-                start(raw)
-            except BaseException:
-                raw.close()
-                raise
-            return raw
-
-        self._raw = raw = self._adapter.run(execute)
-        self.description, self.rowcount, self.lastrowid = raw.description, raw.rowcount, raw.lastrowid
-
-    def _fetch(self, fetch: Callable[[sqlcipher.Cursor], _T]) -> _T:
-        raw = self._raw
-        if raw is None:
-            self._adapter.refuse("the cursor is closed")
-
-        def fetch_checked(_connection: sqlcipher.Connection) -> _T:
-            fetched = fetch(raw)
-            self._adapter.require_authentic()
-            return fetched
-
-        return self._adapter.run(fetch_checked)
-
-    def fetchone(self) -> Any:
-        return self._fetch(lambda raw: raw.fetchone())
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        chunk = self.arraysize if size is None else size
-        return self._fetch(lambda raw: raw.fetchmany(chunk))
-
-    def fetchall(self) -> list[Any]:
-        return self._fetch(lambda raw: raw.fetchall())
-
-    def close(self) -> None:
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            self._adapter.finish(lambda _connection: raw.close())
-
-
 class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     """The DB-API face of a :class:`CipherConnection`, for use inside SQLAlchemy's greenlets.
 
     SQLAlchemy announces a transaction with :meth:`begin`, and ``BEGIN`` goes out with its first statement. Whether one
     is open is the driver's to say; ``_failed`` remembers the error after which SQLite rolled one back by itself.
+
+    The coroutine methods are for callers outside a greenlet: units of work, which leave SQLAlchemy out of statements
+    whose text they have already.
     """
 
-    __slots__ = ("_announced", "_begin_due", "_cipher", "_failed", "autocommit")
+    __slots__ = ("_abandoned", "_announced", "_begin_due", "_cipher", "_failed", "autocommit")
 
     def __init__(self, dbapi: Any, connection: CipherConnection) -> None:
         super().__init__(dbapi, cast("Any", connection))  # aiosqlite does not declare SQLAlchemy's protocol
         self._cipher = connection
         self.autocommit = False
-        self._announced = self._begin_due = False
+        self._abandoned = self._announced = self._begin_due = False
         self._failed: BaseException | None = None
 
     def cursor(self, server_side: bool = False) -> Any:
         """Return a cursor; a server-side one fetches in chunks."""
-        return _ServerSideCursor(self) if server_side else _Cursor(self)
+        return ServerSideCursor(self) if server_side else Cursor(self)
 
     def begin(self) -> None:
-        """Have the next statement open a transaction."""
-        self._announced = self._begin_due = not self.autocommit
-        self._failed = None
+        """Have the next statement open a transaction, unless one was announced before."""
+        if not self._announced:
+            self._announced = self._begin_due = not self.autocommit
+            self._abandoned = False
+            self._failed = None
 
     def commit(self) -> None:
-        """Commit, where anything was sent."""
+        """Commit, where anything was sent; what cannot be committed is rolled back."""
+        answer = self.committing()
+        if answer is not None:
+            self._await(answer)
+
+    def committing(self) -> Answer[object] | None:
+        """Begin to commit, and return the answer to wait for; ``None`` where nothing was sent.
+
+        Waiting for it cannot be given up: it is done when ``CancelledError`` is raised.
+        """
+        self._announced = False
         if self._failed is not None:
             self._refuse_failed()
-        if self._cipher.in_transaction:
-            self.finish(lambda raw: raw.execute("COMMIT"))
-        self._announced = False
+        return self._cipher.finishing(self._commit) if self._cipher.in_transaction else None
+
+    def _commit(self) -> None:
+        raw = self._cipher.raw
+        try:
+            raw.execute("COMMIT")
+        except sqlcipher.Error:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            raise
 
     def rollback(self) -> None:
         """Roll back, where anything was sent."""
-        if self._cipher.in_transaction:
-            self.finish(lambda raw: raw.execute("ROLLBACK"))
+        answer = self.rolling_back()
+        if answer is not None:
+            self._await(answer)
+
+    def rolling_back(self) -> Answer[object] | None:
+        """Begin to roll back, and return the answer to wait for, as :meth:`committing` does."""
         self._announced = False
         self._failed = None
+        if self._abandoned or not self._cipher.in_transaction:
+            return None
+        return self._cipher.finishing(lambda: self._cipher.raw.execute("ROLLBACK"))
+
+    def abandon(self) -> None:
+        """Roll back without waiting for it: enough for a transaction that only read.
+
+        Whatever is sent next comes after it; where it fails, beginning the next transaction tells.
+        """
+        self._announced = False
+        self._failed = None
+        self._abandoned = True
+        self._cipher.post(self._roll_back_if_open)
+
+    def _roll_back_if_open(self) -> None:
+        if self._cipher.raw.in_transaction:
+            self._cipher.raw.execute("ROLLBACK")
+
+    @property
+    def failed(self) -> bool:
+        """Whether SQLite has rolled the transaction back by itself."""
+        return self._failed is not None
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether its transactions take no write lock."""
+        return self._cipher.begin_statement == "BEGIN"
 
     def close(self) -> None:
         """Close the connection."""
@@ -183,40 +133,69 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
     def run(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Do ``work`` on the thread, inside the transaction that was announced; cancellation interrupts it."""
-        if self._failed is not None:
-            self._refuse_failed()
-        try:
-            return await_(self._run(work))
-        except Exception as error:  # noqa: BLE001 - translated and raised again
-            self._handle_exception(error)
+        return await_(self.perform(work))
 
     def finish(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Do ``work`` on the thread to its end, whatever happens to the task."""
-        connection = self._cipher
+        return self._await(self._cipher.finish(lambda: work(self._cipher.raw)))
+
+    def _await(self, work: Awaitable[_T]) -> _T:
         try:
-            return await_(connection.finish(lambda: work(connection.raw)))
+            return await_(work)
         except Exception as error:  # noqa: BLE001 - translated and raised again
             self._handle_exception(error)
 
-    async def _run(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
-        connection = self._cipher
-        was_open = connection.in_transaction
-        if self._announced and (self._begin_due or not was_open):
-            return await self._begin_with(work)
+    async def send(self, sql: str, values: Sequence[Any]) -> StatementResult:
+        """Execute a statement, inside the transaction that was announced; cancellation interrupts it."""
+        _, rowcount, lastrowid, rows = await self.perform(
+            partial(self.execute_and_fetch, lambda raw: raw.execute(sql, values))
+        )
+        return StatementResult(rows, rowcount, lastrowid)
+
+    async def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
+        """Execute a statement once for each row of values, and return how many rows it changed."""
+        _, rowcount, _, _ = await self.perform(partial(self.execute_and_fetch, lambda raw: raw.executemany(sql, rows)))
+        return int(rowcount)
+
+    def execute_and_fetch(
+        self, start: Callable[[sqlcipher.Cursor], object], connection: sqlcipher.Connection
+    ) -> tuple[Any, int, Any, list[Any]]:
+        """Execute a statement on the thread, and return its description, row count, last row number and rows."""
+        raw = connection.cursor()
         try:
-            return await connection.call(lambda: work(connection.raw))
-        except BaseException as error:
-            if self._announced and was_open and not connection.in_transaction:
-                self._failed = error
-            raise
+            start(raw)
+            rows = raw.fetchall() if raw.description else []
+            if rows:
+                self.require_authentic()
+            return raw.description, raw.rowcount, raw.lastrowid, rows
+        finally:
+            # An error's traceback would keep the cursor, and an open cursor the file, though the connection is closed.
+            raw.close()
+
+    async def perform(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
+        """Do ``work`` on the thread, inside the transaction that was announced; cancellation interrupts it."""
+        try:
+            if self._failed is not None:
+                self._refuse_failed()
+            cipher = self._cipher
+            was_open = cipher.in_transaction
+            if self._announced and (self._begin_due or not was_open):
+                return await self._begin_with(work)
+            try:
+                return await cipher.call(partial(work, cipher.raw))
+            except BaseException as error:
+                if self._announced and was_open and not cipher.in_transaction:
+                    self._failed = error
+                raise
+        except Exception as error:  # noqa: BLE001 - translated and raised again
+            self._handle_exception(error)
 
     async def _begin_with(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         connection = self._cipher
 
         def begin_and_work() -> _T:
             raw = connection.raw
-            if raw.in_transaction:  # its COMMIT failed, and SQLAlchemy sends no ROLLBACK after that
-                raw.execute("ROLLBACK")
+            self._roll_back_if_open()  # where abandoning it failed
             try:
                 raw.execute(connection.begin_statement)
             except sqlcipher.OperationalError as error:
@@ -225,13 +204,14 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
                 raise
             return work(raw)
 
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + connection.busy_timeout_s
+        deadline: float | None = None
         while True:
             try:
                 return await connection.call(begin_and_work)
             except _BeginBusyError as busy:
-                if loop.time() >= deadline:
+                now = asyncio.get_running_loop().time()
+                deadline = deadline or now + connection.busy_timeout_s
+                if now >= deadline:
                     raise (busy.__cause__ or busy) from None
             finally:
                 self._begin_due = not connection.in_transaction

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_module
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
-from sqlalchemy.util.concurrency import await_
+from sqlalchemy.util.concurrency import await_, in_greenlet
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.adapter import CipherAdapter
@@ -76,6 +77,8 @@ class _DBAPI(AsyncAdapt_dbapi_module):
             raise ConfigurationError(
                 "sqlite+aiosqlcipher takes no key from its URL; make the engine with create_vault_engine"
             )
+        if not in_greenlet():
+            raise MissingGreenlet("a connection cannot be opened here")
         return CipherAdapter(self, await_(async_creator_fn()))
 
 

@@ -13,7 +13,7 @@ import warnings
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -23,7 +23,7 @@ from zorivest_async.database.failures import result_code
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection"]
+__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection", "StatementResult"]
 
 INTERRUPT_INTERVAL_S = 0.02
 """How often an unwanted statement is interrupted: a single call may come before it has begun, and is then lost."""
@@ -33,6 +33,20 @@ LARGEST_BUSY_PAUSE_S = 0.005
 
 _T = TypeVar("_T")
 _Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
+
+
+class StatementResult(NamedTuple):
+    """What came back for a statement.
+
+    Attributes:
+        rows: The driver's own tuples.
+        rowcount: How many rows it changed.
+        lastrowid: Row number of the last insertion.
+    """
+
+    rows: list[tuple[Any, ...]]
+    rowcount: int
+    lastrowid: int
 
 
 class Answer(asyncio.Future[_T]):
@@ -167,7 +181,19 @@ class CipherConnection(aiosqlite.Connection):
 
     async def finish(self, function: Callable[[], _T]) -> _T:
         """Run ``function`` on the connection's thread to its end; cancellation is raised after it."""
-        return await self._hand_over(function, None)
+        return await self.finishing(function)
+
+    def finishing(self, function: Callable[[], _T]) -> Answer[_T]:
+        """Have ``function`` run on the connection's thread to its end, and return the answer to wait for.
+
+        Raises:
+            ValueError: The connection is closed.
+        """
+        return self._hand_over(function, None)
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Have ``function`` run on the connection's thread before whatever comes next; nobody hears how it ended."""
+        self._calls.put((None, function))
 
     def _hand_over(self, function: Callable[[], _T], interrupt: Callable[[], None] | None) -> Answer[_T]:
         if self._closed is not None or self._connection is None:

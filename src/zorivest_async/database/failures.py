@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import exc
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.errors import (
     DuplicateError,
@@ -58,24 +59,29 @@ def vault_error_of(error: Exception, path: Path) -> VaultError:
 
 @contextmanager
 def translated(entity: str | None = None, key: Any = None) -> Generator[None]:
-    """Raise the library's error for any SQLAlchemy error in the block; ``CancelledError`` passes untouched."""
+    """Raise the library's error for any error of SQLAlchemy or the driver; ``CancelledError`` passes untouched."""
     try:
         yield
-    except exc.SQLAlchemyError as error:
+    except (exc.SQLAlchemyError, sqlcipher.Error) as error:
         if isinstance(error, exc.StatementError):
             error.params, error.hide_parameters = None, True  # rows have no place in a traceback
         raise translation_of(error, entity, key) from error
 
 
-def translation_of(error: exc.SQLAlchemyError, entity: str | None = None, key: Any = None) -> ZorivestError:
-    """Return the library's error that says what a SQLAlchemy error says, without its statement or parameters."""
-    if not isinstance(error, exc.DBAPIError):
-        return _translation_of_sqlalchemys_own(error, entity, key)
-    message = str(error.orig)
+def translation_of(
+    error: exc.SQLAlchemyError | sqlcipher.Error, entity: str | None = None, key: Any = None
+) -> ZorivestError:
+    """Return the library's error that says what another one says, without its statement or parameters."""
+    cause: BaseException | None = error
+    if isinstance(error, exc.SQLAlchemyError):
+        if not isinstance(error, exc.DBAPIError):
+            return _translation_of_sqlalchemys_own(error, entity, key)
+        cause = error.orig
+    message = str(cause)
     for words, kind in _BY_MESSAGE:
         if words in message:
             return kind(entity, key)
-    code = result_code(error.orig)
+    code = result_code(cause)
     if code == sqlite3.SQLITE_READONLY:
         return ReadOnlyError(entity, key)
     if code == sqlite3.SQLITE_IOERR:

@@ -12,31 +12,21 @@ from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, Select, Table, bindparam, select, update
+from sqlalchemy import Column, Select, Table, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
+from zorivest_async.database.statements import DIALECT, Statement
 from zorivest_async.domain.entity import Entity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy.sql.dml import UpdateBase
-
-
-__all__ = ["SLICE_ROWS", "RowMapper", "driver_sql"]
+__all__ = ["SLICE_ROWS", "RowMapper"]
 
 SLICE_ROWS = 500
 """Rows converted in one go: about a millisecond of the event loop."""
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
-
-_DIALECT = SQLiteDialect()
-
-
-def driver_sql(statement: UpdateBase) -> str:
-    """Return the text of a statement for ``exec_driver_sql``, whose parameters are positional."""
-    return str(statement.compile(dialect=_DIALECT))
 
 
 class RowMapper(Generic[_EntityT]):
@@ -80,14 +70,29 @@ class RowMapper(Generic[_EntityT]):
         return select(*self.columns.values())
 
     @cached_property
+    def get(self) -> Statement:
+        """Selects the columns of the row with a ``key``."""
+        return Statement(self.select.where(self.key_column == bindparam("key")))
+
+    @cached_property
+    def exists(self) -> Statement:
+        """Selects whether there is a row with a ``key``."""
+        return Statement(select(exists().where(self.key_column == bindparam("key"))))
+
+    @cached_property
+    def delete(self) -> Statement:
+        """Deletes the row with a ``key``."""
+        return Statement(delete(self.table).where(self.key_column == bindparam("key")))
+
+    @cached_property
     def insert(self) -> str:
         """Inserts a row of the fields' values; a row number that is ``None`` is given by SQLite."""
-        return driver_sql(self._insertion)
+        return Statement(self._insertion).text
 
     @cached_property
     def insert_or_skip(self) -> str:
         """As :attr:`insert`, but leaves a row alone whose key is stored already."""
-        return driver_sql(self._insertion.on_conflict_do_nothing(index_elements=[self.key_column]))
+        return Statement(self._insertion.on_conflict_do_nothing(index_elements=[self.key_column])).text
 
     @cached_property
     def upsert(self) -> str:
@@ -95,13 +100,13 @@ class RowMapper(Generic[_EntityT]):
         new = self._insertion
         columns = (self.columns[name].name for name in self.changeable)
         changes = {column: new.excluded[column] for column in columns}
-        return driver_sql(new.on_conflict_do_update(index_elements=[self.key_column], set_=changes))
+        return Statement(new.on_conflict_do_update(index_elements=[self.key_column], set_=changes)).text
 
     @cached_property
     def update(self) -> str:
         """Updates a row: :attr:`changeable` values, then the key."""
         statement = update(self.table).where(self.key_column == bindparam("key"))
-        return driver_sql(statement.values(self._parameters(self.changeable)))
+        return Statement(statement.values(self._parameters(self.changeable))).text
 
     @property
     def _insertion(self) -> Insert:
@@ -122,7 +127,7 @@ class RowMapper(Generic[_EntityT]):
     @cached_property
     def _encoders(self) -> dict[str, Callable[[Any], Any] | None]:
         return {
-            name: column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT) for name, column in self.columns.items()
+            name: column.type.dialect_impl(DIALECT).bind_processor(DIALECT) for name, column in self.columns.items()
         }
 
     def to_entities(self, rows: Sequence[Sequence[Any]], **elsewhere: Iterable[Any]) -> list[_EntityT]:
@@ -143,7 +148,7 @@ class RowMapper(Generic[_EntityT]):
     @cached_property
     def _decoders(self) -> dict[str, Callable[[Any], Any] | None]:
         return {
-            name: column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+            name: column.type.dialect_impl(DIALECT).result_processor(DIALECT, None)
             for name, column in self.columns.items()
         }
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util.concurrency import await_
 
 from zorivest_async.database.failures import translated
-from zorivest_async.database.finishing import finish
 from zorivest_async.database.repositories import (
     SqlAlchemyAccountRepository,
     SqlAlchemyBalanceSnapshotRepository,
@@ -23,22 +22,21 @@ from zorivest_async.database.repositories import (
     SqlAlchemyTradeRepository,
     SqlAlchemyWatchlistRepository,
 )
-from zorivest_async.database.savepoint import savepoint_on
+from zorivest_async.database.transaction import Outcome, Transaction
 from zorivest_async.errors import UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
     from types import TracebackType
 
     from sqlalchemy import Connection
 
-    from zorivest_async.database.write_queue import WriteQueue
+    from zorivest_async.database.driver import StatementResult
+    from zorivest_async.database.turns import TurnQueue
     from zorivest_async.security import ApiKeyCipher
 
 __all__ = ["Outcome", "SqlAlchemyUnitOfWork"]
-
-Outcome: TypeAlias = Literal["open", "committed", "rolled_back"]
 
 
 class SqlAlchemyUnitOfWork:
@@ -56,7 +54,7 @@ class SqlAlchemyUnitOfWork:
         engine: Any engine whose database has the schema; ``vault.unit_of_work()`` brings a vault's.
         api_key_cipher: Encrypts provider API keys; without one they are not stored.
         images: Where images are decoded; the default is one of its own.
-        write_queue: Gives writers their turns; the default is the engine's pool.
+        turns: Whose turn it is to use the engine; the default is for its pool to say.
         check_usable: Called on entering; raises where the engine must not be used.
 
     Example:
@@ -71,70 +69,67 @@ class SqlAlchemyUnitOfWork:
         *,
         api_key_cipher: ApiKeyCipher | None = None,
         images: ImageOffload | None = None,
-        write_queue: WriteQueue | None = None,
+        turns: TurnQueue | None = None,
         check_usable: Callable[[], None] | None = None,
     ) -> None:
-        self._engine = engine
+        self._transaction = Transaction(engine, turns)
+        self._channel = _Channel(self._transaction, self._flush)
         self._api_key_cipher = api_key_cipher
         self._image_offload = images if images is not None else ImageOffload(ImagePolicy())
-        self._write_queue = write_queue
         self._check_usable = check_usable
         self._task: asyncio.Task[Any] | None = None
         self._left = False
-        self._connection: AsyncConnection | None = None
-        self._pool = engine.pool
         self._session: AsyncSession | None = None
-        self._outcome: Outcome = "open"
 
     @property
     def outcome(self) -> Outcome:
         """``"open"``, or how the last transaction ended: ``"committed"`` or ``"rolled_back"``."""
-        return self._outcome
+        return self._transaction.outcome
 
     @property
     def trades(self) -> SqlAlchemyTradeRepository:
         """Executions."""
-        return SqlAlchemyTradeRepository(self)
+        return SqlAlchemyTradeRepository(self._channel)
 
     @property
     def images(self) -> SqlAlchemyImageRepository:
         """Images of trades, reports and plans."""
-        return SqlAlchemyImageRepository(self, self._image_offload)
+        return SqlAlchemyImageRepository(self._channel, self._image_offload)
 
     @property
     def accounts(self) -> SqlAlchemyAccountRepository:
         """Accounts."""
-        return SqlAlchemyAccountRepository(self)
+        return SqlAlchemyAccountRepository(self._channel)
 
     @property
     def balance_snapshots(self) -> SqlAlchemyBalanceSnapshotRepository:
         """What accounts held at moments."""
-        return SqlAlchemyBalanceSnapshotRepository(self)
+        return SqlAlchemyBalanceSnapshotRepository(self._channel)
 
     @property
     def trade_reports(self) -> SqlAlchemyTradeReportRepository:
         """Reviews of trades."""
-        return SqlAlchemyTradeReportRepository(self)
+        return SqlAlchemyTradeReportRepository(self._channel)
 
     @property
     def trade_plans(self) -> SqlAlchemyTradePlanRepository:
         """Trades thought through before they are made."""
-        return SqlAlchemyTradePlanRepository(self)
+        return SqlAlchemyTradePlanRepository(self._channel)
 
     @property
     def watchlists(self) -> SqlAlchemyWatchlistRepository:
         """Named collections of tickers."""
-        return SqlAlchemyWatchlistRepository(self)
+        return SqlAlchemyWatchlistRepository(self._channel)
 
     @property
     def settings(self) -> SqlAlchemySettingRepository:
         """Small typed values."""
-        return SqlAlchemySettingRepository(self)
+        return SqlAlchemySettingRepository(self._channel)
 
     @property
     def market_provider_settings(self) -> SqlAlchemyMarketProviderSettingRepository:
         """Credentials and limits of market-data providers."""
-        return SqlAlchemyMarketProviderSettingRepository(self, self._api_key_cipher)
+        return SqlAlchemyMarketProviderSettingRepository(self._channel, self._api_key_cipher)
 
     @property
     def session(self) -> AsyncSession:
@@ -150,7 +145,7 @@ class SqlAlchemyUnitOfWork:
         if self._session is None:
             self._session = AsyncSession(
                 sync_session_class=_JoinedSession,
-                open_connection=self._open_connection,
+                open_connection=self._transaction.connection,
                 expire_on_commit=False,
                 join_transaction_mode="rollback_only",
             )
@@ -206,11 +201,12 @@ class SqlAlchemyUnitOfWork:
         Raises:
             UnitOfWorkError: Outside the unit of work's block, or in another task.
         """
+        await self.connection()  # which everything goes through from now on, the session's part included
         with translated():
-            async with savepoint_on(await self.connection()):
+            async with self._transaction.savepoint():
                 try:
                     yield
-                    await self.connection()  # which flushes what was added to the session
+                    await self._flush()
                 except BaseException:
                     if self._session is not None:
                         self._session.expire_all()
@@ -223,28 +219,17 @@ class SqlAlchemyUnitOfWork:
             UnitOfWorkError: Outside the block, in another task, or while this task writes in another unit of work.
             VaultBusyError: Another writer held the vault for the whole busy timeout.
         """
+        await self._flush()
+        with translated():
+            return await self._transaction.connection()
+
+    async def _flush(self) -> None:
+        """Check who asks, and send what was added to the session."""
         self._require_own_task()
         session = self._session
         if session is not None and (session.new or session.dirty or session.deleted):
             with translated():
                 await session.flush()
-        return await self._open_connection()
-
-    async def _open_connection(self) -> AsyncConnection:
-        if self._connection is None:
-            if self._write_queue is not None:
-                await self._write_queue.acquire()
-            self._pool = self._engine.pool
-            try:
-                with translated():
-                    self._connection = await self._engine.connect().start()
-            except BaseException:
-                if self._write_queue is not None:
-                    self._write_queue.release()
-                raise
-            await self._connection.begin()  # which sends nothing yet
-            self._outcome = "open"
-        return self._connection
 
     def _require_own_task(self) -> None:
         if self._task is None:
@@ -255,32 +240,35 @@ class SqlAlchemyUnitOfWork:
             raise UnitOfWorkError("this unit of work belongs to another task; give each task its own")
 
     async def _end(self, *, commit: bool) -> None:
-        connection, session = self._connection, self._session
-        self._connection = self._session = None
-        if connection is not None:
-            await finish(self._end_transaction(connection, session, commit=commit))
-        elif self._outcome == "open":
-            self._outcome = "committed" if commit else "rolled_back"
+        session, self._session = self._session, None
+        with translated():
+            await self._transaction.end(session, commit=commit)
 
-    async def _end_transaction(
-        self, connection: AsyncConnection, session: AsyncSession | None, *, commit: bool
-    ) -> None:
-        self._outcome = "rolled_back"
-        try:
-            with translated():
-                if session is not None:
-                    await session.close()
-                if commit:
-                    await connection.commit()
-                    self._outcome = "committed"
-        finally:
-            try:
-                if self._pool is not self._engine.pool:  # the engine was disposed of meanwhile, and its pool with it
-                    await connection.invalidate()
-                await connection.close()  # which rolls back what was not committed
-            finally:
-                if self._write_queue is not None:
-                    self._write_queue.release()
+
+class _Channel:
+    """The transaction as repositories have it: for the unit of work's own task, after what its session has to send."""
+
+    def __init__(self, transaction: Transaction, prepare: Callable[[], Awaitable[None]]) -> None:
+        self._transaction = transaction
+        self._prepare = prepare
+
+    async def connection(self) -> AsyncConnection:
+        await self._prepare()
+        return await self._transaction.connection()
+
+    async def send(self, sql: str, values: Sequence[Any]) -> StatementResult:
+        await self._prepare()
+        return await self._transaction.send(sql, values)
+
+    async def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
+        await self._prepare()
+        return await self._transaction.send_rows(sql, rows)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncGenerator[None]:
+        await self._prepare()
+        async with self._transaction.savepoint():
+            yield
 
 
 class _JoinedSession(Session):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import BindParameter, bindparam, delete, exists, func, select, update
 
-from zorivest_async.database.repositories.base import NamedRepository
+from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.domain.entities import Account
 from zorivest_async.errors import ForeignKeyError, NotFoundError
@@ -15,10 +16,21 @@ from zorivest_async.errors import ForeignKeyError, NotFoundError
 __all__ = ["SqlAlchemyAccountRepository"]
 
 
+_OF_ACCOUNT: BindParameter[str] = bindparam("owner")
+_HAS_TRADES = Statement(select(exists().where(TRADES.c.account_id == _OF_ACCOUNT)))
+_DELETE_SNAPSHOTS = Statement(delete(BALANCE_SNAPSHOTS).where(BALANCE_SNAPSHOTS.c.account_id == _OF_ACCOUNT))
+_UNLINK_PLANS = Statement(update(TRADE_PLANS).where(TRADE_PLANS.c.account_id == _OF_ACCOUNT).values(account_id=None))
+_COUNT = Statement(select(func.count()).select_from(ACCOUNTS))
+_REASSIGN = Statement(
+    update(TRADES).where(TRADES.c.account_id == bindparam("source")).values(account_id=bindparam("target"))
+)
+
+
 class SqlAlchemyAccountRepository(NamedRepository[Account]):
     """Stores :class:`~zorivest_async.Account` entities."""
 
     mapper: ClassVar = RowMapper(Account, ACCOUNTS, fixed=frozenset({"created_at"}))
+    _newest_first = window(mapper.select.order_by(ACCOUNTS.c.created_at.desc(), ACCOUNTS.c.account_id.desc()))
 
     async def delete(self, account_id: str, /) -> bool:
         """Delete an account with its balance snapshots, unlink its plans, and return whether there was one.
@@ -26,24 +38,19 @@ class SqlAlchemyAccountRepository(NamedRepository[Account]):
         Raises:
             ForeignKeyError: It still has trades; :meth:`reassign_trades_to` is the way out.
         """
-        if await self._scalar(select(exists().where(TRADES.c.account_id == bindparam("key"))), key=account_id):
+        if await self._scalar(_HAS_TRADES, owner=account_id):
             raise ForeignKeyError("Account", account_id, "the account still has trades; reassign them first")
-        owner = {"key": account_id}
-        await self._execute(
-            delete(BALANCE_SNAPSHOTS).where(BALANCE_SNAPSHOTS.c.account_id == bindparam("key")), **owner
-        )
-        plans = update(TRADE_PLANS).where(TRADE_PLANS.c.account_id == bindparam("key"))
-        await self._execute(plans.values(account_id=None), **owner)
+        await self._execute(_DELETE_SNAPSHOTS, owner=account_id)
+        await self._execute(_UNLINK_PLANS, owner=account_id)
         return await super().delete(account_id)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Account]:
         """Return accounts, newest first; ``limit=None`` for all of them."""
-        newest_first = self.mapper.select.order_by(ACCOUNTS.c.created_at.desc(), ACCOUNTS.c.account_id.desc())
-        return await self._fetch(self._window(newest_first, limit, offset))
+        return await self._fetch(self._newest_first, **self._window(limit, offset))
 
     async def count_all(self) -> int:
         """Return how many accounts there are."""
-        return int(await self._scalar(select(func.count()).select_from(ACCOUNTS)))
+        return int(await self._scalar(_COUNT))
 
     async def reassign_trades_to(self, source_id: str, target_id: str) -> int:
         """Give all trades of one account to another and return how many there were.
@@ -56,8 +63,4 @@ class SqlAlchemyAccountRepository(NamedRepository[Account]):
             raise NotFoundError("Account", source_id)
         if not await self.exists(target_id):
             raise ForeignKeyError("Account", target_id, "there is no account to give the trades to")
-        statement = update(TRADES).where(TRADES.c.account_id == bindparam("source"))
-        result = await self._execute(
-            statement.values(account_id=bindparam("target")), source=source_id, target=target_id
-        )
-        return result.rowcount
+        return (await self._execute(_REASSIGN, source=source_id, target=target_id)).rowcount

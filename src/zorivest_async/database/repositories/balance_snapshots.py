@@ -6,22 +6,24 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam, func, select
 
-from zorivest_async.database.repositories.base import Repository
+from zorivest_async.database.repositories.base import Repository, window
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import BALANCE_SNAPSHOTS
 from zorivest_async.domain.entities import BalanceSnapshot
 
 __all__ = ["SqlAlchemyBalanceSnapshotRepository"]
 
 _OF_ACCOUNT = BALANCE_SNAPSHOTS.c.account_id == bindparam("account_id")
+_COUNT = Statement(select(func.count()).select_from(BALANCE_SNAPSHOTS).where(_OF_ACCOUNT))
 
 
 class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
     """Stores :class:`~zorivest_async.BalanceSnapshot` entities, which are only ever added."""
 
     mapper: ClassVar = RowMapper(BalanceSnapshot, BALANCE_SNAPSHOTS)
-    _newest_first = mapper.select.where(_OF_ACCOUNT).order_by(
-        BALANCE_SNAPSHOTS.c.datetime.desc(), BALANCE_SNAPSHOTS.c.id.desc()
+    _newest_first = window(
+        mapper.select.where(_OF_ACCOUNT).order_by(BALANCE_SNAPSHOTS.c.datetime.desc(), BALANCE_SNAPSHOTS.c.id.desc())
     )
 
     async def save(self, snapshot: BalanceSnapshot, /) -> int:
@@ -34,16 +36,15 @@ class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
 
     async def get_latest(self, account_id: str) -> BalanceSnapshot | None:
         """Return the snapshot of the latest moment, or ``None`` where the account has none."""
-        found = await self._fetch(self._newest_first.limit(1), account_id=account_id)
+        found = await self._fetch(self._newest_first, account_id=account_id, **self._window(1, 0))
         return found[0] if found else None
 
     async def list_for_account(
         self, account_id: str, limit: int | None = 100, offset: int = 0
     ) -> list[BalanceSnapshot]:
         """Return an account's snapshots, newest first; ``limit=None`` for all of them."""
-        return await self._fetch(self._window(self._newest_first, limit, offset), account_id=account_id)
+        return await self._fetch(self._newest_first, account_id=account_id, **self._window(limit, offset))
 
     async def count_for_account(self, account_id: str) -> int:
         """Return how many snapshots an account has."""
-        statement = select(func.count()).select_from(BALANCE_SNAPSHOTS).where(_OF_ACCOUNT)
-        return int(await self._scalar(statement, account_id=account_id))
+        return int(await self._scalar(_COUNT, account_id=account_id))

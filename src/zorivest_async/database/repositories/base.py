@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, Select, bindparam, delete, exists, select
+from sqlalchemy import Select, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from zorivest_async.database.channel import BorrowedChannel, Channel
 from zorivest_async.database.failures import translated
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
-from zorivest_async.database.savepoint import savepoint_on
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now
@@ -24,21 +25,24 @@ from zorivest_async.errors import InvalidQueryError, NotFoundError, ValidationEr
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-__all__ = ["ConnectionSource", "KeyedRepository", "NamedRepository", "NumberedRepository", "Repository"]
+    from sqlalchemy import Select
+
+    from zorivest_async.database.driver import StatementResult
+
+__all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "window"]
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
 _KeyT = TypeVar("_KeyT")
 
+_ALL_ROWS = -1
+"""A negative ``LIMIT`` is none (https://sqlite.org/lang_select.html#limitoffset)."""
 
-class ConnectionSource(Protocol):
-    """Where a repository gets its connection from, statement by statement: a unit of work, or an ``AsyncSession``."""
-
-    async def connection(self) -> AsyncConnection:
-        """Return the connection, in its transaction."""
-        ...
+_Source: TypeAlias = AsyncSession | AsyncConnection | Channel
 
 
-_Source: TypeAlias = AsyncSession | AsyncConnection | ConnectionSource
+def window(statement: Select[Any]) -> Statement:
+    """Return a statement for some rows of a listing: at most ``limit`` after ``offset``."""
+    return Statement(statement.limit(bindparam("limit")).offset(bindparam("offset")))
 
 
 class Repository(Generic[_EntityT]):
@@ -56,48 +60,39 @@ class Repository(Generic[_EntityT]):
     mapper: ClassVar[RowMapper[Any]]
 
     def __init__(self, source: _Source) -> None:
-        self._source = source
+        self._channel = BorrowedChannel(source) if isinstance(source, AsyncSession | AsyncConnection) else source
 
     @property
     def _name(self) -> str:
         return str(self.mapper.entity.__name__)
 
-    async def _connection(self) -> AsyncConnection:
-        source = self._source
-        if isinstance(source, AsyncConnection):
-            return source
-        if isinstance(source, AsyncSession) and (source.new or source.dirty or source.deleted):
-            await source.flush()  # what was added to the session is there for the next statement, as with ORM queries
-        return await source.connection()
+    async def _execute(self, statement: Statement, /, about: Any = None, **parameters: Any) -> StatementResult:
+        return await self._execute_sql(statement.text, statement.values(parameters), about)
 
-    async def _execute(self, statement: Executable, /, about: Any = None, **parameters: Any) -> CursorResult[Any]:
+    async def _execute_sql(self, sql: str, row: Sequence[Any], about: Any = None) -> StatementResult:
         with translated(self._name, about):
-            return await (await self._connection()).execute(statement, parameters)
-
-    async def _execute_sql(self, sql: str, row: Sequence[Any], about: Any = None) -> CursorResult[Any]:
-        with translated(self._name, about):
-            return await (await self._connection()).exec_driver_sql(sql, tuple(row))
+            return await self._channel.send(sql, row)
 
     async def _execute_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
         with translated(self._name):
-            return (await (await self._connection()).exec_driver_sql(sql, rows)).rowcount
+            return await self._channel.send_rows(sql, rows)
 
     @asynccontextmanager
     async def _all_or_nothing(self) -> AsyncGenerator[None]:
         """Undo the statements of the block, and no others, if it raises."""
         with translated(self._name):
-            async with savepoint_on(await self._connection()):
+            async with self._channel.savepoint():
                 yield
 
-    async def _scalar(self, statement: Executable, /, **parameters: Any) -> Any:
-        return (await self._execute(statement, **parameters)).scalar()
+    async def _scalar(self, statement: Statement, /, **parameters: Any) -> Any:
+        """Return the first value of the first row, ``None`` where there is no row."""
+        rows = await self._fetch_rows(statement, **parameters)
+        return rows[0][0] if rows else None
 
-    async def _fetch_rows(self, statement: Executable, /, **parameters: Any) -> list[Sequence[Any]]:
-        """Return the driver's own tuples, which are cheaper than SQLAlchemy's rows."""
-        cursor = (await self._execute(statement, **parameters)).cursor
-        return [] if cursor is None else list(cursor.fetchall())
+    async def _fetch_rows(self, statement: Statement, /, **parameters: Any) -> list[tuple[Any, ...]]:
+        return (await self._execute(statement, **parameters)).rows
 
-    async def _fetch(self, statement: Select[Any], /, **parameters: Any) -> list[_EntityT]:
+    async def _fetch(self, statement: Statement, /, **parameters: Any) -> list[_EntityT]:
         return await self._decode(await self._fetch_rows(statement, **parameters))
 
     async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[_EntityT]:
@@ -113,14 +108,12 @@ class Repository(Generic[_EntityT]):
             raise ValidationError(self._name, "self", f"must be a {self._name}, not {type(entity).__name__}")
         return self.mapper.to_rows([entity], names)[0]
 
-    def _where_key(self) -> ColumnElement[bool]:
-        return self.mapper.key_column == bindparam("key")
-
-    def _window(self, statement: Select[Any], limit: int | None, offset: int) -> Select[Any]:
+    def _window(self, limit: int | None, offset: int) -> dict[str, int]:
+        """Return the parameters of a statement's :func:`window`."""
         if limit is not None:
             self._require_count("limit", limit, minimum=0)
         self._require_count("offset", offset, minimum=0)
-        return statement.limit(limit).offset(offset)
+        return {"limit": _ALL_ROWS if limit is None else limit, "offset": offset}
 
     def _require_count(self, name: str, number: int, *, minimum: int) -> None:
         if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= LARGEST_INTEGER:
@@ -136,7 +129,7 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
 
     async def get(self, key: _KeyT, /) -> _EntityT | None:
         """Return the entity with this identifier, or ``None``."""
-        found = await self._fetch(self.mapper.select.where(self._where_key()), key=key)
+        found = await self._fetch(self.mapper.get, key=key)
         return found[0] if found else None
 
     async def get_one(self, key: _KeyT, /) -> _EntityT:
@@ -152,7 +145,7 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
 
     async def exists(self, key: _KeyT, /) -> bool:
         """Return whether an entity with this identifier is stored."""
-        return bool(await self._scalar(select(exists().where(self._where_key())), key=key))
+        return bool(await self._scalar(self.mapper.exists, key=key))
 
     async def update(self, entity: _EntityT, /) -> None:
         """Write all fields of a stored entity but its identifier and the moment it was made.
@@ -177,7 +170,7 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
 
     async def delete(self, key: _KeyT, /) -> bool:
         """Delete the entity with this identifier and return whether there was one."""
-        return bool((await self._execute(delete(self.mapper.table).where(self._where_key()), key=key)).rowcount)
+        return bool((await self._execute(self.mapper.delete, key=key)).rowcount)
 
 
 class NamedRepository(KeyedRepository[_EntityT, str]):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
 
 from zorivest_async.database.blob import BlobReader
-from zorivest_async.database.repositories.base import Repository
-from zorivest_async.database.rows import RowMapper, driver_sql
+from zorivest_async.database.repositories.base import Repository, window
+from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
@@ -31,6 +32,10 @@ _OWNERS = {
 _OF_OWNER = (IMAGES.c.owner_type == bindparam("owner_type")) & (IMAGES.c.owner_id == bindparam("owner_id"))
 _OF_ID = IMAGES.c.id == bindparam("image_id")
 
+_DATA = Statement(select(IMAGES.c.data).where(_OF_ID))
+_THUMBNAIL = Statement(select(IMAGES.c.thumbnail, IMAGES.c.width, IMAGES.c.height).where(_OF_ID))
+_DELETE_OF_OWNER = Statement(delete(IMAGES).where(_OF_OWNER))
+
 _LARGEST_BLOB_BYTES = 2**31 - 1
 """SQLite's upper bound (https://sqlite.org/limits.html), and the most that a driver can be asked to read at once."""
 
@@ -46,7 +51,7 @@ def _insert_for(owner_type: ImageOwnerType) -> str:
     mapper = SqlAlchemyImageRepository.mapper
     values = select(*(bindparam(name, type_=column.type) for name, column in mapper.columns.items()))
     guarded = values.where(exists().where(_OWNERS[owner_type] == bindparam("owner")))
-    return driver_sql(insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded))
+    return Statement(insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded)).text
 
 
 class SqlAlchemyImageRepository(Repository[ImageAttachment]):
@@ -59,6 +64,8 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     mapper: ClassVar = RowMapper(ImageAttachment, IMAGES)
     _info_mapper: ClassVar = RowMapper(ImageInfo, IMAGES)
+    _of_owner = Statement(mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
+    _infos_of_owner = window(_info_mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
 
     def __init__(self, source: Any, offload: ImageOffload | None = None) -> None:
         super().__init__(source)
@@ -132,7 +139,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def get(self, image_id: int) -> ImageAttachment | None:
         """Return an image with its original bytes, or ``None``."""
-        found = await self._fetch(self.mapper.select.where(_OF_ID), image_id=image_id)
+        found = await self._fetch(self.mapper.get, key=image_id)
         return found[0] if found else None
 
     async def get_for_trade(self, exec_id: str) -> list[ImageAttachment]:
@@ -141,16 +148,14 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def get_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> list[ImageAttachment]:
         """Return the images of an owner with their original bytes, newest first; :meth:`list_for_owner` is cheaper."""
-        statement = self.mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc())
-        return await self._fetch(statement, owner_type=owner_type, owner_id=str(owner_id))
+        return await self._fetch(self._of_owner, owner_type=owner_type, owner_id=str(owner_id))
 
     async def list_for_owner(
         self, owner_type: ImageOwnerType, owner_id: str | int, limit: int | None = 100, offset: int = 0
     ) -> list[ImageInfo]:
         """Return the images of an owner with their thumbnails, newest first; originals are not read."""
-        statement = self._info_mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc())
-        window = self._window(statement, limit, offset)
-        rows = await self._fetch_rows(window, owner_type=owner_type, owner_id=str(owner_id))
+        owner = {"owner_type": owner_type, "owner_id": str(owner_id)}
+        rows = await self._fetch_rows(self._infos_of_owner, **owner, **self._window(limit, offset))
         return self._info_mapper.to_entities(rows)
 
     async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
@@ -167,8 +172,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             CorruptImageError: The original cannot be decoded.
             UnsupportedImageError: The original is not an image.
         """
-        statement = select(IMAGES.c.thumbnail, IMAGES.c.width, IMAGES.c.height).where(_OF_ID)
-        rows = await self._fetch_rows(statement, image_id=image_id)
+        rows = await self._fetch_rows(_THUMBNAIL, image_id=image_id)
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
         thumbnail, width, height = rows[0]
@@ -182,7 +186,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         Raises:
             NotFoundError: There is no such image.
         """
-        data = await self._scalar(select(IMAGES.c.data).where(_OF_ID), image_id=image_id)
+        data = await self._scalar(_DATA, image_id=image_id)
         if data is None:
             raise NotFoundError("ImageAttachment", image_id)
         return bytes(data)
@@ -201,9 +205,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             InvalidQueryError: ``chunk_size`` is not a positive whole number.
         """
         self._require_count("chunk_size", chunk_size, minimum=1)
-        if not await self._scalar(select(exists().where(_OF_ID)), image_id=image_id):
+        if not await self._scalar(self.mapper.exists, key=image_id):
             raise NotFoundError("ImageAttachment", image_id)
-        connection = await self._connection()
+        connection = await self._channel.connection()
         blob = await BlobReader.open(connection, IMAGES.name, "data", image_id)
         try:
             while chunk := await blob.read(min(chunk_size, _LARGEST_BLOB_BYTES)):
@@ -213,9 +217,8 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def delete(self, image_id: int) -> bool:
         """Delete an image and return whether there was one."""
-        return bool((await self._execute(delete(IMAGES).where(_OF_ID), image_id=image_id)).rowcount)
+        return bool((await self._execute(self.mapper.delete, key=image_id)).rowcount)
 
     async def delete_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> int:
         """Delete all images of an owner and return how many there were."""
-        statement = delete(IMAGES).where(_OF_OWNER)
-        return (await self._execute(statement, owner_type=owner_type, owner_id=str(owner_id))).rowcount
+        return (await self._execute(_DELETE_OF_OWNER, owner_type=owner_type, owner_id=str(owner_id))).rowcount

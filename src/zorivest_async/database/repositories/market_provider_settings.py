@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import bindparam, select
 
-from zorivest_async.database.repositories.base import NamedRepository
+from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import MARKET_PROVIDER_SETTINGS
 from zorivest_async.domain.secret import MaskedSecret
 from zorivest_async.domain.settings import MarketProviderSetting
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlAlchemyMarketProviderSettingRepository"]
 
-_OF_PROVIDER = MARKET_PROVIDER_SETTINGS.c.provider_name == bindparam("key")
+_API_KEY = Statement(
+    select(MARKET_PROVIDER_SETTINGS.c.encrypted_api_key).where(
+        MARKET_PROVIDER_SETTINGS.c.provider_name == bindparam("provider_name")
+    )
+)
 _NEW = frozenset({"created_at"})
 
 
@@ -37,6 +42,11 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
         MARKET_PROVIDER_SETTINGS,
         renamed={"api_key": "encrypted_api_key"},
         fixed=_NEW,
+    )
+    _newest_first = window(
+        mapper.select.order_by(
+            MARKET_PROVIDER_SETTINGS.c.created_at.desc(), MARKET_PROVIDER_SETTINGS.c.provider_name.desc()
+        )
     )
     _mapper_keeping_key: ClassVar = RowMapper(
         MarketProviderSetting, MARKET_PROVIDER_SETTINGS, elsewhere=frozenset({"api_key"}), fixed=_NEW
@@ -88,16 +98,11 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
             NotFoundError: The provider is not stored, or has no API key.
             VaultDamagedError: The stored key does not authenticate.
         """
-        stored = await self._scalar(
-            select(MARKET_PROVIDER_SETTINGS.c.encrypted_api_key).where(_OF_PROVIDER), key=provider_name
-        )
+        stored = await self._scalar(_API_KEY, provider_name=provider_name)
         if stored is None:
             raise NotFoundError("MarketProviderSetting", provider_name, "the provider is not stored, or has no API key")
         return self._require_cipher().decrypt(stored)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[MarketProviderSetting]:
         """Return providers, newest first; ``limit=None`` for all of them."""
-        statement = self.mapper.select.order_by(
-            MARKET_PROVIDER_SETTINGS.c.created_at.desc(), MARKET_PROVIDER_SETTINGS.c.provider_name.desc()
-        )
-        return await self._fetch(self._window(statement, limit, offset))
+        return await self._fetch(self._newest_first, **self._window(limit, offset))

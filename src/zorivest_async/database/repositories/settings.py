@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anyio import to_thread
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import SETTINGS
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.settings import Setting, SettingValue, decode_setting, encode_setting
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlAlchemySettingRepository"]
 
+_VALUE = Statement(select(SETTINGS.c.value, SETTINGS.c.value_type).where(SETTINGS.c.key == bindparam("key")))
+
 _LARGE_TEXT = 20_000
 """Characters of JSON that are parsed in a thread rather than on the event loop."""
 
@@ -27,11 +30,11 @@ class SqlAlchemySettingRepository(Repository[Setting]):
     """Stores settings: small values under a key, read back as the type they were stored with."""
 
     mapper: ClassVar = RowMapper(Setting, SETTINGS)
-    _of_key = SETTINGS.c.key == bindparam("key")
+    _all = Statement(mapper.select.order_by(SETTINGS.c.key))
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return a setting's value as the type it was stored with, or ``default``."""
-        rows = await self._fetch_rows(select(SETTINGS.c.value, SETTINGS.c.value_type).where(self._of_key), key=key)
+        rows = await self._fetch_rows(_VALUE, key=key)
         return await _decode(*rows[0]) if rows else default
 
     async def set(self, key: str, value: SettingValue) -> None:
@@ -61,12 +64,12 @@ class SqlAlchemySettingRepository(Repository[Setting]):
 
     async def get_all(self) -> list[Setting]:
         """Return all settings, by key."""
-        rows = await self._fetch_rows(self.mapper.select.order_by(SETTINGS.c.key))
+        rows = await self._fetch_rows(self._all)
         return self.mapper.to_entities(rows, value=[await _decode(row[1], row[2]) for row in rows])
 
     async def delete(self, key: str) -> bool:
         """Delete a setting and return whether there was one."""
-        return bool((await self._execute(delete(SETTINGS).where(self._of_key), key=key)).rowcount)
+        return bool((await self._execute(self.mapper.delete, key=key)).rowcount)
 
 
 async def _encode(value: SettingValue) -> tuple[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
@@ -20,10 +22,11 @@ from sqlalchemy import (
     update,
 )
 
-from zorivest_async.database.repositories.base import NamedRepository
+from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
+from zorivest_async.database.statements import Statement, each
 from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import ImageOwnerType
@@ -37,9 +40,39 @@ __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
 
-_OF_KEY: BindParameter[str] = bindparam("key")
-_TOTAL_CHANGES = select(func.total_changes())
-_SEARCHED = (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
+_TOTAL_CHANGES = Statement(select(func.total_changes()))
+_STORED_IDS = Statement(select(TRADES.c.exec_id).where(TRADES.c.exec_id.in_(each("exec_ids"))))
+
+_OF_TRADE: BindParameter[str] = bindparam("owner")
+_REPORTS = select(cast(TRADE_REPORTS.c.id, String)).where(TRADE_REPORTS.c.trade_id == _OF_TRADE)
+_DELETE_REPORT_IMAGES = Statement(
+    delete(IMAGES).where(IMAGES.c.owner_type == ImageOwnerType.REPORT, IMAGES.c.owner_id.in_(_REPORTS))
+)
+_DELETE_IMAGES = Statement(delete_images_of(ImageOwnerType.TRADE))
+_DELETE_REPORTS = Statement(delete(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OF_TRADE))
+_UNLINK_PLANS = Statement(
+    update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_TRADE).values(linked_trade_id=None)
+)
+
+# instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
+_CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
+    "account_id": TRADES.c.account_id == bindparam("account_id"),
+    "instrument": TRADES.c.instrument == bindparam("instrument"),
+    "action": TRADES.c.action == bindparam("action"),
+    "since": TRADES.c.time >= bindparam("since"),
+    "until": TRADES.c.time < bindparam("until"),
+    "search": or_(
+        *(
+            func.instr(func.lower(column), func.lower(bindparam("search"))) > 0
+            for column in (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
+        )
+    ),
+}
+"""What each field of a :class:`~zorivest_async.TradeFilter` asks of a trade."""
+
+_AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
+    bindparam("last_time", type_=TRADES.c.time.type), bindparam("last_exec_id", type_=String)
+)
 
 
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
@@ -97,9 +130,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         )
 
     async def _stored_ids(self, exec_ids: Iterable[str]) -> set[str]:
-        return {
-            row[0] for row in await self._fetch_rows(select(TRADES.c.exec_id).where(TRADES.c.exec_id.in_(exec_ids)))
-        }
+        return {row[0] for row in await self._fetch_rows(_STORED_IDS, exec_ids=json.dumps([*exec_ids]))}
 
     async def delete(self, exec_id: str, /) -> bool:
         """Delete a trade with its images, its report and the report's images; unlink plans that led to it.
@@ -107,13 +138,10 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         Returns:
             Whether there was one.
         """
-        reports = select(cast(TRADE_REPORTS.c.id, String)).where(TRADE_REPORTS.c.trade_id == _OF_KEY)
-        of_reports = delete(IMAGES).where(IMAGES.c.owner_type == ImageOwnerType.REPORT, IMAGES.c.owner_id.in_(reports))
-        await self._execute(of_reports, key=exec_id)
-        await self._execute(delete_images_of(ImageOwnerType.TRADE), owner_id=exec_id)
-        await self._execute(delete(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OF_KEY), key=exec_id)
-        plans = update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_KEY)
-        await self._execute(plans.values(linked_trade_id=None), key=exec_id)
+        await self._execute(_DELETE_REPORT_IMAGES, owner=exec_id)
+        await self._execute(_DELETE_IMAGES, owner_id=exec_id)
+        await self._execute(_DELETE_REPORTS, owner=exec_id)
+        await self._execute(_UNLINK_PLANS, owner=exec_id)
         return await super().delete(exec_id)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Trade]:
@@ -144,16 +172,14 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             raise InvalidQueryError(
                 "Trade", problem=f"sort must be one of: {', '.join(self.mapper.fields)}; or - and one"
             )
-        keys = (self.mapper.columns[name], self.mapper.key_column)
-        statement = _matching(self.mapper.select, trade_filter)
-        ordered = statement.order_by(
-            *(key.desc() if sort.startswith("-") else key.asc() for key in dict.fromkeys(keys))
-        )
-        return await self._fetch(self._window(ordered, limit, offset))
+        parameters = _wanted(trade_filter)
+        statement = _listing(tuple(parameters), name, descending=sort.startswith("-"))
+        return await self._fetch(statement, **parameters, **self._window(limit, offset))
 
     async def count_filtered(self, trade_filter: TradeFilter) -> int:
         """Return how many trades a filter lets through."""
-        return int(await self._scalar(_matching(select(func.count()).select_from(TRADES), trade_filter)))
+        parameters = _wanted(trade_filter)
+        return int(await self._scalar(_count(tuple(parameters)), **parameters))
 
     async def page(self, trade_filter: TradeFilter, size: int = 100, after: str | None = None) -> Page[Trade]:
         """Return one page of the trades that a filter lets through, newest first.
@@ -192,10 +218,11 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             position = Position(trades[-1].time, trades[-1].exec_id)
 
     async def _following(self, trade_filter: TradeFilter, size: int, position: Position | None) -> list[Trade]:
-        statement = _matching(self.mapper.select, trade_filter)
+        parameters = _wanted(trade_filter)
+        statement = _keyset(tuple(parameters), goes_on=position is not None)
         if position is not None:
-            statement = statement.where(tuple_(TRADES.c.time, TRADES.c.exec_id) < position)
-        return await self._fetch(statement.order_by(TRADES.c.time.desc(), TRADES.c.exec_id.desc()).limit(size))
+            parameters |= {"last_time": position.time, "last_exec_id": position.exec_id}
+        return await self._fetch(statement, **parameters, **self._window(size, 0))
 
 
 def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
@@ -204,19 +231,31 @@ def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
         yield chunk
 
 
-def _matching(statement: Select[Any], wanted: TradeFilter) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.account_id is not None:
-        conditions.append(TRADES.c.account_id == wanted.account_id)
-    if wanted.instrument is not None:
-        conditions.append(TRADES.c.instrument == wanted.instrument)
-    if wanted.action is not None:
-        conditions.append(TRADES.c.action == wanted.action)
-    if wanted.since is not None:
-        conditions.append(TRADES.c.time >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(TRADES.c.time < wanted.until)
-    if wanted.search:
-        # instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
-        conditions.append(or_(*(func.instr(func.lower(column), func.lower(wanted.search)) > 0 for column in _SEARCHED)))
-    return statement.where(*conditions)
+def _wanted(trade_filter: TradeFilter) -> dict[str, Any]:
+    """Return what a filter asks for: the parameters of its conditions, by the names of its fields."""
+    fields = {name: getattr(trade_filter, name) for name in _CONDITIONS}
+    return {name: value for name, value in fields.items() if value is not None and value != ""}
+
+
+def _where(statement: Select[Any], names: tuple[str, ...]) -> Select[Any]:
+    return statement.where(*(_CONDITIONS[name] for name in names))
+
+
+@cache
+def _listing(names: tuple[str, ...], sort: str, *, descending: bool) -> Statement:
+    mapper = SqlAlchemyTradeRepository.mapper
+    keys = dict.fromkeys((mapper.columns[sort], mapper.key_column))
+    ordered = (key.desc() if descending else key.asc() for key in keys)
+    return window(_where(mapper.select, names).order_by(*ordered))
+
+
+@cache
+def _keyset(names: tuple[str, ...], *, goes_on: bool) -> Statement:
+    statement = _where(SqlAlchemyTradeRepository.mapper.select, names)
+    following = statement.where(_AFTER) if goes_on else statement
+    return window(following.order_by(TRADES.c.time.desc(), TRADES.c.exec_id.desc()))
+
+
+@cache
+def _count(names: tuple[str, ...]) -> Statement:
+    return Statement(_where(select(func.count()).select_from(TRADES), names))

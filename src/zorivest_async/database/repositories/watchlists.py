@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import bindparam, delete, exists, select
 
-from zorivest_async.database.repositories.base import NumberedRepository
+from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.rows import RowMapper
+from zorivest_async.database.statements import Statement, each
 from zorivest_async.database.tables import WATCHLIST_ITEMS, WATCHLISTS
 from zorivest_async.domain.entities import Watchlist, WatchlistItem
 
@@ -19,24 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["SqlAlchemyWatchlistRepository"]
 
 
+_DELETE_ITEMS = Statement(delete(WATCHLIST_ITEMS).where(WATCHLIST_ITEMS.c.watchlist_id == bindparam("list_id")))
+_IS_NAME = Statement(select(exists().where(WATCHLISTS.c.name == bindparam("name"))))
+
+
 class _ItemRepository(NumberedRepository[WatchlistItem]):
     mapper: ClassVar = RowMapper(WatchlistItem, WATCHLIST_ITEMS, fixed=frozenset({"added_at", "watchlist_id"}))
+    _of_lists = Statement(
+        mapper.select.where(WATCHLIST_ITEMS.c.watchlist_id.in_(each("list_ids"))).order_by(WATCHLIST_ITEMS.c.id)
+    )
 
     async def of_lists(self, watchlist_ids: Sequence[int]) -> list[WatchlistItem]:
-        statement = self.mapper.select.where(WATCHLIST_ITEMS.c.watchlist_id.in_(watchlist_ids))
-        return await self._fetch(statement.order_by(WATCHLIST_ITEMS.c.id))
+        return await self._fetch(self._of_lists, list_ids=json.dumps(watchlist_ids))
 
     async def delete_of_list(self, watchlist_id: int) -> None:
-        await self._execute(
-            delete(WATCHLIST_ITEMS).where(WATCHLIST_ITEMS.c.watchlist_id == bindparam("list_id")),
-            list_id=watchlist_id,
-        )
+        await self._execute(_DELETE_ITEMS, list_id=watchlist_id)
 
 
 class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
     """Stores :class:`~zorivest_async.Watchlist` entities with their items."""
 
     mapper: ClassVar = RowMapper(Watchlist, WATCHLISTS, elsewhere=frozenset({"items"}), fixed=frozenset({"created_at"}))
+
+    _newest_first = window(mapper.select.order_by(WATCHLISTS.c.created_at.desc(), WATCHLISTS.c.id.desc()))
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
@@ -71,12 +78,11 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Watchlist]:
         """Return watchlists with their items, newest first; ``limit=None`` for all of them."""
-        statement = self.mapper.select.order_by(WATCHLISTS.c.created_at.desc(), WATCHLISTS.c.id.desc())
-        return await self._fetch(self._window(statement, limit, offset))
+        return await self._fetch(self._newest_first, **self._window(limit, offset))
 
     async def exists_by_name(self, name: str) -> bool:
         """Return whether a watchlist has exactly this name."""
-        return bool(await self._scalar(select(exists().where(WATCHLISTS.c.name == bindparam("name"))), name=name))
+        return bool(await self._scalar(_IS_NAME, name=name))
 
     async def add_item(self, watchlist_id: int, item: WatchlistItem) -> int:
         """Put an item at the end of a watchlist and return its row number.
