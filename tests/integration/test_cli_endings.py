@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from command_line import NEW_PASSPHRASE, PASSPHRASE, make_vault, names_beside, opens_with
+from plaintext_journal import make_plaintext
 from zorivest_async import (
     ConfigurationError,
     Progress,
@@ -60,6 +61,7 @@ def test_one_vault_through_all_commands(vault_path: Path, run: Run) -> None:
         ("backup", vault_path, copy),
         ("restore", copy, vault_path, "--replace"),
         ("rekey", vault_path, "--profile", "strong"),
+        ("adopt", make_plaintext(vault_path.with_name("journal.db")), vault_path.with_name("adopted.vault")),
         ("--version",),
     ):
         code, output, error = run(*arguments)
@@ -86,6 +88,17 @@ def test_problems_go_to_stdout(vault_path: Path, run: Run) -> None:
     code, output, error = run("verify", vault_path)
     assert (code, error) == (1, "")
     assert "failed for page" in output
+
+
+def test_rows_that_cannot_be_right_are_told_in_the_commands_words(vault_path: Path, run: Run) -> None:
+    """The error names the option, and stdout the column; no vault is made."""
+    plaintext = make_plaintext(vault_path.with_name("journal.db"), {"trades": [{"exec_id": "T1", "action": "BUY"}]})
+    code, output, error = run("adopt", plaintext, vault_path)
+    assert code == 1
+    assert error.endswith("so no vault was made; correct them, or pass --skip-invalid\n")
+    assert "action" in output
+    assert run("adopt", vault_path.with_name("gone.db"), vault_path)[0] == 1
+    assert names_beside(vault_path) == {plaintext.name}
 
 
 @pytest.mark.parametrize("command", ["verify", "backup", "rekey"])

@@ -8,7 +8,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from zorivest_async import KdfProfile, Vault, VaultError, VaultNotFoundError, __version__
+from zorivest_async import AdoptionError, KdfProfile, Vault, VaultError, VaultNotFoundError, __version__
+from zorivest_async.cli.adoption import count_table, note_table
 from zorivest_async.cli.exits import PROGRAM, ExitCode, printable, reported
 from zorivest_async.cli.passphrases import CURRENT, NEW
 from zorivest_async.cli.progress import progress_bar
@@ -108,6 +109,44 @@ def create(path: NewVault, profile: ProfileOption = Profile.DEFAULT, passphrase_
 
         run_to_end(work())
         _say(path, "created")
+
+
+@app.command()
+def adopt(
+    plaintext: Annotated[Path, typer.Argument(metavar="PLAINTEXT", help="The SQLite file; it is only read.")],
+    path: NewVault,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be right, and say how many.")
+    ] = False,
+    profile: ProfileOption = Profile.DEFAULT,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make a vault of a plaintext SQLite journal, and tell what is not in it as it was."""
+    with reported():
+        _require_nothing_at(path)
+        if not plaintext.exists():
+            raise VaultNotFoundError(plaintext, "there is no file to adopt")
+        passphrase = CURRENT.read(passphrase_file, path, twice=True)
+        try:
+            with progress_bar() as progress:
+                report = run_to_end(
+                    Vault.adopt(
+                        plaintext,
+                        path,
+                        passphrase=passphrase,
+                        profile=profile.kdf,
+                        skip_invalid=skip_invalid,
+                        progress=progress,
+                    )
+                )
+        except AdoptionError as error:
+            Console().print(note_table(note for note in error.report.problems if note.what == "refused"))
+            problem = "rows of this journal cannot be right, so no vault was made; correct them, or pass --skip-invalid"
+            raise AdoptionError(plaintext, problem) from error
+        Console().print(count_table(report))
+        if report.notes:
+            Console().print(note_table(report.notes))
+        _say(path, f"made; {plaintext} is as it was, unencrypted: delete it when the vault has proved itself")
 
 
 @app.command()
