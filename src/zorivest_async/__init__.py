@@ -4,8 +4,8 @@ from zorivest_async._version import __version__
 from zorivest_async.database.adopt_report import AdoptCount, AdoptNote, AdoptReport
 from zorivest_async.database.connection import create_encrypted_connection, create_vault_engine
 from zorivest_async.database.long_operation import Progress, ProgressCallback
-from zorivest_async.database.maintenance import VerifyReport
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
+from zorivest_async.database.verifying import VerifyReport
 from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,

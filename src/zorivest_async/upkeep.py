@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.adopt_report import AdoptReport
     from zorivest_async.database.cipher import ConnectionSettings
-    from zorivest_async.database.maintenance import VerifyReport
     from zorivest_async.database.store import VaultStore
     from zorivest_async.database.turns import WriteQueue
+    from zorivest_async.database.verifying import VerifyReport
 
 __all__ = ["VaultUpkeep", "require_one"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.ledger import KEY, present_units, write_account, write_unit
-from zorivest_async import Vault, ZorivestError
+from zorivest_async import KdfProfile, Vault, ZorivestError
 
 IMAGE_BYTES = 40_000
 
@@ -61,11 +61,16 @@ async def main(folder: Path) -> dict[str, Any]:
             except OSError:
                 pass
         happened["creating"] = await error_of(Vault.open(folder / "another.vault", key=KEY).__aenter__())
+        happened["verifying"] = await error_of(vault.verify())
         happened["names"] = names_in(folder)
         (folder / "filler").unlink()
         ballast.unlink()
         more, happened["writing again"] = await write_units(vault, count, 5)
         happened["acknowledged"] = count
+    (folder / "filler").write_bytes(bytes(2_400_000))
+    async with Vault.open(folder / "journal.vault", key=KEY, create=False) as vault:
+        happened["rekey"] = await error_of(vault.rekey("new", profile=KdfProfile.CHEAPEST))
+    (folder / "filler").unlink()
     async with Vault.open(folder / "journal.vault", key=KEY, create=False) as vault:
         happened["present"] = (await present_units(vault, IMAGE_BYTES)) == list(range(count + more))
         happened["problems"] = (await vault.verify()).problems

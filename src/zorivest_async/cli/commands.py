@@ -173,8 +173,8 @@ def verify(path: ExistingVault, passphrase_file: PassphraseFile = None) -> None:
         passphrase = _passphrase_of(path, passphrase_file)
         with progress_bar() as progress:
             report = _use(path, passphrase, lambda vault: vault.verify(progress=progress))
-        for line in "\n".join(report.problems).splitlines():
-            typer.echo(printable(line))
+        for problem in report.problems:
+            typer.echo(printable(problem))
         if not report.ok:
             raise typer.Exit(ExitCode.FAILED)
         _say(path, f"nothing is wrong with its {report.page_count:,} pages")

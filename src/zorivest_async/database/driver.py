@@ -23,7 +23,7 @@ from zorivest_async.database.failures import result_code
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection", "StatementResult"]
+__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection", "StatementResult", "require_authentic"]
 
 INTERRUPT_INTERVAL_S = 0.02
 """How often an unwanted statement is interrupted: a single call may come before it has begun, and is then lost."""
@@ -92,6 +92,18 @@ def _cipher_works(raw: sqlcipher.Connection) -> bool:
     cursor.row_factory = None
     (status,) = cursor.execute("PRAGMA cipher_status").fetchone()
     return bool(int(status))
+
+
+def require_authentic(raw: sqlcipher.Connection) -> None:
+    """Check that every page that a keyed connection has read authenticated.
+
+    Raises:
+        sqlcipher3.dbapi2.DatabaseError: One did not. From then on the connection reads nothing.
+    """
+    if not _cipher_works(raw):
+        damaged = sqlcipher.DatabaseError("a page of the database does not authenticate")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
 
 
 def _serve(queue: _Queue) -> None:
@@ -164,10 +176,8 @@ class CipherConnection(aiosqlite.Connection):
         Raises:
             sqlcipher3.dbapi2.DatabaseError: One did not. From then on the connection reads nothing.
         """
-        if self._encrypted and not _cipher_works(self.raw):
-            damaged = sqlcipher.DatabaseError("a page of the database does not authenticate")
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
+        if self._encrypted:
+            require_authentic(self.raw)
 
     async def call(self, function: Callable[[], _T]) -> _T:
         """Run ``function`` on the connection's thread.

@@ -51,7 +51,7 @@ def result_code(error: BaseException | None) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def vault_error_of(error: Exception, path: Path) -> VaultError:
+def vault_error_of(error: Exception, path: Path | None) -> VaultError:
     """Return the library's error that says what an error of the bare driver says about a file."""
     kind = _BY_RESULT_CODE.get(result_code(error))
     return VaultError(path, f"the file could not be used: {error}") if kind is None else kind(path)

@@ -1,4 +1,4 @@
-"""Looking after a vault file: verifying it, copying it, changing its key.
+"""Looking after a vault file: copying it, changing its key.
 
 Plain functions that block; call them in a thread. Each opens a connection of its own.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.driver import require_authentic
 from zorivest_async.database.failures import result_code, vault_error_of
 from zorivest_async.database.files import (
     new_file,
@@ -25,89 +25,23 @@ from zorivest_async.database.files import (
     typed_os_errors,
 )
 from zorivest_async.database.long_operation import Operation
-from zorivest_async.database.vault_file import PAGE_BYTES, stamp_schema
-from zorivest_async.errors import VaultDamagedError, VaultError, VaultInUseError
+from zorivest_async.database.vault_file import PAGE_BYTES, stamp_schema, why_closed
+from zorivest_async.errors import VaultDamagedError, VaultError, VaultInUseError, WrongPassphraseError
 from zorivest_async.security import ApiKeyCipher, VaultKey
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["VerifyReport", "backup", "copy_database", "reading", "rekey", "require_sound", "verify"]
+__all__ = ["backup", "copy_database", "reading", "rekey", "require_sound"]
 
-_EVERY_ROW: Final = 2**31 - 1
-"""``PRAGMA integrity_check`` stops after 100 problems unless told otherwise."""
-
-_ORPHANED_IMAGES = """
-    SELECT id, owner_type FROM images WHERE NOT CASE owner_type
-        WHEN 'trade' THEN EXISTS (SELECT 1 FROM trades WHERE exec_id = owner_id)
-        WHEN 'report' THEN EXISTS (SELECT 1 FROM trade_reports WHERE CAST(id AS TEXT) = owner_id)
-        WHEN 'plan' THEN EXISTS (SELECT 1 FROM trade_plans WHERE CAST(id AS TEXT) = owner_id)
-    END
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """What :meth:`zorivest_async.Vault.verify` found.
-
-    Attributes:
-        problems: A sentence each, most basic first; empty where the vault is sound.
-        page_count: Pages that were authenticated.
-    """
-
-    problems: tuple[str, ...]
-    page_count: int
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
-
-
-def verify(raw: sqlcipher.Connection, operation: Operation | None = None) -> VerifyReport:
-    """Check every page, structure and reference of the vault behind a connection; what is wrong raises nothing.
-
-    A check that damage keeps from going on is a problem of its own, and the others are made all the same.
-    """
-    operation = operation or Operation()
-    problems = list[str]()
-    try:
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        (page_count,) = raw.execute("PRAGMA page_count").fetchone()
-    except sqlcipher.DatabaseError as error:
-        return VerifyReport((f"the vault cannot be read: {error}",), 0)
-    for name, found in (
-        ("pages", _bad_pages(raw, operation, page_count)),
-        ("structure", _broken_structures(raw, operation, page_count)),
-        ("references", _broken_references(raw, operation, page_count)),
-    ):
-        try:
-            problems.extend(found)
-        except (sqlcipher.DatabaseError, MemoryError) as error:  # the latter is what SQLCipher may call a bad page
-            problems.append(f"the check of {name} could not go on: {str(error) or 'a page could not be read'}")
-    return VerifyReport(tuple(problems), page_count)
-
-
-def _bad_pages(raw: sqlcipher.Connection, operation: Operation, page_count: int) -> Iterator[str]:
-    operation.report("pages", 0, page_count)
-    with operation.detachable():
-        rows = raw.execute("PRAGMA cipher_integrity_check").fetchall()
-    operation.report("pages", page_count, page_count)
-    yield from (row[0] for row in rows)
-
-
-def _broken_structures(raw: sqlcipher.Connection, operation: Operation, page_count: int) -> Iterator[str]:
-    with operation.phase(raw, "structure", page_count):
-        yield from (row[0] for row in raw.execute(f"PRAGMA integrity_check({_EVERY_ROW})") if row[0] != "ok")
-
-
-def _broken_references(raw: sqlcipher.Connection, operation: Operation, page_count: int) -> Iterator[str]:
-    with operation.phase(raw, "references", page_count):
-        for table, row_id, parent, _ in raw.execute("PRAGMA foreign_key_check"):
-            yield f"row {row_id} of {table} refers to a row of {parent} that does not exist"
-        for image_id, owner_type in raw.execute(_ORPHANED_IMAGES):
-            yield f"image {image_id} belongs to a {owner_type} that does not exist"
+_EXPORT_RESULTS: Final = {
+    "database disk image is malformed": sqlite3.SQLITE_CORRUPT,
+    "database or disk is full": sqlite3.SQLITE_FULL,
+    "disk I/O error": sqlite3.SQLITE_IOERR,
+    "file is not a database": sqlite3.SQLITE_NOTADB,
+}
+"""What ``sqlcipher_export()`` says where any other statement has a result code of its own: its own is always 1."""
 
 
 def backup(source: Path, key: VaultKey, destination: Path, operation: Operation | None = None) -> None:
@@ -123,7 +57,7 @@ def backup(source: Path, key: VaultKey, destination: Path, operation: Operation 
         require_free(destination)
         remove_leftovers(destination)
     with typed_os_errors(destination), new_file(destination) as temporary:
-        with reading(source), closing(open_cipher(vault_uri(source), key, ConnectionSettings())) as raw:
+        with reading(source, key), closing(open_cipher(vault_uri(source), key, ConnectionSettings())) as raw:
             copy_database(raw, temporary, operation)
         require_sound(temporary, key, destination, operation)
         with operation.publishing():
@@ -136,6 +70,7 @@ def copy_database(raw: sqlcipher.Connection, temporary: Path, operation: Operati
     (free_count,) = raw.execute("PRAGMA freelist_count").fetchone()
     with operation.phase(raw, "copy", page_count - free_count, lambda: _pages_in(temporary)):
         raw.execute("VACUUM INTO ?", (str(temporary),))
+        require_authentic(raw)
 
 
 def rekey(path: Path, old: VaultKey, new: VaultKey, operation: Operation | None = None) -> None:
@@ -151,7 +86,7 @@ def rekey(path: Path, old: VaultKey, new: VaultKey, operation: Operation | None 
     """
     operation = operation or Operation()
     with typed_os_errors(path), new_file(path) as temporary:
-        with reading(path), _alone(path, old) as raw:
+        with reading(path, old), _alone(path, old) as raw:
             _export(raw, temporary, new, operation)
             with closing(open_cipher(vault_uri(temporary), new, ConnectionSettings())) as copy:
                 stamp_schema(copy)
@@ -170,7 +105,12 @@ def _export(raw: sqlcipher.Connection, temporary: Path, key: VaultKey, operation
     raw.execute("ATTACH DATABASE ? AS target KEY ?", (str(temporary), spec.decode()))
     spec[:] = bytes(len(spec))
     with operation.phase(raw, "copy", page_count, lambda: _pages_in(temporary)):
-        raw.execute("SELECT sqlcipher_export('target')").fetchall()
+        try:
+            raw.execute("SELECT sqlcipher_export('target')").fetchall()
+        except sqlcipher.OperationalError as error:
+            error.sqlite_errorcode = _EXPORT_RESULTS.get(str(error), error.sqlite_errorcode)
+            raise
+        require_authentic(raw)
     raw.execute("DETACH DATABASE target")
 
 
@@ -217,14 +157,17 @@ def _encrypt_api_keys_anew(raw: sqlcipher.Connection, old: ApiKeyCipher, new: Ap
 
 
 @contextmanager
-def reading(source: Path) -> Generator[None]:
+def reading(source: Path, key: VaultKey) -> Generator[None]:
     """Name the file whose page did not authenticate while it was copied.
 
     Raises:
         VaultDamagedError: One did not.
+        WrongPassphraseError: None did: somebody has put another file in its place.
     """
     try:
         yield
+    except WrongPassphraseError as error:
+        raise why_closed(source, key) from error.__cause__
     except sqlcipher.DatabaseError as error:
         if result_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise VaultDamagedError(source) from error

@@ -8,7 +8,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -19,7 +20,6 @@ from zorivest_async.database.cipher import ConnectionSettings, open_cipher, open
 from zorivest_async.database.files import leftovers_of, remove_leftovers
 from zorivest_async.database.lock import VaultLock
 from zorivest_async.database.long_operation import Operation
-from zorivest_async.database.maintenance import VerifyReport
 from zorivest_async.database.migrations.upgrade import upgrade_file
 from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.vault_file import (
@@ -31,11 +31,13 @@ from zorivest_async.database.vault_file import (
     new_vault_key,
     read_salt,
 )
+from zorivest_async.database.verifying import VerifyReport, verify
 from zorivest_async.errors import (
     ConfigurationError,
     NotAVaultError,
     VaultBusyError,
     VaultClosedError,
+    VaultDamagedError,
     VaultInUseError,
     VaultNotFoundError,
     WrongPassphraseError,
@@ -212,14 +214,12 @@ class VaultStore:
                 self._key = key
 
     def verify(self, settings: ConnectionSettings, operation: Operation) -> VerifyReport:
-        """Check everything; see :func:`maintenance.verify`."""
+        """Check everything; see :func:`verifying.verify`."""
         with self._maintenance(operation):
             try:
-                raw = self.connect(settings)
-            except (sqlcipher.DatabaseError, WrongPassphraseError):  # which was right when the vault was opened
+                return verify(partial(self.connect, settings), self.path, operation)
+            except (VaultDamagedError, WrongPassphraseError):  # which was right when the vault was opened
                 return VerifyReport(("the vault cannot be opened", *bad_pages(self._uri, self._key)), 0)
-            with closing(raw):
-                return maintenance.verify(raw, operation)
 
     @contextmanager
     def _maintenance(self, operation: Operation) -> Generator[VaultLock]:

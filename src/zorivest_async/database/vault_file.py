@@ -47,6 +47,7 @@ __all__ = [
     "read_salt",
     "require_schema",
     "stamp_schema",
+    "why_closed",
 ]
 
 APPLICATION_ID: Final = int.from_bytes(b"ZRVT", "big")
@@ -175,11 +176,21 @@ def open_existing(path: Path, key: VaultKey, uri: str | None = None) -> Generato
         with closing(open_cipher(uri, key, ConnectionSettings(read_only=True))) as raw:
             yield raw
     except WrongPassphraseError as error:
-        # SQLCipher answers alike for a wrong key and a damaged first page.
-        opens_some_page = len(bad_pages(uri, key)) < path.stat().st_size // PAGE_BYTES
-        raise (VaultDamagedError(path) if opens_some_page else WrongPassphraseError(path)) from error.__cause__
+        raise why_closed(path, key, uri) from error.__cause__
     except sqlcipher.DatabaseError as error:
         raise vault_error_of(error, path) from error
+
+
+def why_closed(path: Path, key: VaultKey, uri: str | None = None) -> VaultError:
+    """Return the error that says why a key does not open a file: SQLCipher answers alike for a damaged first page.
+
+    Args:
+        path: The file.
+        key: The key.
+        uri: What SQLite opens, where the path alone does not say how.
+    """
+    opens_some_page = len(bad_pages(uri or vault_uri(path), key)) < path.stat().st_size // PAGE_BYTES
+    return VaultDamagedError(path) if opens_some_page else WrongPassphraseError(path)
 
 
 def bad_pages(uri: str, key: VaultKey) -> list[str]:
