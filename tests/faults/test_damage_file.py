@@ -12,7 +12,7 @@ import pytest
 from factories import make_account, make_image_entity, make_trade
 from workers.ledger import KEY
 from workers.truth import fill, read_all
-from zorivest_async import KdfProfile, Vault, VaultDamagedError, WrongPassphraseError, ZorivestError
+from zorivest_async import KdfProfile, RepositoryError, Vault, VaultDamagedError, WrongPassphraseError, ZorivestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +153,33 @@ def test_the_end_of_a_long_value_is_never_read_as_zeros(vault_path: Path, size: 
         assert errors in ([], ["VaultDamagedError"] * 2)
         refused += bool(errors)
     assert refused > size // PAGE_BYTES
+
+
+async def go_on_after_damage(path: Path) -> None:
+    """Meet damage in a unit of work that has written, and see what the statements after that say and do."""
+    async with Vault.open(path, key=KEY) as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.settings.set("before", value=True)
+            with pytest.raises(VaultDamagedError):
+                await uow.images.get_full_data(1)
+            for statement in (uow.settings.set("after", value=True), uow.trades.list_all(), uow.commit()):
+                with pytest.raises(RepositoryError, match=r"an earlier statement .*met damage; roll back to go on"):
+                    await statement
+            assert uow.outcome == "rolled_back"
+            assert await uow.trades.exists("0001")
+            await uow.settings.set("in the end", value=True)
+            await uow.commit()
+        async with vault.unit_of_work(read_only=True) as uow:
+            assert [setting.key for setting in await uow.settings.get_all()] == ["in the end"]
+
+
+def test_what_follows_damage_in_a_unit_of_work_is_refused_until_it_is_rolled_back(vault_path: Path) -> None:
+    """The error says why; nothing of the transaction is kept, and what is not damaged can be read and written again."""
+    asyncio.run(make_image_vault(vault_path, random.Random(1).randbytes(9_000)))
+    data = bytearray(vault_path.read_bytes())
+    data[-PAGE_BYTES + 100] ^= 1
+    vault_path.write_bytes(data)
+    asyncio.run(go_on_after_damage(vault_path))
 
 
 @pytest.mark.soak

@@ -95,5 +95,6 @@ def _translation_of_sqlalchemys_own(error: exc.SQLAlchemyError, entity: str | No
     if isinstance(error, exc.TimeoutError):  # of the pool
         return VaultBusyError()
     if isinstance(error, exc.PendingRollbackError):
-        return RepositoryError(entity, key, "the transaction was lost with a cancelled statement; roll back to go on")
+        lost = "the transaction was lost when an earlier statement was cancelled or met damage; roll back to go on"
+        return RepositoryError(entity, key, lost)
     return RepositoryError(entity, key, f"SQLAlchemy refused the statement ({type(error).__name__})")
