@@ -173,6 +173,9 @@ class VaultUpkeep:
             progress: Called with each :class:`~zorivest_async.Progress`, on the event loop.
 
         Raises:
+            VaultFullError: There is no space for the checkpoint.
+            VaultBusyError: A program that does not know the vault's lock holds the file.
+            VaultError: The file could not be read, for a reason that says nothing about what is in it.
             VaultClosedError: The vault is closed.
         """
         self._store.require_open()

@@ -106,6 +106,17 @@ async def test_a_vault_that_another_holds_is_not_called_damaged(vault_path: Path
         assert (await vault.verify()).ok
 
 
+async def test_a_vault_in_memory_that_is_written_to_is_not_called_damaged() -> None:
+    """It has no WAL, so it is busy until the writer is done."""
+    async with Vault.in_memory() as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.settings.set("before", value=True)
+            with pytest.raises(VaultBusyError):
+                await vault.verify()
+            await uow.commit()
+        assert (await vault.verify()).ok
+
+
 async def test_a_check_that_another_stops_is_not_a_finding(vault_path: Path) -> None:
     """Whoever takes a vault for himself between two checks, which only a program without its lock can, is an error."""
     await make(vault_path)
