@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import fields
 from functools import cached_property
+from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -16,6 +17,7 @@ from sqlalchemy import Column, Select, Table, bindparam, delete, exists, select,
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from zorivest_async.database.statements import DIALECT, Statement
+from zorivest_async.database.types import Optionally
 from zorivest_async.domain.entity import Entity
 
 if TYPE_CHECKING:
@@ -115,44 +117,72 @@ class RowMapper(Generic[_EntityT]):
     def _parameters(self, names: Sequence[str]) -> dict[str, Any]:
         return {self.columns[name].name: bindparam(f"p_{name}") for name in names}
 
+    def to_row(self, entity: _EntityT, names: Sequence[str]) -> tuple[Any, ...]:
+        """Return driver values of the named fields."""
+        encoders = self._encoders
+        values = [getattr(entity, name) for name in names]
+        return tuple(
+            [
+                value if (encode := encoders[name]) is None else encode(value)
+                for name, value in zip(names, values, strict=True)
+            ]
+        )
+
     def to_rows(self, entities: Iterable[_EntityT], names: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return driver values of the named fields, a tuple per entity."""
         columns = zip(*map(attrgetter(*names), entities), strict=True)
         return list(zip(*map(self._encode, names, columns), strict=True))
 
     def _encode(self, name: str, values: Sequence[Any]) -> Iterator[Any]:
-        process = self._encoders[name]
-        return iter(values) if process is None else map(process, values)
+        encode = self._encoders[name]
+        return iter(values) if encode is None else map(encode, values)
 
     @cached_property
     def _encoders(self) -> dict[str, Callable[[Any], Any] | None]:
-        return {
-            name: column.type.dialect_impl(DIALECT).bind_processor(DIALECT) for name, column in self.columns.items()
-        }
+        return {name: _for_column(column, _bind_processor(column)) for name, column in self.columns.items()}
+
+    def to_entity(self, row: Sequence[Any]) -> _EntityT:
+        """Return the entity of a row; see :meth:`to_entities`."""
+        entity: _EntityT = object.__new__(self.entity)
+        for (set_field, decode), stored in zip(self._setters, row, strict=True):
+            set_field(entity, stored if decode is None else decode(stored))
+        return entity
 
     def to_entities(self, rows: Sequence[Sequence[Any]], **elsewhere: Iterable[Any]) -> list[_EntityT]:
         """Return an entity per row of driver values, which were checked when they were stored and are not again.
 
         Args:
             rows: As :attr:`select` gives them.
-            elsewhere: Values of the fields that are not in the table, one per row.
+            elsewhere: Values of the fields that are not in the table, or not as they are there, one per row.
         """
-        entities: list[_EntityT] = [self.entity.__new__(self.entity) for _ in rows]
-        for name, stored in zip(self.fields, zip(*rows, strict=True), strict=False):
-            process = self._decoders[name]
-            _set_all(self.entity, name, entities, stored if process is None else map(process, stored))
+        entities: list[_EntityT] = [*map(object.__new__, repeat(self.entity, len(rows)))]
+        for (set_field, decode), stored in zip(self._setters, zip(*rows, strict=True), strict=False):
+            _set_all(set_field, entities, stored if decode is None else map(decode, stored))
         for name, values in elsewhere.items():
-            _set_all(self.entity, name, entities, values)
+            _set_all(self.entity.__dict__[name].__set__, entities, values)
         return entities
 
     @cached_property
-    def _decoders(self) -> dict[str, Callable[[Any], Any] | None]:
-        return {
-            name: column.type.dialect_impl(DIALECT).result_processor(DIALECT, None)
+    def _setters(self) -> list[tuple[Callable[[Any, Any], None], Callable[[Any], Any] | None]]:
+        # Frozen entities refuse setattr; their slots' descriptors do not.
+        return [
+            (self.entity.__dict__[name].__set__, _for_column(column, _result_processor(column)))
             for name, column in self.columns.items()
-        }
+        ]
 
 
-def _set_all(cls: Any, name: str, entities: Sequence[Any], values: Iterable[Any]) -> None:
-    # Frozen entities refuse setattr; their slots' descriptors do not. The deque consumes the map without a Python loop.
-    deque[object](map(cls.__dict__[name].__set__, entities, values), maxlen=0)
+def _bind_processor(column: Column[Any]) -> Callable[[Any], Any] | None:
+    return column.type.dialect_impl(DIALECT).bind_processor(DIALECT)
+
+
+def _result_processor(column: Column[Any]) -> Callable[[Any], Any] | None:
+    return column.type.dialect_impl(DIALECT).result_processor(DIALECT, None)
+
+
+def _for_column(column: Column[Any], process: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    return process.convert if isinstance(process, Optionally) and not column.nullable else process
+
+
+def _set_all(set_field: Callable[[Any, Any], None], entities: Sequence[Any], values: Iterable[Any]) -> None:
+    # The deque consumes the map without a Python loop.
+    deque[object](map(set_field, entities, values), maxlen=0)

@@ -16,18 +16,31 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EnumText", "TagList", "UTCDateTime"]
+__all__ = ["EnumText", "Optionally", "TagList", "UTCDateTime"]
 
 
 class _Processor(Protocol):
     def __call__(self, value: Any) -> Any: ...
 
 
-def _optional(convert: Callable[[Any], Any]) -> _Processor:
-    def processor(value: Any) -> Any:
-        return None if value is None else convert(value)
+class Optionally:
+    """A processor for columns that may hold ``NULL``.
 
-    return processor
+    Attributes:
+        convert: The one for those that may not, which is faster.
+    """
+
+    __slots__ = ("convert",)
+
+    def __init__(self, convert: Callable[[Any], Any]) -> None:
+        self.convert = convert
+
+    def __call__(self, value: Any) -> Any:
+        """Convert a value, and leave ``None`` alone."""
+        return None if value is None else self.convert(value)
+
+
+_LENGTH = len("2024-03-08 14:30:00.000000")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -40,17 +53,17 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
-        return _optional(self.to_text)
+        return Optionally(self.to_text)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
-        return _optional(self.from_text)
+        return Optionally(self.from_text)
 
     @staticmethod
     def to_text(value: datetime) -> str:
         """Return the stored form; its text order is the order of time."""
-        if value.tzinfo is not None:
-            value = value.astimezone(UTC).replace(tzinfo=None)
-        return value.isoformat(" ", "microseconds")
+        if value.tzinfo is not None and value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
+        return value.isoformat(" ", "microseconds")[:_LENGTH]
 
     @staticmethod
     def from_text(stored: str) -> datetime:
@@ -74,10 +87,10 @@ class EnumText(TypeDecorator[StrEnum]):
         self.vocabulary = vocabulary
 
     def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
-        return _optional(str)
+        return Optionally(str.__str__)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
-        return _optional(self.vocabulary)
+        return Optionally({str(member): member for member in self.vocabulary}.__getitem__)
 
 
 class TagList(TypeDecorator[tuple[str, ...]]):
@@ -87,7 +100,7 @@ class TagList(TypeDecorator[tuple[str, ...]]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
-        return _optional(lambda tags: json.dumps(list(tags), ensure_ascii=False))
+        return Optionally(lambda tags: json.dumps(list(tags), ensure_ascii=False))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
         def processor(value: Any) -> tuple[str, ...]:

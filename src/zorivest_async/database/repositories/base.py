@@ -96,6 +96,8 @@ class Repository(Generic[_EntityT]):
         return await self._decode(await self._fetch_rows(statement, **parameters))
 
     async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[_EntityT]:
+        if len(rows) == 1:
+            return [self.mapper.to_entity(rows[0])]
         entities: list[_EntityT] = []
         for start in range(0, len(rows), SLICE_ROWS):
             if start:
@@ -106,7 +108,7 @@ class Repository(Generic[_EntityT]):
     def _row(self, entity: _EntityT, names: Sequence[str]) -> tuple[Any, ...]:
         if not isinstance(entity, self.mapper.entity):
             raise ValidationError(self._name, "self", f"must be a {self._name}, not {type(entity).__name__}")
-        return self.mapper.to_rows([entity], names)[0]
+        return self.mapper.to_row(entity, names)
 
     def _window(self, limit: int | None, offset: int) -> dict[str, int]:
         """Return the parameters of a statement's :func:`window`."""
