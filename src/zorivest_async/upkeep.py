@@ -10,9 +10,8 @@ from zorivest_async.database.adopt import adopt
 from zorivest_async.database.finishing import finish
 from zorivest_async.database.long_operation import ProgressCallback, run_operation
 from zorivest_async.database.restoring import restore
-from zorivest_async.errors import ConfigurationError
 from zorivest_async.images import ImagePolicy
-from zorivest_async.security import ApiKeyCipher, KdfProfile
+from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from zorivest_async.database.turns import WriteQueue
     from zorivest_async.database.verifying import VerifyReport
 
-__all__ = ["VaultUpkeep", "require_one"]
+__all__ = ["VaultUpkeep"]
 
 
 class VaultUpkeep:
@@ -79,11 +78,13 @@ class VaultUpkeep:
             VaultDamagedError: A page of the vault, or of the copy, cannot be read; nothing has changed.
             VaultClosedError: The vault is closed.
         """
+        credentials = Credentials(passphrase)
+        del passphrase  # a traceback may show local variables
         self._store.require_file()
         await self._write_queue.acquire()
         try:
             await finish(self._dispose_engines())
-            await run_operation(partial(self._store.rekey, passphrase, profile), progress)
+            await run_operation(partial(self._store.rekey, credentials, profile), progress)
         finally:
             self._api_key_cipher = ApiKeyCipher(self._store.key.key)
             self._write_queue.release()
@@ -116,8 +117,10 @@ class VaultUpkeep:
             VaultError: The backup does not open, as in :meth:`Vault.open`, or the folder cannot be written to.
             ConfigurationError: As in :meth:`Vault.open`; the two are the same file.
         """
-        require_one(passphrase, key)
-        await run_operation(partial(restore, Path(backup), Path(path), passphrase, key), progress)
+        credentials = Credentials(passphrase, key)
+        del passphrase, key  # a traceback may show local variables
+        credentials.require_one()
+        await run_operation(partial(restore, Path(backup), Path(path), credentials), progress)
 
     @classmethod
     async def adopt(
@@ -157,10 +160,12 @@ class VaultUpkeep:
             VaultError: Something is at ``path`` already, or the folder cannot be written to.
             ConfigurationError: As in :meth:`Vault.open`.
         """
-        require_one(passphrase, key)
+        credentials = Credentials(passphrase, key)
+        del passphrase, key  # a traceback may show local variables
+        credentials.require_one()
         policy = images if images is not None else ImagePolicy()
         work = partial(adopt, Path(plaintext_path), Path(path), policy=policy, skip_invalid=skip_invalid)
-        return await run_operation(partial(work, passphrase=passphrase, key=key, profile=profile), progress)
+        return await run_operation(partial(work, credentials=credentials, profile=profile), progress)
 
     async def verify(self, *, progress: ProgressCallback | None = None) -> VerifyReport:
         """Check every page, structure and reference, and return what is wrong.
@@ -185,15 +190,3 @@ class VaultUpkeep:
         await self._engine.dispose()
         if self._read_engine is not self._engine:
             await self._read_engine.dispose()
-
-
-def require_one(passphrase: str | None, key: bytes | None) -> None:
-    """Check that a vault is to be opened with one thing, and not with nothing.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
-    if (passphrase is None) == (key is None):
-        raise ConfigurationError("give exactly one of passphrase and key")
-    if passphrase == "":
-        raise ConfigurationError("the passphrase must not be empty")

@@ -21,8 +21,8 @@ from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.errors import ConfigurationError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 from zorivest_async.opening import Opening
-from zorivest_async.security import ApiKeyCipher, KdfProfile
-from zorivest_async.upkeep import VaultUpkeep, require_one
+from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
+from zorivest_async.upkeep import VaultUpkeep
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -106,14 +106,16 @@ class Vault(VaultUpkeep):
             VaultDamagedError: Part of the file does not authenticate.
             MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
         """
-        require_one(passphrase, key)
+        credentials = Credentials(passphrase, key)
+        del passphrase, key  # a traceback may show local variables
+        credentials.require_one()
         if readers < 1:
             raise ConfigurationError("readers must be at least 1")
         settings = ConnectionSettings(durability=durability, busy_timeout_s=busy_timeout_s)
         policy = images if images is not None else ImagePolicy()
 
         async def open_vault() -> Vault:
-            open_file = partial(VaultStore.open_file, path, passphrase=passphrase, key=key, create=create)
+            open_file = partial(VaultStore.open_file, path, credentials=credentials, create=create)
             opening = partial(open_file, profile=profile, timeout_s=busy_timeout_s)
             store = await run_operation(opening, progress, discard=VaultStore.close)
             return cls(store, settings, readers=readers, images=policy)

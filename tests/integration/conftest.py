@@ -11,6 +11,7 @@ from tables import count, create_table
 from zorivest_async import KdfProfile, create_vault_engine
 from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.vault_file import create_file, new_vault_key
+from zorivest_async.security import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def key(vault_path: Path) -> bytes:
     """The key of an encrypted file with one table."""
-    made = new_vault_key("passphrase", KdfProfile.CHEAPEST)
+    made = new_vault_key(Credentials("passphrase"), KdfProfile.CHEAPEST)
     create_file(vault_path, made, create_table)
     return made.key
 

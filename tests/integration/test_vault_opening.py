@@ -28,6 +28,7 @@ from zorivest_async import (
     WrongPassphraseError,
 )
 from zorivest_async.database.vault_file import create_file, new_vault_key
+from zorivest_async.security import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,11 @@ async def test_another_programs_encrypted_database_is_not_a_vault(vault_path: Pa
     """The key is right, and what it opens is not a journal."""
 
     def make_other() -> None:
-        create_file(vault_path, new_vault_key("passphrase", CHEAPEST), lambda raw: raw.execute("CREATE TABLE t (x)"))
+        create_file(
+            vault_path,
+            new_vault_key(Credentials("passphrase"), CHEAPEST),
+            lambda raw: raw.execute("CREATE TABLE t (x)"),
+        )
 
     await asyncio.to_thread(make_other)
     with pytest.raises(NotAVaultError, match="encrypted database"):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from zorivest_async import ConfigurationError
 from zorivest_async.cli.exits import warn
+from zorivest_async.domain.secret import MaskedSecret
+from zorivest_async.domain.tracebacks import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +35,8 @@ class PassphraseSource:
     variable: str
     option: str
 
-    def read(self, file: str | None, vault: Path, *, twice: bool = False) -> str:
-        """Return the passphrase: the file's, else the environment's, else what is typed.
+    def read(self, file: str | None, vault: Path, *, twice: bool = False) -> MaskedSecret:
+        """Return the passphrase, which no traceback shows: the file's, else the environment's, else what is typed.
 
         Args:
             file: A file whose first line it is, ``"-"`` for stdin, or ``None``.
@@ -46,15 +48,15 @@ class PassphraseSource:
             OSError: The file cannot be read.
         """
         if file is not None:
-            return _first_line_of_stdin() if file == "-" else _first_line_of(file)
-        if passphrase := os.environ.get(self.variable):
-            return passphrase
+            return MaskedSecret(_first_line_of_stdin() if file == "-" else _first_line_of(file))
+        if os.environ.get(self.variable):
+            return MaskedSecret(os.environ[self.variable])
         if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
             raise ConfigurationError(
                 f"no passphrase: set {self.variable}, name a file with {self.option}, or run this in a terminal"
             )
-        passphrase = _typed(f"{self.what} of {vault.name}: ")
-        if twice and _typed("The same again: ") != passphrase:
+        passphrase = MaskedSecret(_typed(f"{self.what} of {vault.name}: "))
+        if twice and _typed("The same again: ") != passphrase.reveal():
             raise ConfigurationError("the two passphrases differ")
         return passphrase
 
@@ -77,6 +79,7 @@ def _first_line_of_stdin() -> str:
     return _first_line(sys.stdin.buffer, "stdin")
 
 
+@sealed
 def _first_line(file: BinaryIO, name: str) -> str:
     try:
         line = file.readline().decode("utf-8-sig")  # editors on Windows begin files with a mark

@@ -26,7 +26,7 @@ from zorivest_async.domain.entities import Account, BalanceSnapshot, ImageAttach
 from zorivest_async.domain.enums import AccountType, ImageOwnerType
 from zorivest_async.domain.settings import MarketProviderSetting, Setting, encode_setting
 from zorivest_async.errors import AdoptionError, NotAVaultError, ValidationError, VaultError, VaultNotFoundError
-from zorivest_async.security import ApiKeyCipher, KdfProfile, VaultKey, new_salt
+from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -57,8 +57,7 @@ def adopt(
     path: Path,
     operation: Operation,
     *,
-    passphrase: str | None,
-    key: bytes | None,
+    credentials: Credentials,
     profile: KdfProfile,
     policy: ImagePolicy,
     skip_invalid: bool,
@@ -69,8 +68,7 @@ def adopt(
         source: The plaintext file, which is only read, in one consistent state.
         path: The vault; nothing must be there.
         operation: Is told how many rows are done.
-        passphrase: Opens the vault.
-        key: 32 raw bytes instead of a passphrase.
+        credentials: What will open the vault.
         profile: What a guess at the passphrase costs.
         policy: How thumbnails are made, and in how many threads.
         skip_invalid: Leave out rows that cannot be right, instead of refusing the file.
@@ -99,7 +97,7 @@ def adopt(
         until_published.enter_context(operation.publishing())
 
     with _opened(source) as plaintext, _alone(path), ExitStack() as until_published:
-        new = VaultKey(key, new_salt(profile)) if key is not None else new_vault_key(passphrase or "", profile)
+        new = new_vault_key(credentials, profile)
         with typed_os_errors(path):
             require_free(path)
         if not create_file(path, new, fill):

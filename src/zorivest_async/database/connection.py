@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, vault_uri
 from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.vault_file import check_key, create_file, derive_file_key, new_vault_key
-from zorivest_async.security import KdfProfile, VaultKey
+from zorivest_async.domain.tracebacks import sealed
+from zorivest_async.security import Credentials, KdfProfile, VaultKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ def create_engine_over(
     )
 
 
+@sealed
 def create_vault_engine(
     path: str | PathLike[str],
     key: bytes,
@@ -111,14 +113,16 @@ async def create_encrypted_connection(
         ...     finally:
         ...         await connection.close()
     """
+    credentials = Credentials(passphrase)
+    del passphrase  # a traceback may show local variables
     file, settings = Path(path), ConnectionSettings()
 
     def find_key() -> VaultKey:
         if create and not file.exists():
-            key = new_vault_key(passphrase, profile)
+            key = new_vault_key(credentials, profile)
             if create_file(file, key, _leave_empty):
                 return key
-        key = derive_file_key(file, passphrase)
+        key = derive_file_key(file, credentials)
         check_key(file, key)
         return key
 

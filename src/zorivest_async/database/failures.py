@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import exc
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from zorivest_async.domain.tracebacks import forget_locals
 from zorivest_async.errors import (
     DuplicateError,
     ForeignKeyError,
@@ -65,6 +66,7 @@ def translated(entity: str | None = None, key: Any = None) -> Generator[None]:
     except (exc.SQLAlchemyError, sqlcipher.Error) as error:
         if isinstance(error, exc.StatementError):
             error.params, error.hide_parameters = None, True  # rows have no place in a traceback
+        forget_locals(error)  # where they are, on SQLAlchemy's way to the driver
         raise translation_of(error, entity, key) from error
 
 

@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.driver import Answer
 from zorivest_async.database.finishing import finish
+from zorivest_async.domain.tracebacks import forget_locals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -201,6 +202,7 @@ async def run_operation(
         try:
             result = work(operation)
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
+            forget_locals(error)
             call_on_loop(settle, None, error)
         else:
             call_on_loop(settle, result, None)

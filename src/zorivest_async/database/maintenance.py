@@ -102,8 +102,10 @@ def rekey(path: Path, old: VaultKey, new: VaultKey, operation: Operation | None 
 def _export(raw: sqlcipher.Connection, temporary: Path, key: VaultKey, operation: Operation) -> None:
     (page_count,) = raw.execute("PRAGMA page_count").fetchone()
     spec = key.raw_key_spec()
-    raw.execute("ATTACH DATABASE ? AS target KEY ?", (str(temporary), spec.decode()))
-    spec[:] = bytes(len(spec))
+    try:
+        raw.execute("ATTACH DATABASE ? AS target KEY ?", (str(temporary), spec.decode()))
+    finally:
+        spec[:] = bytes(len(spec))
     with operation.phase(raw, "copy", page_count, lambda: _pages_in(temporary)):
         try:
             raw.execute("SELECT sqlcipher_export('target')").fetchall()

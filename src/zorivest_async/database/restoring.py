@@ -18,11 +18,10 @@ from zorivest_async.database.vault_file import (
     cipher_salt,
     derive_file_key,
     open_existing,
-    read_salt,
     require_schema,
 )
 from zorivest_async.errors import ConfigurationError, NotAVaultError, VaultInUseError
-from zorivest_async.security import SALT_BYTES, VaultKey
+from zorivest_async.security import SALT_BYTES, Credentials, VaultKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ _ANY_KEY: Final = VaultKey(bytes(32))
 """A WAL is written back page by page as it is, encrypted, whether or not the key is right."""
 
 
-def restore(backup: Path, path: Path, passphrase: str | None, key: bytes | None, operation: Operation) -> None:
+def restore(backup: Path, path: Path, credentials: Credentials, operation: Operation) -> None:
     """Put a copy of a backup in the place of a vault, which need not exist; the backup is only read.
 
     Whenever the process ends, the old vault opens, with all that was committed to it, or the new one does.
@@ -54,7 +53,7 @@ def restore(backup: Path, path: Path, passphrase: str | None, key: bytes | None,
         raise ConfigurationError("the backup and the vault are the same file")
     if path.is_dir():
         raise NotAVaultError(path, "this is a folder, not a vault")
-    found = VaultKey(key, read_salt(backup)) if key is not None else derive_file_key(backup, passphrase or "")
+    found = derive_file_key(backup, credentials)
     operation.check()
     lock = VaultLock(path)
     try:

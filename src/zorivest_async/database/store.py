@@ -29,7 +29,6 @@ from zorivest_async.database.vault_file import (
     create_schema,
     derive_file_key,
     new_vault_key,
-    read_salt,
 )
 from zorivest_async.database.verifying import VerifyReport, verify
 from zorivest_async.errors import (
@@ -42,7 +41,7 @@ from zorivest_async.errors import (
     VaultNotFoundError,
     WrongPassphraseError,
 )
-from zorivest_async.security import KdfProfile, VaultKey, new_salt
+from zorivest_async.security import Credentials, KdfProfile, VaultKey, new_salt
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -104,8 +103,7 @@ class VaultStore:
         path: str | PathLike[str],
         operation: Operation | None = None,
         *,
-        passphrase: str | None,
-        key: bytes | None,
+        credentials: Credentials,
         create: bool,
         profile: KdfProfile,
         timeout_s: float = 0.0,
@@ -115,8 +113,7 @@ class VaultStore:
         Args:
             path: The file; a symbolic link stands for what it leads to.
             operation: Tells when to stop waiting.
-            passphrase: The passphrase.
-            key: The raw key instead.
+            credentials: What opens it.
             create: Make the vault if there is no file.
             profile: What a guess at a new vault's passphrase costs.
             timeout_s: How long to wait for one who makes, replaces or upgrades the vault, in seconds.
@@ -134,7 +131,7 @@ class VaultStore:
         if not file.exists():
             if not create:
                 raise VaultNotFoundError(file)
-            new = VaultKey(key, new_salt(profile)) if key is not None else new_vault_key(passphrase or "", profile)
+            new = new_vault_key(credentials, profile)
         lock = VaultLock(file, timeout_s, operation.check)
         try:
             made = new is not None and _create(file, new, lock)
@@ -142,7 +139,7 @@ class VaultStore:
             lock.share()
             if new is not None and made:
                 return cls(file, vault_uri(file), new, lock)
-            found = VaultKey(key, read_salt(file)) if key is not None else derive_file_key(file, passphrase or "")
+            found = derive_file_key(file, credentials)
             lock.change_once(
                 lambda: _is_old(file, found, lock, operation, timeout_s),
                 lambda: upgrade_file(file, found, SCHEMA_VERSION, operation),
@@ -201,9 +198,9 @@ class VaultStore:
         with self._maintenance(operation):
             maintenance.backup(path, self._key, destination, operation)
 
-    def rekey(self, passphrase: str, profile: KdfProfile, operation: Operation) -> None:
+    def rekey(self, credentials: Credentials, profile: KdfProfile, operation: Operation) -> None:
         """Replace the file by a copy under a new passphrase; see :func:`maintenance.rekey`."""
-        path, key = self.require_file(), new_vault_key(passphrase, profile)
+        path, key = self.require_file(), new_vault_key(credentials, profile)
         with self._maintenance(operation) as lock, self._replacing_file:
             if lock.users > _STORE_AND_MAINTENANCE:
                 # Connections of this very vault would not be safe while the lock is given up to be taken alone.

@@ -28,7 +28,7 @@ from zorivest_async.errors import (
     VaultVersionError,
     WrongPassphraseError,
 )
-from zorivest_async.security import SALT_BYTES, KdfProfile, VaultKey, derive_key, new_salt
+from zorivest_async.security import SALT_BYTES, Credentials, KdfProfile, VaultKey, new_salt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -102,25 +102,23 @@ def cipher_salt(path: Path) -> bytes:
         raise VaultError(path, "the file cannot be opened; its permissions may forbid it") from error
 
 
-def new_vault_key(passphrase: str, profile: KdfProfile) -> VaultKey:
+def new_vault_key(credentials: Credentials, profile: KdfProfile) -> VaultKey:
     """Return a key for a new file, with a fresh salt; Argon2 runs here.
 
     Raises:
-        ConfigurationError: The passphrase is empty.
+        ConfigurationError: The passphrase or the key cannot be one.
     """
-    salt = new_salt(profile)
-    return VaultKey(derive_key(passphrase, salt, profile), salt)
+    return credentials.vault_key(new_salt(profile))
 
 
-def derive_file_key(path: Path, passphrase: str) -> VaultKey:
-    """Return the key that a passphrase gives for an existing file; Argon2 runs here, as the file's salt names it.
+def derive_file_key(path: Path, credentials: Credentials) -> VaultKey:
+    """Return the key that opens an existing file, if anything does; Argon2 runs here, as the file's salt names it.
 
     Raises:
         VaultError: As :func:`read_salt`.
-        ConfigurationError: The passphrase is empty.
+        ConfigurationError: The passphrase or the key cannot be one.
     """
-    salt = read_salt(path)
-    return VaultKey(derive_key(passphrase, salt, KdfProfile.of_salt(salt)), salt)
+    return credentials.vault_key(read_salt(path))
 
 
 def check_key(path: Path, key: VaultKey) -> None:

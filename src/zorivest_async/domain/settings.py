@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, cast
 
 from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.tracebacks import sealed_init
 from zorivest_async.domain.validation import (
     MAX_TEXT_LENGTH,
     ApiKey,
@@ -137,6 +138,7 @@ class Setting(Entity):
             raise ValidationError("Setting", "value_type", "does not name the type of the value")
 
 
+@sealed_init
 @dataclass(frozen=True, slots=True)
 class MarketProviderSetting(Entity):
     """Credentials and limits for a market-data provider.

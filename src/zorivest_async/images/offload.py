@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 
+from zorivest_async.domain.tracebacks import forget_locals
 from zorivest_async.errors import VaultClosedError
 from zorivest_async.images.processing import ProcessedImage, make_thumbnail, process_image, read_image_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from os import PathLike
 
     from zorivest_async.images.policy import ImagePolicy
@@ -46,16 +47,16 @@ class ImageOffload:
         self._jobs: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def process(self, data: bytes) -> ProcessedImage:
+    def process(self, data: bytes) -> Awaitable[ProcessedImage]:
         """Run :func:`process_image` in a thread.
 
         Raises:
             ImageError: As for :func:`process_image`.
             VaultClosedError: The vault was closed.
         """
-        return await self.run(process_image, data, self._policy)
+        return self.run(process_image, data, self._policy)
 
-    async def thumbnail(self, data: bytes, max_size: int) -> bytes:
+    def thumbnail(self, data: bytes, max_size: int) -> Awaitable[bytes]:
         """Run :func:`make_thumbnail` in a thread.
 
         Raises:
@@ -63,7 +64,7 @@ class ImageOffload:
             ConfigurationError: ``max_size`` is not a whole number of at least 1.
             VaultClosedError: The vault was closed.
         """
-        return await self.run(make_thumbnail, data, max_size, self._policy)
+        return self.run(make_thumbnail, data, max_size, self._policy)
 
     async def read_file(self, path: str | PathLike[str]) -> bytes:
         """Run :func:`read_image_file` in a thread.
@@ -93,6 +94,7 @@ class ImageOffload:
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._policy.threads)
         job = asyncio.create_task(to_thread.run_sync(function, *args, limiter=self._limiter))
+        del args  # a traceback may show local variables
         self._jobs.add(job)
         job.add_done_callback(self._forget)
         try:
@@ -101,6 +103,7 @@ class ImageOffload:
             if job not in self._limiter.statistics().borrowers:
                 job.cancel()
             raise
+        forget_locals(job.exception())
         return job.result()
 
     async def aclose(self) -> None:

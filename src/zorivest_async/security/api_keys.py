@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from zorivest_async.domain.tracebacks import sealed
 from zorivest_async.errors import VaultDamagedError
 
 __all__ = ["ApiKeyCipher"]
@@ -29,6 +30,7 @@ class ApiKeyCipher:
 
     __slots__ = ("_fernet",)
 
+    @sealed
     def __init__(self, vault_key: bytes) -> None:
         derived = HKDF(algorithm=SHA256(), length=_FERNET_KEY_BYTES, salt=None, info=_LABEL).derive(vault_key)
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
@@ -36,10 +38,12 @@ class ApiKeyCipher:
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         raise TypeError("a cipher is not pickled")
 
+    @sealed
     def encrypt(self, api_key: str) -> str:
         """Return ``ENC:`` and a Fernet token."""
         return _PREFIX + self._fernet.encrypt(api_key.encode()).decode()
 
+    @sealed
     def decrypt(self, stored: str) -> str:
         """Return the API key that :meth:`encrypt` was given.
 

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
+from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
+from zorivest_async.domain.secret import MaskedSecret
+from zorivest_async.domain.tracebacks import sealed, sealed_init
 from zorivest_async.errors import ConfigurationError
 
 __all__ = ["KEY_BYTES", "SALT_BYTES", "KdfProfile", "VaultKey", "derive_key", "new_salt"]
@@ -75,6 +78,7 @@ def new_salt(profile: KdfProfile = KdfProfile.DEFAULT) -> bytes:
     return bytes([profile.value]) + os.urandom(SALT_BYTES - 1)
 
 
+@sealed
 def derive_key(passphrase: str, salt: bytes, profile: KdfProfile = KdfProfile.DEFAULT) -> bytes:
     """Derive the 32-byte key of a vault with Argon2id, version 1.3.
 
@@ -88,12 +92,15 @@ def derive_key(passphrase: str, salt: bytes, profile: KdfProfile = KdfProfile.DE
         profile: The cost. A vault names its own in the first byte of its salt.
 
     Raises:
-        ConfigurationError: The passphrase is empty, is not text that UTF-8 can encode, or the salt is too short.
+        ConfigurationError: The passphrase is empty, is not text that UTF-8 can encode, or the salt is too short;
+            there is not as much memory as the profile takes.
 
     Example:
         >>> len(derive_key("correct horse", b"0123456789abcdef", KdfProfile.CHEAPEST))
         32
     """
+    if isinstance(passphrase, MaskedSecret):  # which would otherwise pass for the text of its mask
+        passphrase = passphrase.reveal() if passphrase.is_known else ""
     if not isinstance(passphrase, str) or not passphrase:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("the passphrase must be a non-empty string")
     if len(salt) < _SMALLEST_ARGON2_SALT_BYTES:
@@ -102,17 +109,21 @@ def derive_key(passphrase: str, salt: bytes, profile: KdfProfile = KdfProfile.DE
         secret = unicodedata.normalize("NFC", passphrase).encode()
     except UnicodeEncodeError:
         raise ConfigurationError("the passphrase must be text that UTF-8 can encode") from None
-    return hash_secret_raw(
-        secret,
-        salt,
-        time_cost=profile.time_cost,
-        memory_cost=profile.memory_kib,
-        parallelism=profile.parallelism,
-        hash_len=KEY_BYTES,
-        type=Type.ID,
-    )
+    try:
+        return hash_secret_raw(
+            secret,
+            salt,
+            time_cost=profile.time_cost,
+            memory_cost=profile.memory_kib,
+            parallelism=profile.parallelism,
+            hash_len=KEY_BYTES,
+            type=Type.ID,
+        )
+    except HashingError as error:
+        raise ConfigurationError(f"the key could not be derived: {error}") from error
 
 
+@sealed_init
 @dataclass(frozen=True, slots=True)
 class VaultKey:
     """The raw key of one vault file.

@@ -23,7 +23,7 @@ from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now
 from zorivest_async.errors import InvalidQueryError, NotFoundError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from sqlalchemy import Select
 
@@ -70,12 +70,20 @@ class Repository(Generic[_EntityT]):
         return await self._execute_sql(statement.text, statement.values(parameters), about)
 
     async def _execute_sql(self, sql: str, row: Sequence[Any], about: Any = None) -> StatementResult:
-        with translated(self._name, about):
-            return await self._channel.send(sql, row)
+        try:
+            with translated(self._name, about):
+                return await self._channel.send(sql, row)
+        except BaseException:
+            del row  # a traceback may show local variables
+            raise
 
     async def _execute_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
-        with translated(self._name):
-            return await self._channel.send_rows(sql, rows)
+        try:
+            with translated(self._name):
+                return await self._channel.send_rows(sql, rows)
+        except BaseException:
+            del rows
+            raise
 
     @asynccontextmanager
     async def _all_or_nothing(self) -> AsyncGenerator[None]:
@@ -122,8 +130,8 @@ class Repository(Generic[_EntityT]):
             raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, {minimum} or more")
 
     async def _insert(self, entity: _EntityT) -> int:
-        row = self._row(entity, self.mapper.fields)
-        return (await self._execute_sql(self.mapper.insert, row, getattr(entity, self.mapper.key))).lastrowid
+        about = getattr(entity, self.mapper.key, None)
+        return (await self._execute_sql(self.mapper.insert, self._row(entity, self.mapper.fields), about)).lastrowid
 
 
 class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
@@ -161,14 +169,15 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
 
     async def _update(self, entity: _EntityT, mapper: RowMapper[Any]) -> None:
         key = getattr(entity, mapper.key, None)
-        row = self._row(entity, mapper.changeable)
-        if "updated_at" in mapper.changeable:
-            now = UTCDateTime.to_text(utc_now())
-            row = tuple(
-                now if name == "updated_at" else value for name, value in zip(mapper.changeable, row, strict=True)
-            )
-        if not (await self._execute_sql(mapper.update, (*row, key), key)).rowcount:
+        if not (await self._execute_sql(mapper.update, (*self._changes(entity, mapper.changeable), key), key)).rowcount:
             raise NotFoundError(self._name, key)
+
+    def _changes(self, entity: _EntityT, names: Sequence[str]) -> Iterable[Any]:
+        row = self._row(entity, names)
+        if "updated_at" not in names:
+            return row
+        now = UTCDateTime.to_text(utc_now())
+        return (now if name == "updated_at" else value for name, value in zip(names, row, strict=True))
 
     async def delete(self, key: _KeyT, /) -> bool:
         """Delete the entity with this identifier and return whether there was one."""

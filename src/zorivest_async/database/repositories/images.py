@@ -85,8 +85,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             ForeignKeyError: There is no such owner.
         """
         owned = replace(image, owner_type=owner_type, owner_id=str(owner_id))
-        row = self._row(owned, self.mapper.fields)
-        result = await self._execute_sql(_insert_for(owned.owner_type), (*row, owned.owner_id), owned.id)
+        result = await self._execute_sql(
+            _insert_for(owned.owner_type), (*self._row(owned, self.mapper.fields), owned.owner_id), owned.id
+        )
         if not result.rowcount:
             raise ForeignKeyError(
                 "ImageAttachment", owned.owner_id, f"there is no such {owned.owner_type} to attach it to"
@@ -172,13 +173,16 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             CorruptImageError: The original cannot be decoded.
             UnsupportedImageError: The original is not an image.
         """
+        stored = await self._stored_thumbnail(image_id, max_size)
+        return stored or await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
+
+    async def _stored_thumbnail(self, image_id: int, max_size: int) -> bytes | None:
         rows = await self._fetch_rows(_THUMBNAIL, image_id=image_id)
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
         thumbnail, width, height = rows[0]
-        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
-            return bytes(thumbnail)
-        return await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
+        fits = thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height)
+        return bytes(thumbnail) if fits else None
 
     async def get_full_data(self, image_id: int) -> bytes:
         """Return the original, byte for byte.

@@ -1,0 +1,314 @@
+"""Tracebacks that record local variables show no passphrase, no key, no API key, and no row on its way to the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+from contextlib import closing
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import later_release
+from canaries import API_KEY, KEY, NEW_PASSPHRASE, PASSPHRASE, ROW, errors_behind, found_in, locals_of, shown_by
+from factories import make_account, make_png, make_trade
+from zorivest_async import (
+    ConfigurationError,
+    CorruptImageError,
+    DuplicateError,
+    ForeignKeyError,
+    ImageAttachment,
+    ImageOwnerType,
+    KdfProfile,
+    MarketProviderSetting,
+    NotFoundError,
+    Vault,
+    VaultDamagedError,
+    VaultError,
+    VaultFullError,
+    VaultInUseError,
+    VaultUpgradeError,
+    ZorivestError,
+    create_encrypted_connection,
+    create_vault_engine,
+    derive_key,
+)
+from zorivest_async.database import adopt
+from zorivest_async.database.models import TradeModel
+from zorivest_async.database.repositories import SqlAlchemyMarketProviderSettingRepository
+from zorivest_async.database.vault_file import create_schema
+from zorivest_async.domain.secret import MaskedSecret
+from zorivest_async.security import ApiKeyCipher, VaultKey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio
+
+CHEAPEST = KdfProfile.CHEAPEST
+
+
+def assert_hidden(error: BaseException, *arguments: object) -> None:
+    """Nothing shows a secret; a row shows in nothing but what the repository's method was called with."""
+    assert not found_in(shown_by(error))
+    messages = [f"{current} {current!r}" for current in errors_behind(error)]
+    assert not found_in("".join(messages), ROW)
+    for place, values in locals_of(error).items():
+        rest = values
+        for argument in arguments if "zorivest_async/database/repositories" in place else ():
+            rest = rest.replace(repr(argument), "")
+        assert not found_in(rest, ROW), (place, rest)
+
+
+async def make_vault(path: Path, **credentials: Any) -> None:
+    """Make a vault and close it."""
+    async with Vault.open(path, profile=CHEAPEST, **credentials):
+        pass
+
+
+OPENINGS: dict[str, Callable[[Path], Awaitable[object]]] = {
+    "wrong passphrase": lambda path: Vault.open(path, passphrase=PASSPHRASE),
+    "wrong key": lambda path: Vault.open(path, key=KEY),
+    "passphrase and key": lambda path: Vault.open(path, passphrase=PASSPHRASE, key=KEY),
+    "short key": lambda path: Vault.open(path, key=KEY[:31]),
+    "key in hex": lambda path: Vault.open(path, key=KEY.hex()),  # type: ignore[arg-type]
+    "passphrase in bytes": lambda path: Vault.open(path, passphrase=PASSPHRASE.encode()),  # type: ignore[arg-type]
+    "passphrase that is no text": lambda path: Vault.open(path, passphrase=PASSPHRASE + "\ud800"),
+    "no readers": lambda path: Vault.open(path, passphrase=PASSPHRASE, readers=0),
+    "bad timeout": lambda path: Vault.open(path, key=KEY, busy_timeout_s=-1),
+    "no profile": lambda path: Vault.open(path / "x", passphrase=PASSPHRASE, profile=None),  # type: ignore[arg-type]
+    "a folder": lambda path: Vault.open(path.parent, passphrase=PASSPHRASE),
+    "no folder": lambda path: Vault.open(path.parent / "missing" / "vault", passphrase=PASSPHRASE, profile=CHEAPEST),
+    "no file": lambda path: Vault.open(path.parent / "missing", passphrase=PASSPHRASE, create=False),
+    "another file": lambda path: Vault.open(path.parent / "text", passphrase=PASSPHRASE),
+    "connection, wrong": lambda path: create_encrypted_connection(path, PASSPHRASE),
+    "connection, no folder": lambda path: create_encrypted_connection(path / "x", PASSPHRASE, profile=CHEAPEST),
+    "connection, no path": lambda _: create_encrypted_connection(None, PASSPHRASE),  # type: ignore[arg-type]
+    "restore, wrong": lambda path: Vault.restore(path, path.parent / "other", passphrase=PASSPHRASE),
+    "restore, both": lambda path: Vault.restore(path, path.parent / "other", passphrase=PASSPHRASE, key=KEY),
+    "restore, wrong key": lambda path: Vault.restore(path, path.parent / "other", key=KEY),
+    "restore over itself": lambda path: Vault.restore(path, path, key=KEY),
+    "restore, no path": lambda path: Vault.restore(path, None, passphrase=PASSPHRASE),  # type: ignore[arg-type]
+    "adopt, not plaintext": lambda path: Vault.adopt(path, path.parent / "other", passphrase=PASSPHRASE),
+    "adopt, both": lambda path: Vault.adopt(path, path.parent / "other", passphrase=PASSPHRASE, key=KEY),
+    "adopt, no path": lambda path: Vault.adopt(path, None, key=KEY),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS.keys())
+async def test_a_failed_opening_shows_neither_passphrase_nor_key(
+    vault_path: Path, opening: Callable[[Path], Awaitable[object]]
+) -> None:
+    """Whatever is wrong: the passphrase, the key, the file, the folder or another argument."""
+    await make_vault(vault_path, passphrase="another")
+    await asyncio.to_thread((vault_path.parent / "text").write_bytes, b"\xff" * 8192)
+    with pytest.raises((ZorivestError, TypeError, AttributeError)) as caught:
+        await opening(vault_path)
+    assert_hidden(caught.value)
+    assert locals_of(caught.value)
+
+
+DERIVATIONS: dict[str, Callable[[], object]] = {
+    "salt too short": lambda: derive_key(PASSPHRASE, b"short", CHEAPEST),
+    "no salt": lambda: derive_key(PASSPHRASE, None, CHEAPEST),  # type: ignore[arg-type]
+    "no profile": lambda: derive_key(PASSPHRASE, bytes(16), None),  # type: ignore[arg-type]
+    "no text": lambda: derive_key(PASSPHRASE + "\udc00", bytes(16), CHEAPEST),
+    "bytes": lambda: derive_key(PASSPHRASE.encode(), bytes(16), CHEAPEST),  # type: ignore[arg-type]
+    "too few arguments": lambda: derive_key(PASSPHRASE),  # type: ignore[call-arg]
+    "key too short": lambda: VaultKey(KEY[1:]),
+    "salt of a key": lambda: VaultKey(KEY, b"short"),
+    "engine, key too short": lambda: create_vault_engine("x", KEY[1:]),
+    "engine, timeout": lambda: create_vault_engine("x", KEY, busy_timeout_s=-1),
+    "engine, pool": lambda: create_vault_engine("x", KEY, pool_size="x"),  # type: ignore[arg-type]
+    "cipher, text": lambda: ApiKeyCipher(KEY.hex()),  # type: ignore[arg-type]
+    "cipher, API key": lambda: ApiKeyCipher(KEY).encrypt(API_KEY + "\ud800"),
+    "cipher, token": lambda: ApiKeyCipher(KEY).decrypt(ApiKeyCipher(bytes(32)).encrypt(API_KEY)),
+    "setting, another field": lambda: MarketProviderSetting("p", API_KEY, rate_limit=-1),
+    "setting, no text": lambda: MarketProviderSetting("p", API_KEY + "\ud800"),
+    "setting, too many": lambda: MarketProviderSetting("p", API_KEY, wrong=1),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("derivation", DERIVATIONS.values(), ids=DERIVATIONS.keys())
+async def test_a_refused_secret_is_not_shown(derivation: Callable[[], object]) -> None:
+    """The functions that take one forget it before the error leaves them."""
+    with pytest.raises((ZorivestError, TypeError, AttributeError, UnicodeError)) as caught:
+        derivation()
+    assert not found_in(shown_by(caught.value) if not isinstance(caught.value, UnicodeError) else str(caught.value))
+    assert not found_in(str(locals_of(caught.value)))
+
+
+async def test_too_little_memory_for_argon2_is_a_typed_error() -> None:
+    """Its message says so, and argon2-cffi's frames, which held the passphrase, are empty."""
+
+    def derive_with_little_memory() -> BaseException:
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (1, limits[1]))
+        try:
+            derive_key(PASSPHRASE, bytes(16), KdfProfile.STRONG)
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            return error
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+        raise AssertionError
+
+    error = await asyncio.to_thread(derive_with_little_memory)
+    assert isinstance(error, ConfigurationError)
+    assert "emory" in str(error)
+    assert_hidden(error)
+
+
+async def test_a_masked_passphrase_is_the_passphrase_behind_the_mask(vault_path: Path) -> None:
+    """It is a string of eight asterisks to everybody else, which would be a poor passphrase."""
+    await make_vault(vault_path, passphrase=MaskedSecret(PASSPHRASE))
+    await make_vault(vault_path, passphrase=PASSPHRASE, create=False)
+    with pytest.raises(ConfigurationError, match="non-empty"):
+        await Vault.open(vault_path, passphrase=MaskedSecret())
+
+
+async def test_a_refused_change_of_the_passphrase_shows_neither(vault_path: Path, tmp_path: Path) -> None:
+    """In use, empty, no text, closed."""
+    async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=CHEAPEST) as vault:
+        key = vault._store.key.key
+        async with Vault.open(vault_path, passphrase=PASSPHRASE):
+            with pytest.raises(VaultInUseError) as in_use:
+                await vault.rekey(NEW_PASSPHRASE, profile=CHEAPEST)
+        with pytest.raises(ConfigurationError) as no_text:
+            await vault.rekey(NEW_PASSPHRASE + "\ud800")
+        with pytest.raises(VaultError) as no_backup:
+            await vault.backup(tmp_path / "missing" / "copy")
+    with pytest.raises(ZorivestError) as closed:
+        await vault.rekey(NEW_PASSPHRASE)
+    for caught in (in_use, no_text, no_backup, closed):
+        assert_hidden(caught.value)
+        assert not found_in(shown_by(caught.value), key)
+
+
+async def test_a_refused_row_is_in_no_frame_below_the_repository(vault: Vault) -> None:
+    """SQLAlchemy's frames and the driver's are empty; those of repositories show what they were called with."""
+    account, absent = make_account("a", notes=ROW, name=ROW), make_account("absent", notes=ROW)
+    trade = make_trade("t", instrument=ROW, account_id="absent")
+    provider = MarketProviderSetting("p", API_KEY, last_test_status=ROW)
+    image = ImageAttachment(make_png(), ImageOwnerType.TRADE, "absent", mime_type="image/png", caption=ROW)
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(account)
+        await uow.market_provider_settings.save(provider)
+        refused: list[tuple[type[Exception], Awaitable[object]]] = [
+            (DuplicateError, uow.accounts.save(account)),
+            (NotFoundError, uow.accounts.update(absent)),
+            (ForeignKeyError, uow.trades.save(trade)),
+            (ForeignKeyError, uow.trades.save_many([trade])),
+            (DuplicateError, uow.market_provider_settings.save(provider)),
+            (ForeignKeyError, uow.images.save("absent", image)),
+            (NotFoundError, uow.market_provider_settings.reveal_api_key("absent")),
+        ]
+        for kind, refusal in refused:
+            with pytest.raises(kind) as caught:
+                await refusal
+            assert_hidden(caught.value, account, absent, trade, provider, image, [trade])
+
+
+async def test_a_row_that_the_session_could_not_flush_is_in_no_frame(vault: Vault) -> None:
+    """Committing sends it, a repository's next statement does, and a savepoint's end does."""
+    for send in (
+        lambda uow: uow.commit(),
+        lambda uow: uow.accounts.get("a"),
+        lambda uow: uow.connection(),
+    ):
+        async with vault.unit_of_work() as uow:
+            uow.session.add(TradeModel(exec_id="t", instrument=ROW, account_id=ROW))
+            with pytest.raises(ZorivestError) as caught:
+                await send(uow)
+            assert "NOT NULL" in str(caught.value)
+            assert any("sqlalchemy" in place for place in locals_of(caught.value))
+            assert_hidden(caught.value)
+
+
+async def test_what_the_user_handles_keeps_its_local_variables(vault: Vault) -> None:
+    """Only the library's frames, and those of what it uses, are emptied."""
+
+    def fail() -> None:
+        mine = "mine"
+        raise LookupError(len(mine))
+
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account("a"))
+        with pytest.raises(DuplicateError) as caught:
+            try:
+                fail()
+            except LookupError:
+                await uow.accounts.save(make_account("a"))
+    frames = [frame for e in errors_behind(caught.value) for frame, _ in walk_tb(e.__traceback__)]
+    assert [frame.f_locals["mine"] for frame in frames if frame.f_code.co_name == "fail"] == ["mine"]
+
+
+async def test_an_image_that_cannot_be_decoded_is_in_the_frame_of_its_caller_alone(vault: Vault) -> None:
+    """Frames of the threads that decode are empty, as are those of a thumbnail made from what is stored."""
+    broken = make_png()[:60] + ROW.encode()
+    async with vault.unit_of_work() as uow:
+        with pytest.raises(CorruptImageError) as attached:
+            await uow.images.attach(ImageOwnerType.TRADE, "t", broken)
+        assert_hidden(attached.value, broken)
+        await uow.accounts.save(make_account("a"))
+        await uow.trades.save(make_trade("t", account_id="a"))
+        image = ImageAttachment(broken, ImageOwnerType.TRADE, "t", mime_type="image/png", thumbnail=ROW.encode())
+        number = await uow.images.save("t", image)
+        with pytest.raises(CorruptImageError) as read:
+            await uow.images.get_thumbnail(number)
+        assert_hidden(read.value)
+
+
+async def test_a_stored_api_key_under_another_key_is_not_shown(vault: Vault) -> None:
+    """Neither it nor the key that does not decrypt it."""
+    async with vault.unit_of_work() as uow:
+        await uow.market_provider_settings.save(MarketProviderSetting("p", API_KEY))
+        await uow.commit()
+        other = SqlAlchemyMarketProviderSettingRepository(uow, ApiKeyCipher(KEY))
+        with pytest.raises(VaultDamagedError) as caught:
+            await other.reveal_api_key("p")
+    assert_hidden(caught.value)
+
+
+async def test_rows_that_could_not_be_adopted_are_in_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of a row; its frames keep their lines and lose what they held."""
+    source = tmp_path / "plain.db"
+
+    def write_source() -> None:
+        with closing(sqlite3.connect(source)) as plaintext, plaintext:
+            plaintext.execute("CREATE TABLE accounts (account_id, name, account_type, notes)")
+            rows = [(f"{number}", ROW, "broker", ROW * 500) for number in range(300)]
+            plaintext.executemany("INSERT INTO accounts VALUES (?, ?, ?, ?)", rows)
+
+    def create_small(raw: Any) -> None:
+        create_schema(raw)
+        raw.execute("PRAGMA max_page_count = 100")
+
+    await asyncio.to_thread(write_source)
+    monkeypatch.setattr(adopt, "create_schema", create_small)
+    with pytest.raises(VaultFullError) as caught:
+        await Vault.adopt(source, tmp_path / "vault", passphrase=PASSPHRASE, profile=CHEAPEST)
+    assert any("_store_row" in place for place in locals_of(caught.value))
+    assert_hidden(caught.value)
+
+
+async def test_rows_of_a_vault_that_could_not_be_upgraded_are_in_no_frame(
+    vault_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A revision fails while it holds one; Alembic's frames are empty, and so is the revision's."""
+    async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=CHEAPEST) as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account("a", notes=ROW))
+            await uow.commit()
+    failing = """
+    rows = op.get_bind().exec_driver_sql("SELECT notes FROM accounts").fetchall()
+    op.get_bind().exec_driver_sql("INSERT INTO accounts (account_id, name) VALUES ('b', ?)", (rows[0][0],))
+    """
+    location = await asyncio.to_thread(later_release.make_location, tmp_path, failing)
+    later_release.become(location, monkeypatch)
+    with pytest.raises(VaultUpgradeError) as caught:
+        await Vault.open(vault_path, passphrase=PASSPHRASE)
+    assert any("alembic" in place for place in locals_of(caught.value))
+    assert_hidden(caught.value)
