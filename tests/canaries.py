@@ -8,6 +8,7 @@ from pathlib import Path
 from traceback import StackSummary, walk_tb
 from typing import TYPE_CHECKING
 
+import blockbuster
 from rich.traceback import Traceback
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ ROW = "canary-row-6U"
 
 SECRETS = (PASSPHRASE, NEW_PASSPHRASE, KEY, API_KEY)
 
-_TESTS = str(Path(__file__).parent)
+_NOT_THE_LIBRARYS = (str(Path(__file__).parent), blockbuster.__path__[0])
 
 
 def forms_of(secret: str | bytes) -> set[str]:
@@ -56,7 +57,7 @@ def locals_of(error: BaseException) -> dict[str, str]:
         f"{number} {frame.filename}:{frame.lineno} {frame.name}": "\n".join((frame.locals or {}).values())
         for number, current in enumerate(errors_behind(error))
         for frame in StackSummary.extract(walk_tb(current.__traceback__), capture_locals=True)
-        if not frame.filename.startswith(_TESTS)
+        if not frame.filename.startswith(_NOT_THE_LIBRARYS)
     }
 
 
@@ -67,7 +68,7 @@ def locals_in_rich(error: BaseException) -> str:
         for e in errors_behind(error)
     ]
     frames = [frame for trace in traces for stack in trace.stacks for frame in stack.frames]
-    return "\n".join(str(frame.locals) for frame in frames if not frame.filename.startswith(_TESTS))
+    return "\n".join(str(frame.locals) for frame in frames if not frame.filename.startswith(_NOT_THE_LIBRARYS))
 
 
 def shown_by(error: BaseException) -> str:

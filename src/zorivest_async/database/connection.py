@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from zorivest_async.database.cipher import ConnectionSettings, Durability, open_cipher, vault_uri
 from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.echo import QUIET
 from zorivest_async.database.vault_file import check_key, create_file, derive_file_key, new_vault_key
 from zorivest_async.domain.tracebacks import sealed
 from zorivest_async.security import Credentials, KdfProfile, VaultKey
@@ -43,7 +44,7 @@ def create_engine_over(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.busy_timeout_s,
-        hide_parameters=True,
+        **QUIET,
     )
 
 

@@ -202,7 +202,7 @@ async def run_operation(
         try:
             result = work(operation)
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
-            forget_locals(error)
+            forget_locals(error, everywhere=True)
             call_on_loop(settle, None, error)
         else:
             call_on_loop(settle, result, None)

@@ -25,11 +25,16 @@ _EMPTIED: Final = frozenset(
 """Packages whose frames are emptied. Those of the library's users are theirs to look into."""
 
 
-def forget_locals(error: BaseException | None) -> None:
-    """Empty the frames that an error, and the errors behind it, came through; forget errors that are not shown."""
+def forget_locals(error: BaseException | None, *, everywhere: bool = False) -> None:
+    """Empty the frames that an error, and the errors behind it, came through; forget errors that are not shown.
+
+    Args:
+        error: The error.
+        everywhere: Empty all of them, on a thread that runs nothing of the library's users.
+    """
     while error is not None:
         for frame, _ in walk_tb(error.__traceback__):
-            if frame.f_globals.get("__name__", "").partition(".")[0] in _EMPTIED:
+            if everywhere or frame.f_globals.get("__name__", "").partition(".")[0] in _EMPTIED:
                 with suppress(RuntimeError):  # it has not ended
                     frame.clear()
         if error.__suppress_context__:

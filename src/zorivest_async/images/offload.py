@@ -93,7 +93,7 @@ class ImageOffload:
             raise VaultClosedError("the vault is closed")
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._policy.threads)
-        job = asyncio.create_task(to_thread.run_sync(function, *args, limiter=self._limiter))
+        job = asyncio.create_task(to_thread.run_sync(_call(function, args), limiter=self._limiter))
         del args  # a traceback may show local variables
         self._jobs.add(job)
         job.add_done_callback(self._forget)
@@ -119,3 +119,8 @@ class ImageOffload:
         self._jobs.discard(job)
         if not job.cancelled():
             job.exception()  # so that asyncio does not report that nobody asked for it
+
+
+def _call(function: Callable[[*_Ts], _T], args: tuple[*_Ts]) -> Callable[[], _T]:
+    # Its repr shows no arguments, unlike that of functools.partial.
+    return lambda: function(*args)

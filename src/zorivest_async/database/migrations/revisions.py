@@ -14,6 +14,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from zorivest_async.database.echo import QUIET
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -46,9 +48,7 @@ def at_head(raw: sqlcipher.Connection) -> Generator[None]:
         raw: A connection that begins no transactions by itself.
     """
     raw.execute("PRAGMA foreign_keys = OFF")  # rebuilding a table drops it; ignored once a transaction is open
-    engine = create_engine(
-        "sqlite://", creator=lambda: raw, module=sqlcipher, poolclass=StaticPool, hide_parameters=True
-    )
+    engine = create_engine("sqlite://", creator=lambda: raw, module=sqlcipher, poolclass=StaticPool, **QUIET)
     with _ONE_AT_A_TIME, engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(alembic_config(connection), "head")
