@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import pickle
 import traceback
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+import canaries as planted
 from factories import make_account, make_trade
 from zorivest_async import (
     KdfProfile,
@@ -21,7 +23,7 @@ from zorivest_async import (
     create_vault_engine,
     derive_key,
 )
-from zorivest_async.security import ApiKeyCipher, VaultKey
+from zorivest_async.security import ApiKeyCipher, Credentials, VaultKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +116,14 @@ async def test_reprs_show_nothing(vault_path: Path) -> None:
 async def test_what_holds_a_key_is_not_pickled(vault: Vault) -> None:
     """A pickle would carry it out of the process."""
     key = vault._store.key
-    for thing in (vault, key, vault._api_key_cipher, ApiKeyCipher(bytes(32)), VaultKey(bytes(32))):
+    for thing in (
+        vault,
+        key,
+        vault._api_key_cipher,
+        ApiKeyCipher(bytes(32)),
+        VaultKey(bytes(32)),
+        Credentials(PASSPHRASE),
+    ):
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(thing)
     assert API_KEY.encode() not in pickle.dumps(MarketProviderSetting("p", API_KEY))
@@ -128,3 +137,53 @@ async def test_the_key_specification_can_be_zeroed() -> None:
     assert len(spec) == 99
     assert spec == b"x'" + key.hex().encode() + b"00" * 16 + b"'"
     assert len(VaultKey(key).raw_key_spec()) == 67
+
+
+async def test_no_object_in_use_shows_a_secret_or_carries_one_away(vault_path: Path) -> None:
+    """The repr of every object of the library and of what it stands on, and the pickle of those that have one."""
+    async with Vault.open(vault_path, passphrase=planted.PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
+        secrets = (*planted.SECRETS, vault._store.key.key)
+        kept = [create_vault_engine(vault_path, planted.KEY), Vault.open(vault_path, passphrase=planted.PASSPHRASE)]
+        async with vault.unit_of_work() as uow:
+            setting = MarketProviderSetting("p", planted.API_KEY)
+            await uow.market_provider_settings.save(setting)
+            await uow.trades.list_all()
+            kept += [uow, uow.session, uow.market_provider_settings, Credentials(planted.PASSPHRASE)]
+
+            def look() -> set[str]:
+                seen = set[str]()
+                for thing in gc.get_objects():
+                    if str(type(thing).__module__).partition(".")[0] in {"zorivest_async", "sqlalchemy", "aiosqlite"}:
+                        assert not planted.found_in(_repr_of(thing), *secrets), type(thing)
+                        pickled = _pickle_of(thing) if type(thing).__module__.startswith("zorivest_async") else b""
+                        assert not planted.found_in(repr(pickled), *secrets), type(thing)
+                        seen.add(type(thing).__name__)
+                return seen
+
+            seen = await asyncio.to_thread(look)
+    names = {
+        "Vault",
+        "VaultStore",
+        "VaultKey",
+        "ApiKeyCipher",
+        "Credentials",
+        "Opening",
+        "AsyncEngine",
+        "CipherAdapter",
+    }
+    assert names <= seen
+    assert kept
+
+
+def _repr_of(thing: object) -> str:
+    try:
+        return repr(thing)
+    except Exception:  # noqa: BLE001 - things half made, which have none
+        return ""
+
+
+def _pickle_of(thing: object) -> bytes:
+    try:
+        return pickle.dumps(thing)
+    except Exception:  # noqa: BLE001 - what is not pickled carries nothing
+        return b""

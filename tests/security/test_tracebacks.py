@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import sqlite3
 from contextlib import closing
 from traceback import walk_tb
@@ -143,6 +142,7 @@ async def test_a_refused_secret_is_not_shown(derivation: Callable[[], object]) -
 
 async def test_too_little_memory_for_argon2_is_a_typed_error() -> None:
     """Its message says so, and argon2-cffi's frames, which held the passphrase, are empty."""
+    resource: Any = pytest.importorskip("resource")
 
     def derive_with_little_memory() -> BaseException:
         limits = resource.getrlimit(resource.RLIMIT_AS)
