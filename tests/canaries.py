@@ -64,7 +64,9 @@ def locals_of(error: BaseException) -> dict[str, str]:
 def locals_in_rich(error: BaseException) -> str:
     """Return what rich shows of the same, which looks into containers and dataclasses by itself."""
     traces = [
-        Traceback.extract(type(e), e, e.__traceback__, show_locals=True, locals_max_length=1000, locals_max_string=None)
+        Traceback.extract(
+            type(e), e, e.__traceback__, show_locals=True, locals_max_length=1000, locals_max_string=100_000
+        )
         for e in errors_behind(error)
     ]
     frames = [frame for trace in traces for stack in trace.stacks for frame in stack.frames]

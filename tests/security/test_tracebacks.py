@@ -213,11 +213,12 @@ async def test_a_refused_row_is_in_no_frame_below_the_repository(vault: Vault) -
 
 async def test_a_row_that_the_session_could_not_flush_is_in_no_frame(vault: Vault) -> None:
     """Committing sends it, a repository's next statement does, and a savepoint's end does."""
-    for send in (
+    sends: list[Callable[[SqlAlchemyUnitOfWork], Awaitable[object]]] = [
         lambda uow: uow.commit(),
         lambda uow: uow.accounts.get("a"),
         lambda uow: uow.connection(),
-    ):
+    ]
+    for send in sends:
         async with vault.unit_of_work() as uow:
             uow.session.add(TradeModel(exec_id="t", instrument=ROW, account_id=ROW))
             with pytest.raises(ZorivestError) as caught:

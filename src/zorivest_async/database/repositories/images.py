@@ -181,8 +181,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
         thumbnail, width, height = rows[0]
-        fits = thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height)
-        return bytes(thumbnail) if fits else None
+        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
+            return bytes(thumbnail)
+        return None
 
     async def get_full_data(self, image_id: int) -> bytes:
         """Return the original, byte for byte.
