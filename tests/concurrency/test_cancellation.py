@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import anyio
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import PendingRollbackError
 
 from factories import make_account
+from zorivest_async import RepositoryError
 from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zorivest_async import Vault
+    from zorivest_async import SqlAlchemyUnitOfWork, Vault
 
 pytestmark = pytest.mark.asyncio
+
+Way: TypeAlias = Literal["repository", "SQLAlchemy"]
+"""How a statement reaches the driver."""
 
 ENDLESS = text("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r")
 PROMPT_S = 0.5
 """A cancelled statement returns within this time."""
 
 
-async def run_endless_statement(vault: Vault, started: asyncio.Event) -> None:
+async def run_endless_statement(vault: Vault, started: asyncio.Event, way: Way = "repository") -> None:
     """Hold the write lock in a statement that never ends."""
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(make_account(account_id="unseen"))
-        connection = await uow.connection()
         started.set()
-        await connection.execute(ENDLESS)
+        await send_endless_statement(uow, way)
+
+
+async def send_endless_statement(uow: SqlAlchemyUnitOfWork, way: Way) -> None:
+    """Send a statement that never ends."""
+    if way == "repository":
+        await uow.accounts._execute(Statement(ENDLESS))
+    else:
+        await (await uow.connection()).execute(ENDLESS)
 
 
 async def assert_untouched_and_writable(vault: Vault) -> None:
@@ -44,11 +57,12 @@ async def assert_untouched_and_writable(vault: Vault) -> None:
     assert vault.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the queue pool
 
 
+@pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("cancellations", [1, 3])
-async def test_a_native_cancellation_interrupts_the_statement(vault: Vault, cancellations: int) -> None:
+async def test_a_native_cancellation_interrupts_the_statement(vault: Vault, cancellations: int, way: Way) -> None:
     """task.cancel(), once or insisting, ends the statement at once and frees the lock."""
     started = asyncio.Event()
-    task = asyncio.create_task(run_endless_statement(vault, started))
+    task = asyncio.create_task(run_endless_statement(vault, started, way))
     await started.wait()
     for _ in range(cancellations):
         await asyncio.sleep(0.01)
@@ -59,18 +73,20 @@ async def test_a_native_cancellation_interrupts_the_statement(vault: Vault, canc
     await assert_untouched_and_writable(vault)
 
 
-async def test_a_timeout_interrupts_the_statement(vault: Vault) -> None:
+@pytest.mark.parametrize("way", get_args(Way))
+async def test_a_timeout_interrupts_the_statement(vault: Vault, way: Way) -> None:
     """asyncio.timeout() turns into TimeoutError, not into a lost cancellation."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await run_endless_statement(vault, asyncio.Event())
+            await run_endless_statement(vault, asyncio.Event(), way)
     await assert_untouched_and_writable(vault)
 
 
-async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault) -> None:
+@pytest.mark.parametrize("way", get_args(Way))
+async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault, way: Way) -> None:
     """Level cancellation, which strikes at every await, ends the statement and frees the lock too."""
     with anyio.move_on_after(0.05) as scope:
-        await run_endless_statement(vault, asyncio.Event())
+        await run_endless_statement(vault, asyncio.Event(), way)
     assert scope.cancelled_caught
     await assert_untouched_and_writable(vault)
 
@@ -135,30 +151,44 @@ async def test_a_waiting_writer_that_is_cancelled_leaves_the_queue(vault: Vault)
     assert order == ["third", "fourth"]
 
 
-async def test_after_a_cancelled_statement_a_rollback_makes_the_unit_of_work_usable(vault: Vault) -> None:
-    """The statement's transaction is lost, which every use before the rollback says."""
+@pytest.mark.parametrize("way", get_args(Way))
+@pytest.mark.parametrize("end", ["rollback", "commit"])
+async def test_after_a_cancelled_statement_the_end_makes_the_unit_of_work_usable(
+    vault: Vault, end: str, way: Way
+) -> None:
+    """The statement's transaction is lost, which every use before that says, committing among them."""
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(make_account(account_id="lost"))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await (await uow.connection()).execute(ENDLESS)
-        with pytest.raises(Exception, match="roll back"):
+                await send_endless_statement(uow, way)
+        with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
             await uow.accounts.count_all()
-        await uow.rollback()
+        with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
+            await uow.trades.save_many([])
+        with pytest.raises(RepositoryError if way == "repository" else PendingRollbackError):
+            await (await uow.connection()).execute(text("SELECT 1"))
+        if end == "commit":
+            with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
+                await uow.commit()
+        else:
+            await uow.rollback()
+        assert uow.outcome == "rolled_back"
         await uow.accounts.save(make_account(account_id="kept"))
         await uow.commit()
     async with vault.unit_of_work(read_only=True) as uow:
         assert [account.account_id for account in await uow.accounts.list_all()] == ["kept"]
 
 
-async def test_cancellations_leave_no_threads_behind(vault: Vault) -> None:
+@pytest.mark.parametrize("way", get_args(Way))
+async def test_cancellations_leave_no_threads_behind(vault: Vault, way: Way) -> None:
     """A connection that is discarded takes its thread with it."""
     await assert_untouched_and_writable(vault)
     before = threading.active_count()
     for _ in range(20):
         with anyio.move_on_after(0.005):
             async with vault.unit_of_work() as uow:
-                await (await uow.connection()).execute(ENDLESS)
+                await send_endless_statement(uow, way)
     async with asyncio.timeout(5):
         while threading.active_count() > before:  # noqa: ASYNC110 - threads set no asyncio.Event
             await asyncio.sleep(0.01)
