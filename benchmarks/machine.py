@@ -1,0 +1,58 @@
+"""Where the numbers come from: hardware and versions, without names of hosts or folders."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from sqlcipher3 import dbapi2 as sqlcipher
+
+__all__ = ["describe_machine"]
+
+_PACKAGES: Final = (
+    "zorivest-async",
+    "sqlcipher3",
+    "SQLAlchemy",
+    "aiosqlite",
+    "advanced-alchemy",
+    "Pillow",
+    "pyvips",
+    "argon2-cffi",
+)
+
+
+def describe_machine(folder: Path) -> dict[str, str]:
+    """Return what to know about the machine, for a table.
+
+    Args:
+        folder: Where the vaults are; only the type of its file system is told.
+    """
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.release()}",
+        "file system": _file_system(folder),
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "SQLite": sqlcipher.sqlite_version,
+        **{package: version(package) for package in _PACKAGES},
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _file_system(folder: Path) -> str:
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return "unknown"
+    entries = [line.split()[1:3] for line in mounts.read_text().splitlines()]
+    inside = [(len(point), kind) for point, kind in entries if folder.resolve().is_relative_to(point)]
+    return max(inside)[1]

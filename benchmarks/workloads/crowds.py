@@ -1,0 +1,95 @@
+"""Many tasks at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.trades import make_new_trades
+from benchmarks.vaults import remove_new
+from benchmarks.workloads.single import JournalWorkload
+
+if TYPE_CHECKING:
+    from benchmarks.contenders.base import Contender
+    from benchmarks.sizes import Sizes
+    from benchmarks.vaults import Vaults
+
+__all__ = ["ManyReaders", "ManyWriters", "ReadersBesideWriter"]
+
+_TASKS: Final = 50
+_READERS_BESIDE: Final = 10
+
+
+async def _read_all(contender: Contender, ids: list[str]) -> None:
+    for exec_id in ids:
+        await contender.read_fresh(exec_id)
+
+
+async def _save_all(contender: Contender, trades: list[Any]) -> None:
+    for trade in trades:
+        await contender.save_commit(trade)
+
+
+def _shares(things: list[Any], count: int) -> list[list[Any]]:
+    return [things[number::count] for number in range(count)]
+
+
+class ManyReaders(JournalWorkload):
+    """Fifty tasks that read by key, each read in a unit of work of its own."""
+
+    name = "readers-50"
+    title = "50 concurrent readers"
+    per = "read"
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.operations = max(1, sizes.reads // _TASKS) * _TASKS
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
+        contender = self.contenders[name]
+        await asyncio.gather(*(_read_all(contender, ids) for ids in _shares(self.ids(self.operations), _TASKS)))
+
+
+class ManyWriters(JournalWorkload):
+    """Fifty tasks that save and commit."""
+
+    name = "writers-50"
+    title = "50 concurrent writers"
+    per = "commit"
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.operations = max(1, sizes.commits // _TASKS) * _TASKS
+
+    async def before(self, name: str) -> list[Any]:  # noqa: D102
+        return self.contenders[name].prepare(make_new_trades(0, self.operations))
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: D102
+        contender = self.contenders[name]
+        await asyncio.gather(*(_save_all(contender, trades) for trades in _shares(prepared, _TASKS)))
+
+    async def after(self, name: str) -> None:  # noqa: ARG002, D102
+        await asyncio.to_thread(remove_new, self.path)
+
+
+class ReadersBesideWriter(JournalWorkload):
+    """Ten tasks that read while one commits, until all are done; the time is given for a read."""
+
+    name = "readers-beside-writer"
+    title = "10 readers while a writer commits"
+    per = "read"
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.operations = sizes.reads
+
+    async def before(self, name: str) -> list[Any]:  # noqa: D102
+        return self.contenders[name].prepare(make_new_trades(0, self.sizes.commits))
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: D102
+        contender = self.contenders[name]
+        readers = (_read_all(contender, ids) for ids in _shares(self.ids(self.operations), _READERS_BESIDE))
+        await asyncio.gather(_save_all(contender, prepared), *readers)
+
+    async def after(self, name: str) -> None:  # noqa: ARG002, D102
+        await asyncio.to_thread(remove_new, self.path)

@@ -1,0 +1,155 @@
+"""Many trades at a time: saved, listed, streamed and paged through."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.trades import make_new_trades
+from benchmarks.vaults import remove_new
+from benchmarks.workloads.base import ContenderWorkload
+from benchmarks.workloads.single import JournalWorkload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.contenders.base import Position
+    from benchmarks.sizes import Sizes
+    from benchmarks.vaults import Vaults
+
+__all__ = ["BulkSave", "FirstPage", "ListTrades", "PageDepth", "StreamTrades", "ThousandthPage", "short_number"]
+
+_PAGE_SIZE: Final = 100
+_PAGES_BEFORE: Final = 999
+_PAGES_A_ROUND: Final = 40
+
+
+def short_number(count: int) -> str:
+    """Return 1000 as ``1k``."""
+    return f"{count // 1000}k" if count % 1000 == 0 else str(count)
+
+
+class BulkSave(ContenderWorkload):
+    """Trades saved at once into a vault that has none."""
+
+    per = "row"
+    memory = ("bare", "stock", "library")
+
+    def __init__(self, vaults: Vaults, sizes: Sizes, count: int) -> None:
+        super().__init__(vaults, sizes)
+        self.name = f"bulk-{short_number(count)}"
+        self.title = f"bulk save of {count:,}"
+        self.operations = count
+
+    async def find_vault(self) -> Path:  # noqa: D102
+        return await self.vaults.journal(0)
+
+    async def warm_up(self, name: str) -> None:  # noqa: D102
+        await self.contenders[name].bulk_save(self.contenders[name].prepare(make_new_trades(self.operations, 1)))
+
+    async def before(self, name: str) -> list[Any]:  # noqa: D102
+        return self.contenders[name].prepare(make_new_trades(0, self.operations))
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: D102
+        await self.contenders[name].bulk_save(prepared)
+
+    async def after(self, name: str) -> None:  # noqa: ARG002, D102
+        await asyncio.to_thread(remove_new, self.path)
+
+
+class ListTrades(JournalWorkload):
+    """The newest trades, listed until a round has enough of them."""
+
+    per = "row"
+    memory = ("bare", "stock", "library")
+
+    def __init__(self, vaults: Vaults, sizes: Sizes, count: int) -> None:
+        super().__init__(vaults, sizes)
+        self.name = f"list-{short_number(count)}"
+        self.title = f"list {count:,}"
+        self._count = count
+        self._times = max(1, 20_000 // count)
+        self.operations = count * self._times
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
+        for _ in range(self._times):
+            await self.contenders[name].list_trades(self._count)
+
+
+class StreamTrades(JournalWorkload):
+    """The newest trades, looked at one by one and not kept."""
+
+    per = "row"
+    names = ("bare", "stock", "library")
+    memory = names
+
+    def __init__(self, vaults: Vaults, sizes: Sizes, count: int) -> None:
+        super().__init__(vaults, sizes)
+        self.name = f"stream-{short_number(count)}"
+        self.title = f"stream {count:,}"
+        self.operations = count
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
+        await self.contenders[name].stream_trades(self.operations)
+
+
+class _Paging(ContenderWorkload):
+    per = "page"
+    operations = _PAGES_A_ROUND
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.positions: dict[str, Position] = {}
+
+    async def find_vault(self) -> Path:
+        return await self.vaults.journal(self.sizes.paged)
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002
+        await self.read_page(name, self.positions.get(name))
+
+    async def read_page(self, name: str, after: Position) -> None:
+        for _ in range(self.operations):
+            await self.contenders[name].page(_PAGE_SIZE, after)
+
+
+class FirstPage(_Paging):
+    """The first page of many."""
+
+    name = "page-1"
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.title = f"page 1 of {sizes.paged:,} trades"
+
+
+class ThousandthPage(_Paging):
+    """The thousandth page of many."""
+
+    name = "page-1000"
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.title = f"page 1,000 of {sizes.paged:,} trades"
+
+    async def open(self, names: tuple[str, ...]) -> None:  # noqa: D102
+        await super().open(names)
+        for name, contender in self.contenders.items():
+            self.positions[name] = await contender.position_after(_PAGES_BEFORE * _PAGE_SIZE)
+
+
+class PageDepth(_Paging):
+    """The thousandth page beside the first, both this library's."""
+
+    name = "page-depth"
+    names = ("library", "first-page")
+
+    def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
+        super().__init__(vaults, sizes)
+        self.title = f"page 1,000 against page 1 of {sizes.paged:,} trades"
+
+    async def open(self, names: tuple[str, ...]) -> None:  # noqa: ARG002, D102
+        await super().open(("library",))
+        self.positions["library"] = await self.contenders["library"].position_after(_PAGES_BEFORE * _PAGE_SIZE)
+
+    async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
+        await self.read_page("library", self.positions.get(name))
