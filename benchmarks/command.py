@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,8 +71,10 @@ class _Run:
 
     def measure(self, name: str) -> Result:
         """Measure one workload on an event loop of its own."""
-        sys.stderr.write(f"{name}\n")
-        return asyncio.run(self._measure(name))
+        began = time.perf_counter()
+        result = asyncio.run(self._measure(name))
+        sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
+        return result
 
     async def _measure(self, name: str) -> Result:
         workload = all_workloads(self._vaults, self._sizes)[name]
@@ -82,7 +85,7 @@ class _Run:
         finally:
             await workload.aclose()
         memory = {}
-        for contender in workload.memory:
+        for contender in workload.memory[-1:] if self._short else workload.memory:  # this library comes last
             use = await asyncio.to_thread(measure_memory, workload, contender, short=self._short)
             if use is not None:
                 memory[contender] = use

@@ -29,7 +29,7 @@ _MOST_CONNECTIONS = 15
 """SQLAlchemy's default: a pool of 5 and an overflow of 10, here all kept open, which is faster."""
 
 
-def newest(after: Position = None) -> Select[TradeModel]:
+def newest(after: Position = None) -> Select[Any]:
     """Return the statement that selects trades, newest first, from a position on."""
     statement = select(TradeModel).order_by(TradeModel.time.desc(), TradeModel.exec_id.desc())
     return statement if after is None else statement.where(tuple_(TradeModel.time, TradeModel.exec_id) < after)
