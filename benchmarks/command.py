@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import document
 from benchmarks.baseline import compare, ratios_of, read_baseline, write_baseline
 from benchmarks.figures import Result, figures_of
 from benchmarks.machine import describe_machine
@@ -55,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write_baseline is not None:
         write_baseline(options.write_baseline, ratios_of(figure for result in found for figure in figures_of(result)))
     if options.write_docs:
+        from benchmarks import document  # noqa: PLC0415 - matplotlib, a large part of the heap, would slow gc down
+
         document.write(Path("docs"), machine, found)
     for regression in regressions:
         sys.stderr.write(f"regressed: {regression}\n")

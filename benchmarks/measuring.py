@@ -66,6 +66,8 @@ async def measure(workload: Workload, rounds: int, stall_s: float) -> Measured:
         stall_s: How long to watch the event loop beside each contender, at least, in seconds.
     """
     measured = Measured({name: [] for name in workload.names})
+    gc.collect()
+    gc.freeze()  # the modules of all contenders together would make every collection a pause of its own
     for name in workload.names:
         await _time(workload, name)
     for number in range(rounds):
@@ -91,9 +93,9 @@ async def _time(workload: Workload, name: str) -> float:
 async def _watch(workload: Workload, name: str, stall_s: float) -> Stall:
     watch = StallWatch()
     watched = 0.0
+    gc.collect()
     while watched < stall_s:
         prepared = await workload.before(name)
-        gc.collect()
         started = time.perf_counter()
         async with watch:
             await workload.run(name, prepared)

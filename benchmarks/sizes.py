@@ -55,14 +55,14 @@ LONG: Final = Sizes(
 
 SHORT: Final = Sizes(
     rounds=5,
-    stall_s=0.2,
+    stall_s=0.15,
     journal=20_000,
-    reads=300,
+    reads=200,
     commits=50,
-    bulk=(10_000,),
+    bulk=(5_000,),
     listed=(1_000, 20_000),
     paged=150_000,
     gallery=(20, 100),
     backup_mb=30,
-    screenshots=6,
+    screenshots=4,
 )
