@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write_docs:
         from benchmarks import document  # noqa: PLC0415 - matplotlib, a large part of the heap, would slow gc down
 
-        document.write(Path("docs"), machine, found)
+        document.write(Path("docs"), machine, found, form="short" if options.short else "long")
     for regression in regressions:
         sys.stderr.write(f"regressed: {regression}\n")
     return 1 if regressions else 0

@@ -21,7 +21,7 @@ _DOCUMENT: Final = """\
 What this library costs beside the driver alone, and beside what else there is. Everything runs in one process and one
 run over the same encrypted files: same key, 4,096-byte pages, WAL, `synchronous=FULL`. Each round times every contender
 once, in changing order; ratios compare the two times of a round. **Bold** is the median of {rounds} rounds, the range
-in brackets the smallest and the largest.
+in brackets the smallest and the largest. These are the numbers of the {form} form.
 
 ![Times as long as this library, on a logarithmic scale](img/benchmarks.svg)
 
@@ -71,6 +71,10 @@ Inputs are made before the clock starts, in the form that each contender takes: 
 entities or models, and the bare driver's are tuples. Galleries leave the originals out everywhere, by `defer()` in the
 ORM.
 
+Before each run garbage is collected, and what the modules of all contenders keep alive is left out of later
+collections (`gc.freeze()`): in one process with five contenders, it would make every collection a pause of its own.
+That favours the ORM, which makes more work for the collector than the others.
+
 ## Where these numbers come from
 
 {machine}
@@ -81,7 +85,7 @@ They differ from machine to machine; the ratios differ less.
 
 ```sh
 pip install -e ".[bench]"
-python -m benchmarks                      # everything, half an hour and 5 GB in the temporary folder
+python -m benchmarks                      # everything, half an hour, and 3 GB in the temporary folder
 python -m benchmarks --short              # smaller amounts, under two minutes
 python -m benchmarks --only read-fresh    # some of it
 python -m benchmarks --write-docs         # this document
@@ -90,12 +94,13 @@ tox -e bench                              # the short form, which fails where a 
 """
 
 
-def write(folder: Path, machine: dict[str, str], results: Sequence[Result]) -> None:
-    """Write the document and its plot into a folder."""
+def write(folder: Path, machine: dict[str, str], results: Sequence[Result], *, form: str) -> None:
+    """Write the document and its plot into a folder; ``form`` is the name of the sizes."""
     rounds = max(len(next(iter(result.measured.seconds.values()))) for result in results)
     described = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in machine.items())])
     text = _DOCUMENT.format(
         rounds=rounds,
+        form=form,
         ratios=ratio_table(results),
         musts=musts_table(results),
         stalls=stall_table(results),
