@@ -130,7 +130,7 @@ class Gallery(ContenderWorkload):
         super().__init__(vaults, sizes)
         self.name = f"gallery-{count}"
         self.title = f"gallery of {count:,} x 1 MB images"
-        self.operations = max(1, 400 // count)
+        self.operations = max(1, 3_000 // count)
         self.original_bytes = count * IMAGE_BYTES
         self._count = count
         self._owner = next(make_trades(1)).exec_id
