@@ -53,6 +53,6 @@ def draw(results: Sequence[Result], path: Path) -> None:
         spine.set_color(_INK)
     axes.grid(visible=True, axis="x", color=_INK, alpha=0.25)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="lower right", labelcolor=_INK)
+    canvas.legend(frameon=False, loc="outside upper center", ncols=2, labelcolor=_INK)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, transparent=True, metadata={"Date": None})
