@@ -264,7 +264,7 @@ async def test_a_stored_api_key_under_another_key_is_not_shown(vault: Vault) -> 
     async with vault.unit_of_work() as uow:
         await uow.market_provider_settings.save(MarketProviderSetting("p", API_KEY))
         await uow.commit()
-        other = SqlAlchemyMarketProviderSettingRepository(uow, ApiKeyCipher(KEY))
+        other = SqlAlchemyMarketProviderSettingRepository(await uow.connection(), ApiKeyCipher(KEY))
         with pytest.raises(VaultDamagedError) as caught:
             await other.reveal_api_key("p")
     assert_hidden(caught.value)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["result_code", "translated", "translation_of", "vault_error_of"]
+__all__ = ["LOST", "result_code", "translated", "translation_of", "vault_error_of"]
+
+LOST: Final = "the transaction was lost when an earlier statement was cancelled or met damage; roll back to go on"
+"""What is wrong with whatever comes after such a statement."""
 
 _BY_MESSAGE: Final[tuple[tuple[str, type[RepositoryError]], ...]] = (
     ("UNIQUE constraint failed", DuplicateError),
@@ -97,6 +100,5 @@ def _translation_of_sqlalchemys_own(error: exc.SQLAlchemyError, entity: str | No
     if isinstance(error, exc.TimeoutError):  # of the pool
         return VaultBusyError()
     if isinstance(error, exc.PendingRollbackError):
-        lost = "the transaction was lost when an earlier statement was cancelled or met damage; roll back to go on"
-        return RepositoryError(entity, key, lost)
+        return RepositoryError(entity, key, LOST)
     return RepositoryError(entity, key, f"SQLAlchemy refused the statement ({type(error).__name__})")

@@ -15,6 +15,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from zorivest_async.database.channel import send_on
 from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
+from zorivest_async.database.failures import LOST
 from zorivest_async.database.finishing import finish
 from zorivest_async.database.savepoint import savepoint_on
 from zorivest_async.errors import RepositoryError
@@ -136,10 +137,8 @@ class Transaction:
         self.outcome = "open"
 
     def _require_kept(self) -> None:
-        if isinstance(self._lost, asyncio.CancelledError):
-            raise RepositoryError(problem="the transaction was lost with a cancelled statement; roll back to go on")
         if self._lost is not None:
-            raise self._lost
+            raise RepositoryError(problem=LOST)
 
     def _note_loss(self, error: BaseException) -> None:
         if not isinstance(error, Exception) or self._is_useless_after(error):
@@ -219,7 +218,8 @@ class Transaction:
 def _is_heard(engine: Engine) -> bool:
     """Return whether somebody listens to an engine's statements."""
     # There is no public way to ask for events; echo=True enables the logger.
-    return engine._has_events or engine.logger.isEnabledFor(logging.INFO)  # noqa: SLF001
+    has_events: bool = engine._has_events  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return has_events or engine.logger.isEnabledFor(logging.INFO)
 
 
 async def _checked_out(pool: Pool) -> PoolProxiedConnection:
