@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from factories import make_account, make_trade, make_trades, statements_of
 from zorivest_async import DuplicateError, RepositoryError, Vault, VaultDamagedError
 from zorivest_async.database.adapter import CipherAdapter
+from zorivest_async.database.driver import CipherConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +127,21 @@ async def test_a_reader_sees_the_latest_commit_and_holds_nothing_up(vault: Vault
             assert await uow.accounts.count_all() == number + 1
     async with vault.read_engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM accounts"))).scalar_one() == 50
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+    assert not driver.in_transaction
+
+
+async def test_a_transaction_that_could_not_be_abandoned_ends_with_the_next_one(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which sees the latest commit."""
+    monkeypatch.setattr(CipherConnection, "post", lambda _self, _function: None)
+    for number in range(3):
+        async with vault.unit_of_work(read_only=True) as uow:
+            assert await uow.accounts.count_all() == number
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account(f"U{number}"))
+            await uow.commit()
 
 
 async def test_a_connection_that_was_disposed_of_is_not_used_again(vault: Vault) -> None:

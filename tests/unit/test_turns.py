@@ -60,17 +60,18 @@ async def test_who_waits_too_long_is_told() -> None:
     assert order == [1]
 
 
-@pytest.mark.parametrize("passed_on", [False, True], ids=["before its turn", "as its turn comes"])
-async def test_a_cancelled_turn_is_the_next_ones(passed_on: bool) -> None:
-    """Whether the cancellation comes before the turn or together with it."""
+@pytest.mark.parametrize("moment", ["long before its turn", "just before its turn", "just after its turn"])
+async def test_a_cancelled_turn_is_the_next_ones(moment: str) -> None:
+    """Also where the task does not know of the one yet when the other comes."""
     queue, order = TurnQueue(1, 10), list[int]()
     await queue.acquire()
     first, second = await waiting(queue, order, 1, 2)
-    if passed_on:
+    if moment == "just after its turn":
         queue.release()
     first.cancel()
-    if not passed_on:
+    if moment == "long before its turn":
         await asyncio.wait({first})
+    if moment != "just after its turn":
         queue.release()
     await asyncio.wait_for(second, 1)
     assert first.cancelled()

@@ -59,7 +59,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
             self._failed = None
 
     def commit(self) -> None:
-        """Commit, where anything was sent; what cannot be committed is rolled back."""
+        """Commit, where anything was sent."""
         answer = self.committing()
         if answer is not None:
             self._await(answer)
@@ -72,16 +72,9 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         self._announced = False
         if self._failed is not None:
             self._refuse_failed()
-        return self._cipher.finishing(self._commit) if self._cipher.in_transaction else None
-
-    def _commit(self) -> None:
-        raw = self._cipher.raw
-        try:
-            raw.execute("COMMIT")
-        except sqlcipher.Error:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-            raise
+        return (
+            self._cipher.finishing(lambda: self._cipher.raw.execute("COMMIT")) if self._cipher.in_transaction else None
+        )
 
     def rollback(self) -> None:
         """Roll back, where anything was sent."""
@@ -195,7 +188,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
         def begin_and_work() -> _T:
             raw = connection.raw
-            self._roll_back_if_open()  # where abandoning it failed
+            self._roll_back_if_open()  # where the COMMIT failed, after which SQLAlchemy sends no ROLLBACK, or abandoning
             try:
                 raw.execute(connection.begin_statement)
             except sqlcipher.OperationalError as error:

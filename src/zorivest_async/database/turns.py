@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 
 from zorivest_async.errors import UnitOfWorkError, VaultBusyError
 
@@ -43,8 +42,6 @@ class TurnQueue:
         except BaseException as error:
             if turn.done() and not turn.cancelled():
                 self.release()  # it came at the same moment
-            with suppress(ValueError):
-                self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise VaultBusyError from None
             raise
@@ -53,7 +50,7 @@ class TurnQueue:
         """Let the next one in."""
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():
+            if not turn.done():  # or given up
                 turn.set_result(None)
                 return
         self._free += 1
