@@ -188,7 +188,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
         def begin_and_work() -> _T:
             raw = connection.raw
-            self._roll_back_if_open()  # where the COMMIT failed, after which SQLAlchemy sends no ROLLBACK, or abandoning
+            self._roll_back_if_open()  # after a COMMIT that failed SQLAlchemy sends none; abandoning may fail, too
             try:
                 raw.execute(connection.begin_statement)
             except sqlcipher.OperationalError as error:
