@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import exc
@@ -24,8 +23,8 @@ from zorivest_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
+    from types import TracebackType
 
 __all__ = ["LOST", "result_code", "translated", "translation_of", "vault_error_of"]
 
@@ -61,16 +60,31 @@ def vault_error_of(error: Exception, path: Path | None) -> VaultError:
     return VaultError(path, f"the file could not be used: {error}") if kind is None else kind(path)
 
 
-@contextmanager
-def translated(entity: str | None = None, key: Any = None) -> Generator[None]:
-    """Raise the library's error for any error of SQLAlchemy or the driver; ``CancelledError`` passes untouched."""
-    try:
-        yield
-    except (exc.SQLAlchemyError, sqlcipher.Error) as error:
-        if isinstance(error, exc.StatementError):
-            error.params, error.hide_parameters = None, True  # rows have no place in a traceback
-        forget_locals(error)  # where they are, on SQLAlchemy's way to the driver
-        raise translation_of(error, entity, key) from error
+class translated:  # noqa: N801 - used like a function; a generator would take longer than some statements do
+    """Raise the library's error for any error of SQLAlchemy or the driver; ``CancelledError`` passes untouched.
+
+    Args:
+        entity: What the block is about.
+        key: Its identifier.
+    """
+
+    __slots__ = ("_entity", "_key")
+
+    def __init__(self, entity: str | None = None, key: Any = None) -> None:
+        self._entity = entity
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, exc.SQLAlchemyError | sqlcipher.Error):
+            if isinstance(error, exc.StatementError):
+                error.params, error.hide_parameters = None, True  # rows have no place in a traceback
+            forget_locals(error)  # where they are, on the way to the driver
+            raise translation_of(error, self._entity, self._key) from error
 
 
 def translation_of(

@@ -16,9 +16,7 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
-
-import portalocker
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from zorivest_async.errors import VaultError, VaultInUseError, VaultNotFoundError
 
@@ -33,6 +31,8 @@ LOCK_SUFFIX: Final = ".lock"
 
 RETRY_INTERVAL_S: Final = 0.02
 """Between two attempts to get a lock that somebody else holds."""
+
+_How: TypeAlias = Literal["shared", "alone"]
 
 _OPEN_FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 
@@ -60,7 +60,7 @@ class VaultLock:
         self._vault = vault
         self._timeout_s = timeout_s
         self._check = check
-        self._held: portalocker.LockFlags | None = None
+        self._held: _How | None = None
         self._users = 1
         self._counting = threading.Lock()
         self._descriptor: int | None = None
@@ -85,8 +85,8 @@ class VaultLock:
         Raises:
             VaultInUseError: The wait was too long.
         """
-        if self._held is not portalocker.LockFlags.SHARED:
-            self._wait(lambda: self._try(portalocker.LockFlags.SHARED))
+        if self._held != "shared":
+            self._wait(lambda: self._try("shared"))
 
     def take(self) -> None:
         """Hold the lock alone, without waiting.
@@ -97,7 +97,7 @@ class VaultLock:
         Raises:
             VaultInUseError: Somebody else holds it. It is then not held at all, not even shared.
         """
-        if not self._try(portalocker.LockFlags.EXCLUSIVE):
+        if not self._try("alone"):
             raise VaultInUseError(self._vault)
 
     @contextmanager
@@ -132,7 +132,7 @@ class VaultLock:
 
         def attempt() -> bool:
             if is_due():
-                if not self._try(portalocker.LockFlags.EXCLUSIVE):
+                if not self._try("alone"):
                     return False
                 change()
             return True
@@ -166,20 +166,25 @@ class VaultLock:
                 self._check()
             time.sleep(RETRY_INTERVAL_S)
 
-    def _try(self, flags: portalocker.LockFlags) -> bool:
+    def _try(self, how: _How) -> bool:
+        import portalocker  # noqa: PLC0415 - takes as long as a third of this package, and is needed in threads alone
+
         self._release()
         if self._descriptor is None:
             return True
+        flags = portalocker.LockFlags.SHARED if how == "shared" else portalocker.LockFlags.EXCLUSIVE
         try:
             portalocker.lock(self._descriptor, flags | portalocker.LockFlags.NON_BLOCKING)
         except portalocker.AlreadyLocked:
             return False
         except portalocker.LockException as error:
             raise VaultError(self._vault, "its folder is on a file system that cannot lock files") from error
-        self._held = flags
+        self._held = how
         return True
 
     def _release(self) -> None:
+        import portalocker  # noqa: PLC0415
+
         if self._held is not None and self._descriptor is not None:
             portalocker.unlock(self._descriptor)
             self._held = None

@@ -108,7 +108,8 @@ class Transaction:
 
     async def _direct(self) -> CipherAdapter | None:
         """Return the driver in its transaction, or ``None`` where SQLAlchemy wants to know of everything."""
-        await self._begin()
+        if self._adapter is None:
+            await self._begin()
         if self._connection is not None or _is_heard(self._engine.sync_engine):
             return None
         self._require_kept()

@@ -73,7 +73,7 @@ class SqlAlchemyUnitOfWork:
         check_usable: Callable[[], None] | None = None,
     ) -> None:
         self._transaction = Transaction(engine, turns)
-        self._channel = _Channel(self._transaction, self._flush)
+        self._channel = _Channel(self._transaction, self._prepare)
         self._api_key_cipher = api_key_cipher
         self._image_offload = images if images is not None else ImageOffload(ImagePolicy())
         self._check_usable = check_usable
@@ -206,7 +206,7 @@ class SqlAlchemyUnitOfWork:
             async with self._transaction.savepoint():
                 try:
                     yield
-                    await self._flush()
+                    await self.connection()
                 except BaseException:
                     if self._session is not None:
                         self._session.expire_all()
@@ -219,17 +219,22 @@ class SqlAlchemyUnitOfWork:
             UnitOfWorkError: Outside the block, in another task, or while this task writes in another unit of work.
             VaultBusyError: Another writer held the vault for the whole busy timeout.
         """
-        await self._flush()
+        if (flushing := self._prepare()) is not None:
+            await flushing
         with translated():
             return await self._transaction.connection()
 
-    async def _flush(self) -> None:
-        """Check who asks, and send what was added to the session."""
+    def _prepare(self) -> Awaitable[None] | None:
+        """Check who asks, and return what is to be awaited before a statement: what was added to the session."""
         self._require_own_task()
         session = self._session
         if session is not None and (session.new or session.dirty or session.deleted):
-            with translated():
-                await session.flush()
+            return self._flush(session)
+        return None
+
+    async def _flush(self, session: AsyncSession) -> None:
+        with translated():
+            await session.flush()
 
     def _require_own_task(self) -> None:
         if self._task is None:
@@ -248,25 +253,29 @@ class SqlAlchemyUnitOfWork:
 class _Channel:
     """The transaction as repositories have it: for the unit of work's own task, after what its session has to send."""
 
-    def __init__(self, transaction: Transaction, prepare: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, transaction: Transaction, prepare: Callable[[], Awaitable[None] | None]) -> None:
         self._transaction = transaction
         self._prepare = prepare
 
     async def connection(self) -> AsyncConnection:
-        await self._prepare()
+        if (flushing := self._prepare()) is not None:
+            await flushing
         return await self._transaction.connection()
 
     async def send(self, sql: str, values: Sequence[Any]) -> StatementResult:
-        await self._prepare()
+        if (flushing := self._prepare()) is not None:
+            await flushing
         return await self._transaction.send(sql, values)
 
     async def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
-        await self._prepare()
+        if (flushing := self._prepare()) is not None:
+            await flushing
         return await self._transaction.send_rows(sql, rows)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
-        await self._prepare()
+        if (flushing := self._prepare()) is not None:
+            await flushing
         async with self._transaction.savepoint():
             yield
 
