@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.driver import StatementResult
 
-__all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "window"]
+__all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "decoded", "window"]
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
 _KeyT = TypeVar("_KeyT")
@@ -43,6 +43,20 @@ _Source: TypeAlias = AsyncSession | AsyncConnection | Channel
 def window(statement: Select[Any]) -> Statement:
     """Return a statement for some rows of a listing: at most ``limit`` after ``offset``."""
     return Statement(statement.limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+async def decoded(mapper: RowMapper[_EntityT], rows: list[tuple[Any, ...]]) -> list[_EntityT]:
+    """Return the entities of rows, made in slices that leave the event loop free; the rows are given up on the way."""
+    if len(rows) == 1:
+        return [mapper.to_entity(rows[0])]
+    entities: list[_EntityT] = []
+    for start in range(0, len(rows), SLICE_ROWS):
+        if start:
+            await asyncio.sleep(0)  # let the event loop do something else
+        chunk = rows[start : start + SLICE_ROWS]
+        entities += mapper.to_entities(chunk)
+        rows[start : start + SLICE_ROWS] = [()] * len(chunk)  # letting go of all of them at once would take long, too
+    return entities
 
 
 class Repository(Generic[_EntityT]):
@@ -103,15 +117,8 @@ class Repository(Generic[_EntityT]):
     async def _fetch(self, statement: Statement, /, **parameters: Any) -> list[_EntityT]:
         return await self._decode(await self._fetch_rows(statement, **parameters))
 
-    async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[_EntityT]:
-        if len(rows) == 1:
-            return [self.mapper.to_entity(rows[0])]
-        entities: list[_EntityT] = []
-        for start in range(0, len(rows), SLICE_ROWS):
-            if start:
-                await asyncio.sleep(0)  # let the event loop do something else
-            entities += self.mapper.to_entities(rows[start : start + SLICE_ROWS])
-        return entities
+    async def _decode(self, rows: list[tuple[Any, ...]]) -> list[_EntityT]:
+        return await decoded(self.mapper, rows)
 
     def _row(self, entity: _EntityT, names: Sequence[str]) -> tuple[Any, ...]:
         if not isinstance(entity, self.mapper.entity):

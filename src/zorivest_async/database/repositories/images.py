@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
 
 from zorivest_async.database.blob import BlobReader
-from zorivest_async.database.repositories.base import Repository, window
+from zorivest_async.database.repositories.base import Repository, decoded, window
 from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
@@ -157,7 +157,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         """Return the images of an owner with their thumbnails, newest first; originals are not read."""
         owner = {"owner_type": owner_type, "owner_id": str(owner_id)}
         rows = await self._fetch_rows(self._infos_of_owner, **owner, **self._window(limit, offset))
-        return self._info_mapper.to_entities(rows)
+        return await decoded(self._info_mapper, rows)
 
     async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
         """Return a WebP thumbnail, upright and without metadata.

@@ -76,7 +76,7 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
             raise ConfigurationError("API keys are only stored in a vault: use vault.unit_of_work()")
         return self._cipher
 
-    async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[MarketProviderSetting]:
+    async def _decode(self, rows: list[tuple[Any, ...]]) -> list[MarketProviderSetting]:
         position = self.mapper.fields.index("api_key")
         masks = [None if row[position] is None else MaskedSecret() for row in rows]
         return self.mapper.to_entities(rows, api_key=masks)

@@ -49,7 +49,7 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
         super().__init__(source)
         self._items = _ItemRepository(source)
 
-    async def _decode(self, rows: Sequence[Sequence[Any]]) -> list[Watchlist]:
+    async def _decode(self, rows: list[tuple[Any, ...]]) -> list[Watchlist]:
         number = self.mapper.fields.index("id")
         items: dict[int | None, list[WatchlistItem]] = defaultdict(list)
         for item in await self._items.of_lists([row[number] for row in rows]):
