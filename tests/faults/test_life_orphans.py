@@ -79,3 +79,22 @@ async def test_an_orphan_that_holds_nothing_is_no_obstacle(
     async with Vault.open(path, key=KEY, create=False) as vault:
         await write_account(vault)
         assert (await vault.verify()).ok
+
+
+async def test_an_empty_journal_does_not_outlive_the_next_opening(tmp_path: Path) -> None:
+    """A rekey that is killed at the wrong moment leaves one, which would keep everybody from replacing the file."""
+    path = tmp_path / "journal.vault"
+    await open_new(path)
+    await asyncio.to_thread(path.with_name("journal.vault-journal").touch)
+    await open_new(path)
+    assert await names_in(tmp_path) == [path.name]
+
+
+async def test_an_empty_journal_beside_an_open_vault_stays(tmp_path: Path) -> None:
+    """Whoever opens the vault meanwhile cannot tell whose it is."""
+    path = tmp_path / "journal.vault"
+    async with Vault.open(path, key=KEY) as vault:
+        await write_account(vault)
+        await asyncio.to_thread(path.with_name("journal.vault-journal").touch)
+        await open_new(path)
+        assert "journal.vault-journal" in await names_in(tmp_path)

@@ -50,9 +50,15 @@ def new_file(path: Path) -> Generator[Path]:
 
 
 def leftovers_of(path: Path) -> list[Path]:
-    """Return what :func:`new_file` made beside ``path``, for those at work and those that were killed."""
+    """Return what :func:`new_file` made beside ``path``, for those at work and those that were killed.
+
+    A rollback journal that its process was killed before writing to is one of those, too: SQLite neither needs it nor
+    removes it from beside a database in WAL mode.
+    """
     ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}\.new({'|'.join(SIDECARS)})?")
-    return [file for file in path.parent.iterdir() if ours.fullmatch(file.name)]
+    journal = path.with_name(f"{path.name}-journal")
+    empty = [journal] if journal.exists() and not journal.stat().st_size else []
+    return [file for file in path.parent.iterdir() if ours.fullmatch(file.name)] + empty
 
 
 def remove_leftovers(path: Path) -> None:
