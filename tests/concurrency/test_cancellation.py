@@ -94,7 +94,7 @@ async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault, way:
 async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outcome tells what the file holds, whenever the cancellation strikes."""
     committing, proceed = asyncio.Event(), threading.Event()
-    original = CipherConnection.finishing
+    original = CipherConnection.finish
 
     def finish_slowly(self: CipherConnection, function: Callable[[], object]) -> object:
         def wait_and_finish() -> object:
@@ -110,7 +110,7 @@ async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monk
     async def save_and_commit() -> None:
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(account_id="seen"))
-            monkeypatch.setattr(CipherConnection, "finishing", finish_slowly)
+            monkeypatch.setattr(CipherConnection, "finish", finish_slowly)
             try:
                 await uow.commit()
             finally:

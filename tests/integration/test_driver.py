@@ -122,7 +122,7 @@ async def test_an_interrupt_before_the_statement_begins_is_repeated() -> None:
     """Cancelling a call that still waits in the queue ends it all the same."""
     connection = await CipherConnection(connect)
     proceed = threading.Event()
-    blocker = asyncio.create_task(connection.finish(lambda: proceed.wait(5)))
+    blocker = connection.finish(lambda: proceed.wait(5))
     await asyncio.sleep(0)
     endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
     queued = asyncio.create_task(connection.execute_fetchall(endless))

@@ -72,9 +72,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         self._announced = False
         if self._failed is not None:
             self._refuse_failed()
-        return (
-            self._cipher.finishing(lambda: self._cipher.raw.execute("COMMIT")) if self._cipher.in_transaction else None
-        )
+        return self._cipher.finish(lambda: self._cipher.raw.execute("COMMIT")) if self._cipher.in_transaction else None
 
     def rollback(self) -> None:
         """Roll back, where anything was sent."""
@@ -88,7 +86,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         self._failed = None
         if self._abandoned or not self._cipher.in_transaction:
             return None
-        return self._cipher.finishing(lambda: self._cipher.raw.execute("ROLLBACK"))
+        return self._cipher.finish(lambda: self._cipher.raw.execute("ROLLBACK"))
 
     def abandon(self) -> None:
         """Roll back without waiting for it: enough for a transaction that only read.
@@ -130,7 +128,11 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
 
     def finish(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Do ``work`` on the thread to its end, whatever happens to the task."""
-        return self._await(self._cipher.finish(lambda: work(self._cipher.raw)))
+        try:
+            answer = self._cipher.finish(lambda: work(self._cipher.raw))
+        except ValueError as error:
+            self._handle_exception(error)
+        return self._await(answer)
 
     def _await(self, work: Awaitable[_T]) -> _T:
         try:

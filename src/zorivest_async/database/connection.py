@@ -44,6 +44,7 @@ def create_engine_over(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.busy_timeout_s,
+        pool_use_lifo=True,  # the last one used has what it read in its cache, and its thread in the processor's
         **QUIET,
     )
 

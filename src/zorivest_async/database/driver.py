@@ -179,26 +179,18 @@ class CipherConnection(aiosqlite.Connection):
         if self._encrypted:
             require_authentic(self.raw)
 
-    async def call(self, function: Callable[[], _T]) -> _T:
-        """Run ``function`` on the connection's thread.
+    def call(self, function: Callable[[], _T]) -> Answer[_T]:
+        """Run ``function`` on the connection's thread, and return the answer to wait for.
 
         Cancellation interrupts the statement that it is running and is raised once the thread has answered.
 
         Raises:
             ValueError: The connection is closed.
         """
-        return await self._hand_over(function, self._interrupt)
+        return self._hand_over(function, self._interrupt)
 
-    async def finish(self, function: Callable[[], _T]) -> _T:
-        """Run ``function`` on the connection's thread to its end; cancellation is raised after it."""
-        return await self.finishing(function)
-
-    def finishing(self, function: Callable[[], _T]) -> Answer[_T]:
-        """Have ``function`` run on the connection's thread to its end, and return the answer to wait for.
-
-        Raises:
-            ValueError: The connection is closed.
-        """
+    def finish(self, function: Callable[[], _T]) -> Answer[_T]:
+        """As :meth:`call`, but to its end; cancellation is raised after it."""
         return self._hand_over(function, None)
 
     def post(self, function: Callable[[], object]) -> None:

@@ -112,7 +112,8 @@ class Repository(Generic[_EntityT]):
         return rows[0][0] if rows else None
 
     async def _fetch_rows(self, statement: Statement, /, **parameters: Any) -> list[tuple[Any, ...]]:
-        return (await self._execute(statement, **parameters)).rows
+        with translated(self._name):
+            return (await self._channel.send(statement.text, statement.values(parameters))).rows
 
     async def _fetch(self, statement: Statement, /, **parameters: Any) -> list[_EntityT]:
         return await self._decode(await self._fetch_rows(statement, **parameters))
