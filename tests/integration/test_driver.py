@@ -130,7 +130,8 @@ async def test_an_interrupt_before_the_statement_begins_is_repeated() -> None:
     queued.cancel()
     proceed.set()
     async with asyncio.timeout(0.5):
-        await asyncio.wait({queued, blocker})
+        await asyncio.wait({queued})
+        await blocker
     assert queued.cancelled()
     await connection.close()
 
