@@ -131,6 +131,30 @@ async def test_a_reader_sees_the_latest_commit_and_holds_nothing_up(vault: Vault
     assert not driver.in_transaction
 
 
+async def test_a_reader_that_nobody_follows_lets_go_of_its_snapshot(vault: Vault) -> None:
+    """In the next turns of the event loop, so that the WAL can be written back."""
+    async with vault.unit_of_work(read_only=True) as uow:
+        await uow.accounts.count_all()
+        driver: Any = (await (await uow.connection()).get_raw_connection()).driver_connection
+    async with vault.unit_of_work(read_only=True) as uow:
+        await uow.accounts.count_all()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not await driver.call(lambda: driver.raw.in_transaction)
+
+
+async def test_who_wants_no_transaction_is_in_none_right_after_a_reader(vault: Vault) -> None:
+    """The reader's is not over yet, and no first statement of another one ends it."""
+    async with vault.unit_of_work(read_only=True) as uow:
+        await uow.accounts.count_all()
+    connection = await vault.read_engine.connect().start()
+    await connection.execution_options(isolation_level="AUTOCOMMIT")
+    await connection.execute(text("SELECT 1"))
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    assert not driver.in_transaction
+    await connection.close()
+
+
 async def test_a_transaction_that_could_not_be_abandoned_ends_with_the_next_one(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:

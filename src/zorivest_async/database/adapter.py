@@ -55,8 +55,10 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
         """Have the next statement open a transaction, unless one was announced before."""
         if not self._announced:
             self._announced = self._begin_due = not self.autocommit
-            self._abandoned = False
             self._failed = None
+            if self._abandoned and self.autocommit:
+                self._cipher.post(self._roll_back_if_open)
+            self._abandoned = False
 
     def commit(self) -> None:
         """Commit, where anything was sent."""
@@ -91,12 +93,18 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     def abandon(self) -> None:
         """Roll back without waiting for it: enough for a transaction that only read.
 
-        Whatever is sent next comes after it; where it fails, beginning the next transaction tells.
+        Where the next transaction begins at once, its first statement takes the ``ROLLBACK`` along.
         """
         self._announced = False
         self._failed = None
         self._abandoned = True
-        self._cipher.post(self._roll_back_if_open)
+        loop = asyncio.get_running_loop()
+        # Who waits for the connection runs in the turn after the next one.
+        loop.call_soon(loop.call_soon, self._end_abandoned)
+
+    def _end_abandoned(self) -> None:
+        if self._abandoned:
+            self._cipher.post(self._roll_back_if_open)
 
     def _roll_back_if_open(self) -> None:
         if self._cipher.raw.in_transaction:

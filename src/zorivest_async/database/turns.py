@@ -34,17 +34,18 @@ class TurnQueue:
         if self._free:  # nobody waits, then
             self._free -= 1
             return
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
+        patience = loop.call_later(self._timeout_s, _give_up, turn)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.release()  # it came at the same moment
-            if isinstance(error, TimeoutError):
-                raise VaultBusyError from None
             raise
+        finally:
+            patience.cancel()
 
     def release(self) -> None:
         """Let the next one in."""
@@ -54,6 +55,11 @@ class TurnQueue:
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+def _give_up(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(VaultBusyError())
 
 
 class WriteQueue(TurnQueue):
