@@ -11,7 +11,7 @@ from zorivest_async.database.finishing import finish
 from zorivest_async.database.long_operation import ProgressCallback, run_operation
 from zorivest_async.database.restoring import restore
 from zorivest_async.images import ImagePolicy
-from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
+from zorivest_async.security import Credentials, KdfProfile
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,7 +33,6 @@ class VaultUpkeep:
     _store: VaultStore
     _settings: ConnectionSettings
     _write_queue: WriteQueue
-    _api_key_cipher: ApiKeyCipher
     _engine: AsyncEngine
     _read_engine: AsyncEngine
 
@@ -86,7 +85,6 @@ class VaultUpkeep:
             await finish(self._dispose_engines())
             await run_operation(partial(self._store.rekey, credentials, profile), progress)
         finally:
-            self._api_key_cipher = ApiKeyCipher(self._store.key.key)
             self._write_queue.release()
 
     @classmethod

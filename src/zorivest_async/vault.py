@@ -21,7 +21,7 @@ from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.errors import ConfigurationError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 from zorivest_async.opening import Opening
-from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
+from zorivest_async.security import Credentials, KdfProfile
 from zorivest_async.upkeep import VaultUpkeep
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ class Vault(VaultUpkeep):
         self._write_queue = WriteQueue(settings.busy_timeout_s)
         self._read_turns: TurnQueue = TurnQueue(readers, settings.busy_timeout_s)
         self._image_offload = ImageOffload(images)
-        self._api_key_cipher = ApiKeyCipher(store.key.key)
         self._engine = self._read_engine = create_engine_over(store.connect, settings, pool_size=1)
         if store.path is not None:
             reading = replace(settings, read_only=True)
@@ -178,7 +177,7 @@ class Vault(VaultUpkeep):
         self._store.require_open()
         return SqlAlchemyUnitOfWork(
             self._read_engine if read_only else self._engine,
-            api_key_cipher=self._api_key_cipher,
+            api_key_cipher=self._store.api_key_cipher,
             images=self._image_offload,
             turns=self._read_turns if read_only and self._store.path is not None else self._write_queue,
             check_usable=self._require_usable,

@@ -178,7 +178,7 @@ async def test_a_cancelled_operation_leaves_nothing_behind(
 def _is_published(operation: str, vault: Vault) -> bool:
     assert vault.path is not None
     if operation == "rekey":
-        return vault._store.key.key != KEY
+        return vault._store._key.key != KEY
     return vault.path.with_name("copy.vault").exists()
 
 

@@ -135,7 +135,7 @@ async def test_connections_have_the_settings_that_keep_data_safe(
     vault: Vault, vault_path: Path, durability: Any, read_only: bool
 ) -> None:
     """Each setting is asked for back, on writers and readers."""
-    key = vault._store.key.key
+    key = vault._store._key.key
     engine = create_vault_engine(vault_path, key, read_only=read_only, durability=durability)
     expected = {
         "journal_mode": "wal",

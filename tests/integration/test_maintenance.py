@@ -155,6 +155,20 @@ async def test_after_a_rekey_the_new_passphrase_alone_opens_it(vault: Vault, vau
         await assert_filled(reopened)
 
 
+async def test_a_unit_of_work_from_before_a_rekey_works_with_the_new_key(vault: Vault, vault_path: Path) -> None:
+    """An API key that it stores can be read by whoever opens the vault later."""
+    async with vault.unit_of_work() as uow:
+        await uow.market_provider_settings.save(MarketProviderSetting("Alpha", "old secret"))
+        await uow.commit()
+        await vault.rekey("new passphrase", profile=CHEAPEST)
+        await uow.market_provider_settings.save(MarketProviderSetting("Beta", "new secret"))
+        assert await uow.market_provider_settings.reveal_api_key("Alpha") == "old secret"
+        await uow.commit()
+    await vault.aclose()
+    async with Vault.open(vault_path, passphrase="new passphrase") as reopened, reopened.unit_of_work() as uow:
+        assert await uow.market_provider_settings.reveal_api_key("Beta") == "new secret"
+
+
 async def test_row_numbers_go_on_after_a_rekey(vault: Vault) -> None:
     """A deleted row's number is not given again, though the file is a new one."""
     await fill(vault)
@@ -219,7 +233,7 @@ async def test_a_sound_vault_has_no_problems(vault: Vault) -> None:
 async def test_what_is_wrong_is_named(vault: Vault, vault_path: Path, statement: str, words: str) -> None:
     """Broken references and orphans are found."""
     await fill(vault)
-    await asyncio.to_thread(change, vault_path, vault._store.key, statement)
+    await asyncio.to_thread(change, vault_path, vault._store._key, statement)
     report = await vault.verify()
     assert not report.ok
     assert any(words in problem for problem in report.problems)
@@ -260,7 +274,7 @@ async def test_damage_to_the_file_is_found(vault: Vault, vault_path: Path, damag
 
 async def test_every_problem_is_reported(vault: Vault, vault_path: Path) -> None:
     """SQLite stops after a hundred unless told otherwise."""
-    key = vault._store.key
+    key = vault._store._key
     prepare = ("CREATE TABLE extra (x)", "CREATE INDEX extra_x ON extra (x)")
     writable = "PRAGMA writable_schema = ON"
     rows = "INSERT INTO extra WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 150) SELECT n FROM r"

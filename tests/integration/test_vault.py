@@ -41,7 +41,7 @@ async def test_what_was_committed_is_there_when_it_is_opened_again(vault_path: P
     """Entered or awaited, with its passphrase or its key."""
     async with Vault.open(vault_path, passphrase="passphrase", profile=CHEAPEST) as vault:
         await write_account(vault)
-        key = vault._store.key.key
+        key = vault._store._key.key
     vault = await Vault.open(vault_path, passphrase="passphrase", create=False)
     assert await count_accounts(vault) == 1
     await vault.aclose()

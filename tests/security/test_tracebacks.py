@@ -172,7 +172,7 @@ async def test_a_masked_passphrase_is_the_passphrase_behind_the_mask(vault_path:
 async def test_a_refused_change_of_the_passphrase_shows_neither(vault_path: Path, tmp_path: Path) -> None:
     """In use, empty, no text, closed."""
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=CHEAPEST) as vault:
-        key = vault._store.key.key
+        key = vault._store._key.key
         async with Vault.open(vault_path, passphrase=PASSPHRASE):
             with pytest.raises(VaultInUseError) as in_use:
                 await vault.rekey(NEW_PASSPHRASE, profile=CHEAPEST)

@@ -41,7 +41,7 @@ from zorivest_async.errors import (
     VaultNotFoundError,
     WrongPassphraseError,
 )
-from zorivest_async.security import Credentials, KdfProfile, VaultKey, new_salt
+from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile, VaultKey, new_salt
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -78,6 +78,10 @@ class VaultStore:
         lock: The file's lock, which is let go of when the store and its last connection are closed, or forgotten; by
             default one that locks nothing, for a database in memory.
         keeper: A connection that keeps a database in memory alive while no other is open.
+
+    Attributes:
+        path: The file; ``None`` in memory.
+        api_key_cipher: Encrypts API keys under the present key.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class VaultStore:
         self.path = path
         self._uri = uri
         self._key = key
+        self.api_key_cipher = ApiKeyCipher(key.key)
         self._lock = lock or VaultLock(None)
         self._keeper = keeper
         self._closed = False
@@ -162,11 +167,6 @@ class VaultStore:
         return cls(None, uri, key, keeper=keeper)
 
     @property
-    def key(self) -> VaultKey:
-        """The raw key and salt."""
-        return self._key
-
-    @property
     def name(self) -> str:
         """The path, or ``":memory:"``."""
         return str(self.path or ":memory:")
@@ -209,6 +209,7 @@ class VaultStore:
                 remove_leftovers(path)
                 maintenance.rekey(path, self._key, key, operation)
                 self._key = key
+                self.api_key_cipher.use(key.key)
 
     def verify(self, settings: ConnectionSettings, operation: Operation) -> VerifyReport:
         """Check everything; see :func:`verifying.verify`."""

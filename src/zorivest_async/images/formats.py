@@ -14,18 +14,10 @@ from struct import unpack_from
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
-from PIL.GifImagePlugin import GifImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
-
 from zorivest_async.errors import UnsupportedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BytesIO
-
-    from PIL.ImageFile import ImageFile
 
 __all__ = ["WEBP", "ImageFormat", "Size", "identify"]
 
@@ -65,20 +57,11 @@ class ImageFormat:
         signature: Matches the first bytes of a file that announces it.
         measure: Returns the size that such a file announces. Raises ``ValueError``, ``IndexError`` or ``struct.error``
             where the file is cut short or not well-formed.
-        reader: Pillow's class for it, which no process-global setting keeps from opening a file.
     """
 
     mime_type: str
     signature: re.Pattern[bytes]
     measure: Callable[[bytes], Size]
-    reader: Callable[[BytesIO], ImageFile]
-
-
-class _JpegReader(JpegImageFile):
-    """Pillow's, without the look at the EXIF data that sets ``info["dpi"]`` and prints warnings about damaged ones."""
-
-    def _read_dpi_from_exif(self) -> None:
-        pass
 
 
 def identify(data: bytes) -> ImageFormat:
@@ -176,12 +159,12 @@ def _measure_webp(data: bytes) -> Size:
     return width & 0x3FFF, height & 0x3FFF
 
 
-WEBP = ImageFormat("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), _measure_webp, WebPImageFile)
+WEBP = ImageFormat("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), _measure_webp)
 """The format of thumbnails."""
 
 _FORMATS = (
-    ImageFormat("image/png", re.compile(re.escape(_PNG_SIGNATURE)), _measure_png, PngImageFile),
-    ImageFormat("image/jpeg", re.compile(rb"\xff\xd8\xff"), _measure_jpeg, _JpegReader),
-    ImageFormat("image/gif", re.compile(rb"GIF8[79]a"), _measure_gif, GifImageFile),
+    ImageFormat("image/png", re.compile(re.escape(_PNG_SIGNATURE)), _measure_png),
+    ImageFormat("image/jpeg", re.compile(rb"\xff\xd8\xff"), _measure_jpeg),
+    ImageFormat("image/gif", re.compile(rb"GIF8[79]a"), _measure_gif),
     WEBP,
 )

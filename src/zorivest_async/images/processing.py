@@ -165,12 +165,14 @@ def _opened(data: bytes, policy: ImagePolicy) -> Generator[tuple[str, ImageFile]
     Yields:
         The media type, and the image before its pixels are decoded.
     """
+    from zorivest_async.images.readers import READERS  # noqa: PLC0415 - see there
+
     _require_at_most("bytes", len(data), policy.max_bytes)
     image_format = identify(data)
     with _decoding(image_format.mime_type):
         width, height = image_format.measure(data)
     _require_at_most("pixels", width * height, policy.max_pixels)
-    with _decoding(image_format.mime_type), image_format.reader(BytesIO(data)) as image:
+    with _decoding(image_format.mime_type), READERS[image_format.mime_type](BytesIO(data)) as image:
         if image.size != (width, height):
             raise ValueError("the image announces two sizes")
         yield image_format.mime_type, image
