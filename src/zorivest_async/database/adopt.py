@@ -123,7 +123,7 @@ def _opened(source: Path) -> Generator[sqlite3.Connection]:
     uri = f"{source.absolute().as_uri()}?mode=ro"
     try:
         with closing(
-            sqlite3.connect(uri, SOURCE_BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False)
+            sqlite3.connect(uri, timeout=SOURCE_BUSY_TIMEOUT_S, uri=True, isolation_level=None, check_same_thread=False)
         ) as plaintext:
             plaintext.text_factory = _decode
             plaintext.row_factory = sqlite3.Row
