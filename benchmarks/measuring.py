@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.stall import Stall, StallWatch
+from benchmarks.stall import Stall
+from zorivest_async.demo.loop_watch import LoopWatch
 
 if TYPE_CHECKING:
     from benchmarks.workloads.base import Workload
@@ -91,7 +92,7 @@ async def _time(workload: Workload, name: str) -> float:
 
 
 async def _watch(workload: Workload, name: str, stall_s: float) -> Stall:
-    watch = StallWatch()
+    watch = LoopWatch()
     watched = 0.0
     gc.collect()
     while watched < stall_s:
@@ -102,4 +103,4 @@ async def _watch(workload: Workload, name: str, stall_s: float) -> Stall:
         watched += time.perf_counter() - started
         del prepared
         await workload.after(name)
-    return watch.result()
+    return Stall.of(watch.late_s)

@@ -14,22 +14,26 @@ _TICK_S = 0.001
 
 
 class LoopWatch:
-    """Watches the event loop for the length of an ``async with`` block.
+    """Watches the event loop for the length of ``async with`` blocks.
 
     A task asks to be woken every millisecond. What it is late by, something else took: a callback that was slow to
     return, a thread that held the interpreter, or another program on the machine.
+
+    Attributes:
+        late_s: Each delay so far, in seconds.
     """
 
     def __init__(self) -> None:
-        self._longest_s = 0.0
-        self._watching = True
+        self.late_s: list[float] = []
+        self._watching = False
 
     @property
     def longest_stall_ms(self) -> float:
         """The longest delay so far, in milliseconds."""
-        return self._longest_s * 1000
+        return max(self.late_s, default=0.0) * 1000
 
     async def __aenter__(self) -> Self:
+        self._watching = True
         self._task = asyncio.create_task(self._tick())
         await asyncio.sleep(0)  # so that it has begun
         return self
@@ -45,4 +49,4 @@ class LoopWatch:
         while self._watching:
             due = clock() + _TICK_S
             await asyncio.sleep(_TICK_S)
-            self._longest_s = max(self._longest_s, clock() - due)
+            self.late_s.append(max(0.0, clock() - due))
