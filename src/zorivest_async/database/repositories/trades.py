@@ -75,10 +75,14 @@ _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
 )
 
 
+_MAPPER: Final = RowMapper(Trade, TRADES)
+_GET_MANY = Statement(_MAPPER.select.where(TRADES.c.exec_id.in_(each("exec_ids"))))
+
+
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     """Stores :class:`~zorivest_async.Trade` entities."""
 
-    mapper: ClassVar = RowMapper(Trade, TRADES)
+    mapper: ClassVar = _MAPPER
     _save_sql: ClassVar[dict[str, str]] = {
         "error": mapper.insert,
         "skip": mapper.insert_or_skip,
@@ -131,6 +135,14 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
     async def _stored_ids(self, exec_ids: Iterable[str]) -> set[str]:
         return {row[0] for row in await self._fetch_rows(_STORED_IDS, exec_ids=json.dumps([*exec_ids]))}
+
+    async def get_many(self, exec_ids: Iterable[str]) -> dict[str, Trade]:
+        """Return the stored trades among these, by ``exec_id``; what is not stored is left out."""
+        wanted = iter(exec_ids)
+        found: dict[str, Trade] = {}
+        while chunk := list(islice(wanted, SLICE_ROWS)):
+            found |= {trade.exec_id: trade for trade in await self._fetch(_GET_MANY, exec_ids=json.dumps(chunk))}
+        return found
 
     async def delete(self, exec_id: str, /) -> bool:
         """Delete a trade with its images, its report and the report's images; unlink plans that led to it.

@@ -1,0 +1,1 @@
+"""Doors to other programs and libraries, each behind its extra; nothing below imports them."""

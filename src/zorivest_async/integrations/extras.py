@@ -1,0 +1,28 @@
+"""Packages that only some users need."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from zorivest_async.errors import MissingDependencyError
+
+__all__ = ["import_extra"]
+
+
+def import_extra(extra: str, module: str) -> Any:
+    """Import a module that an extra brings.
+
+    Args:
+        extra: Name of the extra, ``"polars"``.
+        module: The module, ``"polars"``.
+
+    Raises:
+        MissingDependencyError: The module is not installed; the message says what to install.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f'{module} is not installed; it comes with an extra: pip install "zorivest-async[{extra}]"', name=module
+        ) from error

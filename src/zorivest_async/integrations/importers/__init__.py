@@ -1,0 +1,33 @@
+"""Data in: executions from brokers' files, screenshots from folders. Flex XML needs the extra ``importers``."""
+
+from zorivest_async.integrations.importers.csv_file import CsvTrades
+from zorivest_async.integrations.importers.flex import FlexTrades
+from zorivest_async.integrations.importers.importing import import_trades
+from zorivest_async.integrations.importers.packing import Execution
+from zorivest_async.integrations.importers.profiles import IBKR_ACTIVITY, THINKORSWIM, ZORIVEST, CsvProfile
+from zorivest_async.integrations.importers.results import (
+    ImportEntries,
+    ImportEntry,
+    ImportReport,
+    ImportSourceError,
+    Reason,
+)
+from zorivest_async.integrations.importers.source import ReadRows, TradeSource
+
+__all__ = [
+    "IBKR_ACTIVITY",
+    "THINKORSWIM",
+    "ZORIVEST",
+    "CsvProfile",
+    "CsvTrades",
+    "Execution",
+    "FlexTrades",
+    "ImportEntries",
+    "ImportEntry",
+    "ImportReport",
+    "ImportSourceError",
+    "ReadRows",
+    "Reason",
+    "TradeSource",
+    "import_trades",
+]

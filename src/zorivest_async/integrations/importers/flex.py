@@ -1,0 +1,269 @@
+"""Executions in Flex XML, Interactive Brokers' statements for programs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree.ElementTree import Element, ParseError
+
+from zorivest_async.domain.entities import Trade
+from zorivest_async.domain.enums import TradeAction
+from zorivest_async.errors import ValidationError
+from zorivest_async.integrations.extras import import_extra
+from zorivest_async.integrations.importers.packing import Execution, Executions
+from zorivest_async.integrations.importers.results import ImportSourceError, Reason
+from zorivest_async.integrations.importers.source import (
+    AmbiguousTimes,
+    FieldError,
+    ReadRows,
+    give_way,
+    load_zone,
+    to_utc,
+)
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from zorivest_async.database.long_operation import Operation
+
+__all__ = ["FlexTrades"]
+
+_COMMON: Final = (
+    "accountId", "symbol", "buySell", "transactionType", "quantity", "dateTime", "tradeDate", "tradeTime", "tradeID",
+    "transactionID", "origTradeID", "levelOfDetail",
+)  # fmt: skip
+_FIELDS: Final = {
+    "Trade": (*_COMMON, "ibExecID", "tradePrice", "ibCommission", "fifoPnlRealized", "origTransactionID"),
+    "TradeConfirm": (*_COMMON, "execID", "price", "commission"),
+}
+"""The elements that are executions, and the attributes that a trade is made of."""
+
+_VERSIONED: Final = re.compile(r"(.+)\.(\d+)")
+_OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
+_SLASHES: Final = "has slashes, so that day and month cannot be told apart; choose the date format yyyyMMdd"
+_NO_TIME: Final = "names no time of day; add Date/Time to the Flex query"
+
+
+@dataclass(frozen=True, slots=True)
+class FlexTrades:
+    """The executions in a Flex statement, of activity or of trade confirmations.
+
+    The identifier of an execution is IBKR's (``ibExecID``), which the APIs of TWS report, too; its last digits count
+    corrections. What has none, an option that expired for instance, is known by its ``tradeID``.
+
+    Attributes:
+        path: The XML file.
+        time_zone: In which the statement's times are; IBKR's default is New York's.
+        ambiguous_times: What is meant by a time that comes twice as clocks are put back: ``"fail"`` the row (default),
+            ``"earlier"`` or ``"later"``.
+        exec_id_with_account: Begin identifiers with the account, where accounts share those of IBKR.
+    """
+
+    path: str | PathLike[str]
+    time_zone: str = "America/New_York"
+    ambiguous_times: AmbiguousTimes = "fail"
+    exec_id_with_account: bool = False
+
+    def read(self, operation: Operation) -> ReadRows:
+        """Read the file, in a thread; see :class:`~zorivest_async.integrations.importers.TradeSource`."""
+        parse_file: Any = import_extra("importers", "defusedxml.ElementTree").iterparse
+        refused: Any = import_extra("importers", "defusedxml").DefusedXmlException
+        reader = _Reader(self)
+        path = Path(self.path)
+        total = path.stat().st_size or 1
+        with path.open("rb") as file:
+            try:
+                root: Element | None = None
+                for event, element in parse_file(file, events=("start", "end")):
+                    if root is None:
+                        root = element
+                        if root.tag != "FlexQueryResponse":
+                            raise ImportSourceError("this is XML, but not a Flex statement")
+                    elif event == "end":
+                        if element.tag in _FIELDS:
+                            reader.take(element)
+                            give_way(operation, reader.count, file.tell(), total)
+                        element.clear()
+            except ParseError as error:
+                raise ImportSourceError("this is not well-formed XML", error.position[0]) from None
+            except refused:
+                raise ImportSourceError("the XML declares entities; Flex statements do not") from None
+        operation.report("read", total, total)
+        return reader.finish()
+
+
+class _Reader:
+    """Turns elements into executions and settles what becomes of those that were cancelled."""
+
+    def __init__(self, source: FlexTrades) -> None:
+        self._source = source
+        self._zone = load_zone(source.time_zone)
+        self._parse_element = import_extra("importers", "ibflex.parser").parse_data_element
+        types = import_extra("importers", "ibflex.Types")
+        self._error = import_extra("importers", "ibflex.parser").FlexParserError
+        self._known = {tag: frozenset(getattr(types, tag).__dataclass_fields__) for tag in _FIELDS}
+        self._unknown: Counter[str] = Counter()
+        self._summaries = 0
+        self._seen = Executions()
+        self._orders: list[int | None] = []
+        # Where in these two an execution's only version is, or all of them.
+        self._by_trade_id: dict[str, int | list[int]] = {}
+        self._rows = ReadRows()
+        self.count = 0
+
+    def take(self, element: Element) -> None:
+        """Read an element."""
+        self.count += 1
+        attributes = element.attrib
+        self._unknown.update(attributes.keys() - self._known[element.tag])
+        if attributes.get("levelOfDetail", "") not in ("", "EXECUTION"):
+            self._summaries += 1
+            return
+        # ibflex refuses a row for a currency or a code that is new; what a trade is not made of cannot be wrong.
+        wanted = {name: attributes[name] for name in _FIELDS[element.tag] if name in attributes}
+        try:
+            self._take_parsed(self._parse_element(Element(element.tag, wanted)), wanted)
+        except self._error:
+            self._fail("an attribute is not what ibflex expects of it")
+        except FieldError as error:
+            self._fail(str(error))
+        except ValidationError as error:
+            self._fail(f"{error.field} {error.problem}")
+
+    def _fail(self, detail: str) -> None:
+        self._rows.failed.add(self.count, None, Reason.UNREADABLE, detail)
+
+    def _take_parsed(self, parsed: Any, texts: dict[str, str]) -> None:
+        side = parsed.buySell.value if parsed.buySell is not None else ""
+        kind = parsed.transactionType.value if parsed.transactionType is not None else ""
+        cancels = side.endswith("(Ca.)") or kind.endswith("Cancel")
+        own_id = getattr(parsed, "ibExecID", None) or getattr(parsed, "execID", None)
+        trade_id = (parsed.origTradeID if cancels else None) or parsed.tradeID
+        order = int(parsed.transactionID) if (parsed.transactionID or "").isdecimal() else None
+        if cancels:
+            ids = (self._exec_id(parsed.accountId, own_id, trade_id),) if own_id else ()
+            execution = Execution(self.count, None, earlier_ids=ids)
+        else:
+            trade = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
+            family, revision = self._family(trade.exec_id)
+            execution = Execution(self.count, trade, family, revision, corrected=kind == "TradeCorrect")
+        place = len(self._seen)
+        self._seen.append(execution)
+        self._orders.append(order)
+        earlier = self._by_trade_id.setdefault(trade_id or f"row {self.count}", place)
+        if isinstance(earlier, list):
+            earlier.append(place)
+        elif earlier != place:
+            self._by_trade_id[trade_id or ""] = [earlier, place]
+
+    def _exec_id(self, account_id: str | None, own_id: str | None, trade_id: str | None) -> str:
+        exec_id = own_id or (f"tradeID:{trade_id}" if trade_id else "")
+        if not exec_id:
+            raise FieldError("there is neither an ibExecID nor a tradeID; add them to the Flex query")
+        return f"{account_id}/{exec_id}" if self._source.exec_id_with_account else exec_id
+
+    def _trade(self, parsed: Any, texts: dict[str, str], exec_id: str) -> Trade:
+        quantity: Any = parsed.quantity
+        price: Any = getattr(parsed, "tradePrice", None) or getattr(parsed, "price", None)
+        commission: Any = getattr(parsed, "ibCommission", None) or getattr(parsed, "commission", None) or Decimal()
+        absent = [n for n, value in (("buySell", parsed.buySell), ("quantity", quantity)) if value is None]
+        if price is None and not texts.get("tradePrice", texts.get("price")):
+            absent.append("tradePrice")
+        if absent:
+            raise FieldError(f"there is no {', '.join(absent)}; add it to the Flex query")
+        return Trade(
+            exec_id=exec_id,
+            time=self._time(parsed, texts),
+            instrument=parsed.symbol or "",
+            action=TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD,
+            quantity=quantity.copy_abs(),
+            price=0 if price is None else price,
+            account_id=parsed.accountId or "",
+            commission=commission.copy_negate(),
+            realized_pnl=getattr(parsed, "fifoPnlRealized", None) or 0,
+        )
+
+    def _time(self, parsed: Any, texts: dict[str, str]) -> datetime:
+        text = texts.get("dateTime", "")
+        if "/" in text or (not text and "/" in texts.get("tradeDate", "")):
+            raise FieldError(f"dateTime {_SLASHES}")
+        if not text:
+            if parsed.tradeDate is None or parsed.tradeTime is None:
+                raise FieldError(f"dateTime {_NO_TIME}")
+            local = datetime.combine(parsed.tradeDate, parsed.tradeTime)
+        elif parsed.dateTime is None or sum(map(str.isdecimal, text)) < len("yyyyMMddHHmmss"):
+            raise FieldError(f"dateTime {_NO_TIME}")
+        else:
+            local = parsed.dateTime
+        if offset := _OFFSET.search(text[len("yyyy-MM-dd") :]):  # which ibflex drops
+            sign, hours, minutes = offset.groups()
+            east = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+            return local.replace(tzinfo=timezone(east)).astimezone(UTC)
+        return to_utc(local, self._zone, self._source.ambiguous_times)
+
+    def finish(self) -> ReadRows:
+        """Return what was read, once it is known which execution each cancellation is about.
+
+        IBKR cancels by ``tradeID``, and may book the corrected execution under the same one, with the next version of
+        its ``ibExecID`` or the very same.
+        """
+        final: dict[int, Execution | None] = {}
+        for places in self._by_trade_id.values():
+            if isinstance(places, list):
+                final |= self._settle(places)
+        cancellations: list[Execution] = []
+        for place, execution in enumerate(self._seen):
+            settled = final.get(place, execution)
+            if settled is None:
+                key = None if execution.trade is None else execution.trade.exec_id
+                self._rows.duplicate.add(execution.row, key, Reason.SUPERSEDED)
+            elif settled.trade is None:
+                cancellations.append(settled)
+            else:
+                self._rows.executions.append(settled)
+        for cancellation in cancellations:
+            self._rows.executions.append(cancellation)
+        if self._unknown:
+            self._rows.warnings.append(f"attributes that ibflex does not know: {', '.join(sorted(self._unknown))}")
+        if self._summaries:
+            self._rows.warnings.append(f"{self._summaries} elements left out that sum up executions")
+        return self._rows
+
+    def _settle(self, places: list[int]) -> dict[int, Execution | None]:
+        """Return what becomes of the versions of one ``tradeID``: ``None`` for those that later ones replaced."""
+        if all(self._orders[place] is not None for place in places):
+            places = sorted(places, key=lambda place: self._orders[place] or 0)
+        settled: dict[int, Execution | None] = {}
+        cancellations: list[int] = []
+        ids: dict[str, None] = {}
+        live: dict[int, Execution] = {}
+        for place in places:
+            (execution,) = self._seen.slice(place, place + 1)
+            if execution.trade is not None:
+                live[place] = execution
+                continue
+            ids |= dict.fromkeys(execution.earlier_ids)
+            ids |= {each.trade.exec_id: None for each in live.values() if each.trade is not None}
+            settled |= dict.fromkeys(live)
+            cancellations.append(place)
+            settled[place] = replace(execution, earlier_ids=tuple(ids))
+            live = {}
+        if cancellations and live:
+            settled |= dict.fromkeys(cancellations)
+            still = {each.trade.exec_id for each in live.values() if each.trade is not None}
+            replaced = tuple(exec_id for exec_id in ids if exec_id not in still)
+            for place, execution in live.items():
+                settled[place] = replace(execution, corrected=True, earlier_ids=replaced)
+                replaced = ()
+        return settled
+
+    @staticmethod
+    def _family(exec_id: str) -> tuple[str | None, int]:
+        # IBKR: a correction has the execution's identifier but for the digits after the last period.
+        found = None if "tradeID:" in exec_id else _VERSIONED.fullmatch(exec_id)
+        return (None, 0) if found is None else (found[1], int(found[2]))

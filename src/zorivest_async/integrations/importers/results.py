@@ -1,0 +1,138 @@
+"""What an import did, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, overload
+
+from zorivest_async.errors import ZorivestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ImportEntries", "ImportEntry", "ImportReport", "ImportSourceError", "Reason"]
+
+
+class ImportSourceError(ZorivestError, ValueError):
+    """A file or folder cannot be imported from at all; nothing was written.
+
+    Attributes:
+        problem: What is wrong with it, without its values.
+        line: Line of the file, from 1; ``None`` where the whole of it is meant.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem, line)
+        self.problem = problem
+        self.line = line
+
+    def __str__(self) -> str:
+        return self.problem if self.line is None else f"line {self.line}: {self.problem}"
+
+
+class Reason(StrEnum):
+    """Why a row was taken or left."""
+
+    NEW = "new"
+    CORRECTED = "the broker corrected it"
+    CANCELLED = "the broker cancelled it"
+    CHANGED = "the stored values were replaced"
+    STORED = "stored already"
+    REPEATED = "comes earlier in this import"
+    SUPERSEDED = "the broker corrected it later"
+    KEPT = "stored already with other values, which were kept"
+    CONFLICT = "this identifier is taken by an execution with other values"
+    CANCELLED_UNKNOWN = "it cancels an execution that this import does not contain"
+    CANCELLED_IN_USE = "the broker cancelled it, but it has images, a report or a plan"
+    UNKNOWN_ACCOUNT = "its account is not stored"
+    UNREADABLE = "a field cannot be read"
+    UNMATCHED = "no trade matches it"
+    AMBIGUOUS = "more than one trade matches it"
+    NOT_AN_IMAGE = "the image cannot be taken"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportEntry:
+    """One row of what was imported.
+
+    Attributes:
+        row: Line of a CSV file, number of the execution in an XML file (both from 1), or name of a screenshot.
+        key: ``exec_id`` of the trade concerned; ``None`` where it is not known. Not part of the repr.
+        reason: Why it is where it is in the report.
+        detail: What else is known, without the values of the row.
+    """
+
+    row: int | str
+    key: str | None = field(repr=False)
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.reason}{f' ({self.detail})' if self.detail else ''}"
+
+
+class ImportEntries(Sequence[ImportEntry]):
+    """Entries of a report, in the order in which they were decided.
+
+    They are kept as columns of plain values, which the garbage collector does not look at; see
+    :mod:`zorivest_async.integrations.importers.packing`.
+    """
+
+    __slots__ = ("_columns",)
+
+    def __init__(self) -> None:
+        self._columns: tuple[list[Any], ...] = ([], [], [], [])
+
+    def add(self, row: int | str, key: str | None, reason: Reason, detail: str = "") -> None:
+        """Add an entry."""
+        for column, value in zip(self._columns, (row, key, reason, detail), strict=True):
+            column.append(value)
+
+    @overload
+    def __getitem__(self, index: int) -> ImportEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ImportEntry]: ...
+    def __getitem__(self, index: int | slice) -> ImportEntry | list[ImportEntry]:
+        if isinstance(index, slice):
+            return [*map(ImportEntry, *(column[index] for column in self._columns))]
+        return ImportEntry(*(column[index] for column in self._columns))
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[ImportEntry]:
+        return map(ImportEntry, *self._columns)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} entries>"
+
+
+@dataclass(slots=True, repr=False)
+class ImportReport:
+    """What an import did, or with ``dry_run`` would have done; every row is in exactly one of the four lists.
+
+    Attributes:
+        inserted: New in the vault.
+        duplicate: In the vault as they were, so that nothing was done.
+        updated: Changed something stored: the broker's corrections and cancellations, and replaced values.
+        failed: Not in the vault, and why.
+        warnings: What else was noticed, such as columns that the vault has no place for.
+        accounts_created: Accounts that did not exist, by their identifier.
+        dry_run: Nothing was written.
+    """
+
+    inserted: ImportEntries = field(default_factory=ImportEntries)
+    duplicate: ImportEntries = field(default_factory=ImportEntries)
+    updated: ImportEntries = field(default_factory=ImportEntries)
+    failed: ImportEntries = field(default_factory=ImportEntries)
+    warnings: list[str] = field(default_factory=list[str])
+    accounts_created: list[str] = field(default_factory=list[str])
+    dry_run: bool = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<ImportReport inserted={len(self.inserted)} duplicate={len(self.duplicate)} updated={len(self.updated)} "
+            f"failed={len(self.failed)} warnings={len(self.warnings)}{' dry_run' if self.dry_run else ''}>"
+        )
