@@ -24,5 +24,6 @@ def import_extra(extra: str, module: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f'{module} is not installed; it comes with an extra: pip install "zorivest-async[{extra}]"', name=module
+            f'{error.name or module} is not installed; it comes with an extra: pip install "zorivest-async[{extra}]"',
+            name=error.name or module,
         ) from error

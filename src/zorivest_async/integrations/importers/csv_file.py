@@ -62,13 +62,12 @@ class CsvTrades:
         with path.open("rb") as raw, TextIOWrapper(raw, self.profile.encoding, newline="") as file:
             table = Table(self.profile, rows.failed)
             reader = csv.reader(file, delimiter=self.profile.delimiter, strict=True)
-            parser: _RowParser | None = None
+            parser = _RowParser(self.profile, table)
             try:
                 for number, cells in enumerate(reader, 1):
                     give_way(operation, number, raw.tell(), total)
                     record = table.take(cells, reader.line_num)
                     if record is not None:
-                        parser = parser or _RowParser(self.profile, table)
                         parser.parse(reader.line_num, record, rows)
             except UnicodeDecodeError:
                 raise ImportSourceError(f"this is not text in {self.profile.encoding}") from None

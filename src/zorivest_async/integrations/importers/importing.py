@@ -25,8 +25,8 @@ Accounts: TypeAlias = Literal["require", "create"]
 OnConflict: TypeAlias = Literal["fail", "keep", "update"]
 
 SLICE_ROWS: Final = 100
-"""Rows decided in one go. Few enough entities live at a time that the garbage collector counts none of them as old: with
-500, an import of 100,000 rows led to collections of everything, each 50 ms of the event loop."""
+"""Rows decided in one go. Few enough entities live at a time that the garbage collector counts none of them as old:
+with 500, importing 100,000 rows led to collections of everything, each of which held the event loop for 50 ms."""
 
 _ACCOUNT: Final = [f.name for f in fields(Trade)].index("account_id")
 
@@ -78,9 +78,9 @@ async def import_trades(
         for start in range(0, total, SLICE_ROWS):
             reporting.report("store", start, total)
             await importing.take(start, rows.executions.slice(start, start + SLICE_ROWS))
+        reporting.report("store", total, total)  # before the commit: what the callback raises undoes everything
         if not dry_run:
             await uow.commit()
-    reporting.report("store", total, total)
     return importing.report
 
 

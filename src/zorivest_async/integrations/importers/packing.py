@@ -1,8 +1,4 @@
-"""Many executions at rest: as columns of plain values, which Python's garbage collector does not look at.
-
-A collection of everything looks at each object that may be part of a cycle, in one go. With 100,000 entities among them
-it held the event loop for 0.1 s; and the more such objects survive, the more often there is one.
-"""
+"""Executions as importers pass them on."""
 
 from __future__ import annotations
 
@@ -12,20 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
+from zorivest_async.integrations.importers.blocks import Blocks, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 __all__ = ["Execution", "Executions", "PackedTrade", "pack_trade"]
 
-PackedTrade: TypeAlias = "tuple[Any, ...]"
+PackedTrade: TypeAlias = Row
 
 _NAMES: Final = tuple(f.name for f in fields(Trade))
 _values_of: Final = attrgetter(*_NAMES)
 # Frozen entities refuse setattr; their slots' descriptors do not.
 _SETTERS: Final = tuple(Trade.__dict__[name].__set__ for name in _NAMES)
-_OWN_COLUMNS: Final = 5
-_NO_TRADE: Final = (None,) * len(_NAMES)
 _ACTION: Final = _NAMES.index("action")
 _ACTIONS: Final = {action.value: action for action in TradeAction}
 
@@ -58,7 +53,7 @@ def pack_trade(trade: Trade) -> PackedTrade:
     return (*values[:_ACTION], trade.action.value, *values[_ACTION + 1 :])
 
 
-def _unpack_trade(values: Sequence[Any]) -> Trade:
+def _unpack_trade(values: PackedTrade) -> Trade:
     trade: Trade = object.__new__(Trade)
     for set_field, value in zip(_SETTERS, values, strict=True):
         set_field(trade, value)
@@ -70,37 +65,39 @@ class Executions:
     """Executions in an order, made anew each time they are asked for."""
 
     def __init__(self) -> None:
-        self._columns: tuple[list[Any], ...] = tuple([] for _ in range(_OWN_COLUMNS + len(_NAMES)))
+        self._rows = Blocks()
 
     def append(self, execution: Execution) -> None:
         """Add one at the end."""
-        values = (
-            execution.row,
-            execution.family,
-            execution.revision,
-            execution.corrected,
-            "\0".join(execution.earlier_ids),  # which no identifier contains
-            *(_NO_TRADE if execution.trade is None else pack_trade(execution.trade)),
+        self._rows.append(
+            (
+                execution.row,
+                execution.family,
+                execution.revision,
+                execution.corrected,
+                execution.earlier_ids,
+                None if execution.trade is None else pack_trade(execution.trade),
+            )
         )
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
 
     def slice(self, start: int, stop: int) -> list[Execution]:
         """Return some of them."""
-        return [*map(_unpack, zip(*(column[start:stop] for column in self._columns), strict=True))]
+        return [*map(_unpack, self._rows.slice(start, stop))]
 
-    def packed_trade(self, place: int) -> PackedTrade:
+    def packed_trade(self, place: int) -> PackedTrade | None:
         """Return the values of the trade of one of them."""
-        return tuple(column[place] for column in self._columns[_OWN_COLUMNS:])
+        (row,) = self._rows.slice(place, place + 1)
+        packed: PackedTrade | None = row[-1]
+        return packed
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Execution]:
-        return map(_unpack, zip(*self._columns, strict=True))
+        return map(_unpack, self._rows.from_row(0))
 
 
-def _unpack(packed: tuple[Any, ...]) -> Execution:
-    row, family, revision, corrected, earlier_ids, *values = packed
-    trade = None if values[0] is None else _unpack_trade(values)
-    return Execution(row, trade, family, revision, corrected, tuple(earlier_ids.split("\0")) if earlier_ids else ())
+def _unpack(row: Row) -> Execution:
+    number, family, revision, corrected, earlier_ids, packed = row
+    trade = None if packed is None else _unpack_trade(packed)
+    return Execution(number, trade, family, revision, corrected, earlier_ids)

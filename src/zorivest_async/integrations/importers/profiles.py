@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
 from zorivest_async.errors import ConfigurationError
-from zorivest_async.integrations.importers.source import AmbiguousTimes, load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from zorivest_async.integrations.importers.source import AmbiguousTimes
 
 __all__ = ["IBKR_ACTIVITY", "THINKORSWIM", "ZORIVEST", "CsvProfile", "Layout"]
 
@@ -100,8 +101,6 @@ class CsvProfile:
         if self.account_pattern is not None and re.compile(self.account_pattern).groups < 1:
             raise self._wrong("account_pattern has no group")
         self._check_exec_id()
-        if self.time_zone is not None:
-            load_zone(self.time_zone)
 
     def _check_exec_id(self) -> None:
         names = self.exec_id_fields

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from zorivest_async.errors import ZorivestError
+from zorivest_async.integrations.importers.blocks import Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,36 +75,33 @@ class ImportEntry:
 
 
 class ImportEntries(Sequence[ImportEntry]):
-    """Entries of a report, in the order in which they were decided.
+    """Entries of a report, in the order in which they were decided."""
 
-    They are kept as columns of plain values, which the garbage collector does not look at; see
-    :mod:`zorivest_async.integrations.importers.packing`.
-    """
-
-    __slots__ = ("_columns",)
+    __slots__ = ("_rows",)
 
     def __init__(self) -> None:
-        self._columns: tuple[list[Any], ...] = ([], [], [], [])
+        self._rows = Blocks()
 
     def add(self, row: int | str, key: str | None, reason: Reason, detail: str = "") -> None:
         """Add an entry."""
-        for column, value in zip(self._columns, (row, key, reason, detail), strict=True):
-            column.append(value)
+        self._rows.append((row, key, reason.value, detail))
 
     @overload
     def __getitem__(self, index: int) -> ImportEntry: ...
     @overload
     def __getitem__(self, index: slice) -> list[ImportEntry]: ...
     def __getitem__(self, index: int | slice) -> ImportEntry | list[ImportEntry]:
-        if isinstance(index, slice):
-            return [*map(ImportEntry, *(column[index] for column in self._columns))]
-        return ImportEntry(*(column[index] for column in self._columns))
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self[place] for place in places]
+        ((row, key, reason, detail),) = self._rows.slice(places, places + 1)
+        return ImportEntry(row, key, Reason(reason), detail)
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[ImportEntry]:
-        return map(ImportEntry, *self._columns)
+        return (ImportEntry(row, key, Reason(reason), detail) for row, key, reason, detail in self._rows.from_row(0))
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries>"

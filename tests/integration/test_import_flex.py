@@ -1,0 +1,251 @@
+"""Executions come in from Flex XML: corrected, cancelled and booked again as IBKR does it."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from zorivest_async import ImageOwnerType, MissingDependencyError, Trade, TradeAction, TradeFilter, TradeReport, Vault
+from zorivest_async.integrations.importers import FlexTrades, ImportReport, ImportSourceError, Reason, import_trades
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio
+
+ORIGINAL = "00015070.55f17816.01.01"
+CORRECTION = "00015070.55f17816.01.02"
+
+
+def element(tag: str = "Trade", **changes: str) -> str:
+    """Return an execution as IBKR writes it, with some attributes changed."""
+    attributes = {
+        "accountId": "U1234567", "currency": "USD", "assetCategory": "STK", "symbol": "SPY", "tradeID": "1389766089",
+        "transactionID": "100", "dateTime": "20240102;093000", "transactionType": "ExchTrade", "buySell": "BUY",
+        "quantity": "100", "tradePrice": "470.25", "ibCommission": "-1.02", "fifoPnlRealized": "0",
+        "ibExecID": ORIGINAL, "levelOfDetail": "EXECUTION", "notes": "P",
+    }  # fmt: skip
+    return f"<{tag} " + " ".join(f'{name}="{value}"' for name, value in (attributes | changes).items()) + " />"
+
+
+def cancellation(**changes: str) -> str:
+    """Return a cancellation of the execution that :func:`element` makes: it has no identifier of its own."""
+    about = {"transactionType": "TradeCancel", "buySell": "BUY (Ca.)", "tradeID": "", "ibExecID": "", "notes": "Ca"}
+    own = {"origTradeID": "1389766089", "quantity": "-100", "transactionID": "101"}
+    return element(**(about | own | changes))
+
+
+async def import_elements(vault: Vault, tmp_path: Path, *elements: str, dry_run: bool = False) -> ImportReport:
+    """Import a statement of these elements."""
+    path = tmp_path / "statement.xml"
+    text = (
+        '<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1234567">'
+        f"<Trades>{''.join(elements)}</Trades></FlexStatement></FlexStatements></FlexQueryResponse>"
+    )
+    await asyncio.to_thread(path.write_text, text)
+    return await import_trades(vault, FlexTrades(path), accounts="create", dry_run=dry_run)
+
+
+async def stored(vault: Vault) -> list[Trade]:
+    """Return the trades of a vault, by their identifiers."""
+    async with vault.unit_of_work(read_only=True) as uow:
+        return await uow.trades.list_filtered(TradeFilter(), sort="exec_id", limit=None)
+
+
+def reasons(report: ImportReport) -> dict[str, list[Reason]]:
+    """Return why rows are where they are."""
+    lists = {name: [entry.reason for entry in getattr(report, name)] for name in ("inserted", "duplicate", "updated")}
+    lists["failed"] = [entry.reason for entry in report.failed]
+    return {name: found for name, found in lists.items() if found}
+
+
+async def test_an_execution_is_imported_once(vault: Vault, tmp_path: Path) -> None:
+    """Its moment is New York's, its identifier IBKR's, its commission a positive cost."""
+    sale = element(buySell="SELL", quantity="-1,000", ibExecID="0001.01.01", tradeID="2", fifoPnlRealized="12.5")
+    assert reasons(await import_elements(vault, tmp_path, element(), sale)) == {"inserted": [Reason.NEW] * 2}
+    assert reasons(await import_elements(vault, tmp_path, element(), sale)) == {"duplicate": [Reason.STORED] * 2}
+    moment = datetime(2024, 1, 2, 14, 30, tzinfo=UTC)
+    assert await stored(vault) == [
+        Trade("0001.01.01", moment, "SPY", TradeAction.SLD, 1000, 470.25, "U1234567", 1.02, 12.5),
+        Trade(ORIGINAL, moment, "SPY", TradeAction.BOT, 100, 470.25, "U1234567", 1.02),
+    ]
+
+
+async def test_what_is_unknown_is_warned_of(vault: Vault, tmp_path: Path) -> None:
+    """New attributes, new codes and new currencies do not keep an execution out; summaries are no executions."""
+    strange = element(newField="1", notes="NEW;P", currency="XXX", assetCategory="NEW")
+    summary = element(levelOfDetail="ORDER", ibExecID="", tradeID="")
+    report = await import_elements(vault, tmp_path, strange, summary, "<Unknown a='1'/>")
+    assert reasons(report) == {"inserted": [Reason.NEW]}
+    assert report.warnings == [
+        "attributes that ibflex does not know: newField",
+        "1 elements left out that sum up executions",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"dateTime": "01/02/2024;093000"}, "slashes"),
+        ({"dateTime": "20240102"}, "no time of day"),
+        ({"dateTime": "20240310;023000"}, "does not exist"),
+        ({"dateTime": ""}, "no time of day"),
+        ({"quantity": "many"}, "not what ibflex expects"),
+        ({"quantity": "0"}, "quantity must be greater than zero"),
+        ({"transactionType": "Strange"}, "not what ibflex expects"),
+        ({"ibExecID": "", "tradeID": ""}, "neither an ibExecID nor a tradeID"),
+        ({"tradePrice": ""}, "no tradePrice"),
+        ({"symbol": ""}, "instrument must not be empty"),
+    ],
+)
+async def test_a_row_that_cannot_be_right_fails_alone(
+    vault: Vault, tmp_path: Path, changes: dict[str, str], detail: str
+) -> None:
+    """The report says which and why, and the others are imported."""
+    report = await import_elements(vault, tmp_path, element(**changes), element(ibExecID="other.01", tradeID="2"))
+    assert reasons(report) == {"inserted": [Reason.NEW], "failed": [Reason.UNREADABLE]}
+    assert report.failed[0].row == 1
+    assert detail in report.failed[0].detail
+
+
+async def test_an_offset_that_ibflex_drops_is_kept(vault: Vault, tmp_path: Path) -> None:
+    """A time that names its offset is not New York's; one without a date of its own is of two attributes."""
+    apart = element(dateTime="", tradeDate="2024-01-02", tradeTime="134859", ibExecID="b", tradeID="2")
+    await import_elements(vault, tmp_path, element(dateTime="2024-01-02;093000+0100"), apart)
+    assert [trade.time.isoformat()[11:16] for trade in await stored(vault)] == ["08:30", "18:48"]
+
+
+async def attach_to(vault: Vault, exec_id: str) -> None:
+    """Give a trade an image and a report."""
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    async with vault.unit_of_work() as uow:
+        await uow.images.attach(ImageOwnerType.TRADE, exec_id, buffer.getvalue())
+        await uow.trade_reports.save(TradeReport(exec_id, lessons_learned="wait"))
+        await uow.commit()
+
+
+@pytest.mark.parametrize("also_original", [False, True])
+async def test_a_correction_takes_the_place_of_what_it_corrects(
+    vault: Vault, tmp_path: Path, *, also_original: bool
+) -> None:
+    """Its identifier differs in the last digits; images and report go with it, and the original never comes back."""
+    await import_elements(vault, tmp_path, element())
+    await attach_to(vault, ORIGINAL)
+    correction = element(ibExecID=CORRECTION, tradePrice="470.5", transactionID="102")
+    both = [element(), correction] if also_original else [correction]
+    dry = await import_elements(vault, tmp_path, *both, dry_run=True)
+    report = await import_elements(vault, tmp_path, *both)
+    assert reasons(dry) == reasons(report)
+    assert reasons(report)["updated"] == [Reason.CORRECTED]
+    (trade,) = await stored(vault)
+    assert (trade.exec_id, trade.price) == (CORRECTION, 470.5)
+    async with vault.unit_of_work(read_only=True) as uow:
+        assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, CORRECTION)) == 1
+        assert await uow.trade_reports.get_for_trade(CORRECTION) is not None
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"duplicate": [Reason.SUPERSEDED]}
+    assert reasons(await import_elements(vault, tmp_path, correction)) == {"duplicate": [Reason.STORED]}
+
+
+@pytest.mark.parametrize("booked_as", [ORIGINAL, CORRECTION, "another"])
+@pytest.mark.parametrize("imported_before", [False, True])
+async def test_what_is_cancelled_and_booked_again_is_there_once(
+    vault: Vault, tmp_path: Path, booked_as: str, *, imported_before: bool
+) -> None:
+    """IBKR books it under the same tradeID, with whichever identifier; the order of the elements does not matter."""
+    if imported_before:
+        await import_elements(vault, tmp_path, element())
+        await attach_to(vault, ORIGINAL)
+    again = element(ibExecID=booked_as, quantity="1", transactionID="102")
+    report = await import_elements(vault, tmp_path, again, cancellation(), element())
+    (trade,) = await stored(vault)
+    assert (trade.exec_id, trade.quantity) == (booked_as, 1)
+    assert reasons(report)["duplicate"] == [Reason.SUPERSEDED] * 2
+    assert len(report.updated if imported_before else report.inserted) == 1
+    if imported_before:
+        async with vault.unit_of_work(read_only=True) as uow:
+            assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, booked_as)) == 1
+    report = await import_elements(vault, tmp_path, element(), cancellation(), again)
+    assert set(reasons(report)) == {"duplicate"}
+
+
+async def test_a_cancelled_execution_is_not_stored(vault: Vault, tmp_path: Path) -> None:
+    """In one statement with its cancellation it never gets in; one that is stored already is deleted."""
+    statement = [element(), cancellation()]
+    assert reasons(await import_elements(vault, tmp_path, *statement)) == {
+        "duplicate": [Reason.SUPERSEDED, Reason.CANCELLED]
+    }
+    await import_elements(vault, tmp_path, element())
+    dry = await import_elements(vault, tmp_path, *statement, dry_run=True)
+    assert len(await stored(vault)) == 1
+    report = await import_elements(vault, tmp_path, *statement)
+    assert reasons(dry) == reasons(report)
+    assert reasons(report)["updated"] == [Reason.CANCELLED]
+    assert await stored(vault) == []
+
+
+async def test_a_cancelled_execution_with_images_is_the_users_to_delete(vault: Vault, tmp_path: Path) -> None:
+    """Nobody's notes are deleted by an import."""
+    await import_elements(vault, tmp_path, element())
+    await attach_to(vault, ORIGINAL)
+    report = await import_elements(vault, tmp_path, element(), cancellation())
+    assert reasons(report)["failed"] == [Reason.CANCELLED_IN_USE]
+    assert len(await stored(vault)) == 1
+
+
+async def test_a_cancellation_of_something_unknown_fails(vault: Vault, tmp_path: Path) -> None:
+    """It has no identifier but the tradeID, which a vault does not know: a statement with both is needed."""
+    await import_elements(vault, tmp_path, element())
+    report = await import_elements(vault, tmp_path, cancellation())
+    assert reasons(report) == {"failed": [Reason.CANCELLED_UNKNOWN]}
+
+
+async def test_trade_confirmations_are_read_too(vault: Vault, tmp_path: Path) -> None:
+    """They name the same things otherwise."""
+    confirmation = element("TradeConfirm", execID=ORIGINAL, price="470.25", commission="-1.02")
+    assert reasons(await import_elements(vault, tmp_path, confirmation)) == {"inserted": [Reason.NEW]}
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"duplicate": [Reason.STORED]}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("<FlexQueryResponse><Trades>", "well-formed"),
+        ("", "well-formed"),
+        ("<html/>", "not a Flex statement"),
+        ('<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;">]><FlexQueryResponse a="&c;"/>', "entities"),
+    ],
+)
+async def test_other_xml_is_refused(vault: Vault, tmp_path: Path, content: str, problem: str) -> None:
+    """Broken files, other documents, and such as would blow up when they are read."""
+    path = tmp_path / "statement.xml"
+    await asyncio.to_thread(path.write_text, content)
+    with pytest.raises(ImportSourceError, match=problem):
+        await import_trades(vault, FlexTrades(path))
+
+
+async def test_a_missing_extra_is_named(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without defusedxml or ibflex the error says what to install."""
+    path = tmp_path / "statement.xml"
+    await asyncio.to_thread(path.write_text, "<FlexQueryResponse/>")
+    for module in ("defusedxml", "ibflex"):
+        monkeypatch.setattr("zorivest_async.integrations.extras.import_module", importing_all_but(module))
+        with pytest.raises(MissingDependencyError, match=r'pip install "zorivest-async\[importers\]"'):
+            await import_trades(vault, FlexTrades(path))
+
+
+def importing_all_but(absent: str) -> Any:
+    """Return an ``import_module`` for an environment without a package."""
+
+    def import_module(name: str) -> Any:
+        if name.partition(".")[0] == absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return builtins.__import__(name, fromlist=["*"])
+
+    return import_module
