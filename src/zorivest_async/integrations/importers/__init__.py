@@ -12,6 +12,7 @@ from zorivest_async.integrations.importers.results import (
     ImportSourceError,
     Reason,
 )
+from zorivest_async.integrations.importers.screenshots import Screenshots, import_screenshots
 from zorivest_async.integrations.importers.source import ReadRows, TradeSource
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "ImportSourceError",
     "ReadRows",
     "Reason",
+    "Screenshots",
     "TradeSource",
+    "import_screenshots",
     "import_trades",
 ]
