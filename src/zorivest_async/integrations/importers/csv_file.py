@@ -124,7 +124,7 @@ class _RowParser:
         return {name: text for name, text in texts.items() if text or name not in ("commission", "realized_pnl")}
 
     def _value(self, cell: str) -> str:
-        text = cell.strip()
+        text = cell.strip() if self._profile.strip else cell
         return "" if text in self._profile.empty_values else text
 
     def _trade(self, fields: dict[str, Any]) -> Trade:

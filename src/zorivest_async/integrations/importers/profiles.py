@@ -55,6 +55,7 @@ class CsvProfile:
         commission_is_negative: Costs are written with a minus.
         decimal_mark: ``"."`` or ``","``; the other one may group thousands.
         empty_values: Texts that say that there is no value.
+        strip: Blanks around a value are not part of it.
         ignored_columns: Columns that need no warning.
         only: Take only the rows that have one of these values in a column.
         carried_columns: Columns whose value stands for the rows below it, too, as in orders with several legs.
@@ -78,6 +79,7 @@ class CsvProfile:
     commission_is_negative: bool = False
     decimal_mark: Literal[".", ","] = "."
     empty_values: frozenset[str] = frozenset()
+    strip: bool = True
     ignored_columns: frozenset[str] = frozenset()
     only: Mapping[str, frozenset[str]] = field(default_factory=dict[str, "frozenset[str]"])
     carried_columns: tuple[str, ...] = ()
@@ -168,5 +170,5 @@ THINKORSWIM: Final = CsvProfile(
 )
 """An account statement of thinkorswim, exported with its times in New York's; commissions are not in its trades."""
 
-ZORIVEST: Final = CsvProfile(name="zorivest", columns={name: name for name in TRADE_FIELDS})
+ZORIVEST: Final = CsvProfile(name="zorivest", columns={name: name for name in TRADE_FIELDS}, strip=False)
 """What :func:`~zorivest_async.integrations.exporting.write_csv` writes of trades."""

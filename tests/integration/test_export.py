@@ -1,0 +1,154 @@
+"""Data go out with their types, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from zorivest_async import (
+    Account,
+    AccountType,
+    ConfigurationError,
+    MarketProviderSetting,
+    MissingDependencyError,
+    Trade,
+    TradeAction,
+    TradeFilter,
+    TradeReport,
+    ValidationError,
+    Vault,
+    Watchlist,
+    WatchlistItem,
+)
+from zorivest_async.integrations.exporting import export_trades, write_csv, write_parquet
+from zorivest_async.integrations.frames import to_arrow, to_pandas, to_polars
+from zorivest_async.integrations.importers import ZORIVEST, CsvTrades, import_trades
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOMENT = datetime(2024, 3, 8, 14, 30, 0, 123456, tzinfo=UTC)
+TRADES = [
+    Trade("0001", MOMENT, 'S"PY, é', TradeAction.BOT, 0.1, 1 / 3, "A", 1.02, -5e-324),
+    Trade("0002\n", MOMENT.replace(year=9999), "SPY", TradeAction.SLD, 1e300, -37.63, "A"),
+]
+REPORTS = [
+    TradeReport("0001", 5, None, followed_plan=True, tags=("a", "b,c"), created_at=MOMENT),
+    TradeReport("0002\n", None, 1, lessons_learned="", created_at=MOMENT),
+]
+
+
+def test_a_polars_frame_has_the_entities_types() -> None:
+    """Moments are in UTC, whole numbers whole; a frame of nothing has the same schema."""
+    frame = to_polars(TRADES)
+    assert frame.schema["time"] == pl.Datetime("us", "UTC")
+    assert frame.schema["quantity"] == pl.Float64
+    assert frame.schema["exec_id"] == frame.schema["action"] == pl.String
+    assert [Trade(**row) for row in frame.to_dicts()] == TRADES
+    assert to_polars([]).schema == frame.schema
+    reports = to_polars(REPORTS, TradeReport)
+    assert reports.schema["tags"] == pl.List(pl.String)
+    assert reports["setup_quality"].to_list() == [5, None]
+    assert to_polars([], TradeReport).schema == reports.schema
+
+
+def test_a_pandas_frame_has_the_entities_types() -> None:
+    """Moments are in UTC, whole numbers whole; a frame of nothing has the same types."""
+    frame = to_pandas(TRADES)
+    assert str(frame.dtypes["time"]) == "datetime64[us, UTC]"
+    assert str(frame.dtypes["quantity"]) == "float64"
+    assert str(frame.dtypes["exec_id"]) == "string"
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    assert [Trade(**row) for row in rows] == TRADES
+    assert to_pandas([]).dtypes.equals(frame.dtypes)
+    reports = to_pandas(REPORTS, TradeReport)
+    assert str(reports.dtypes["setup_quality"]) == "Int64"
+    assert str(reports.dtypes["followed_plan"]) == "boolean"
+    assert reports["setup_quality"][0] == 5
+    assert reports["setup_quality"][1] is pd.NA
+    assert to_pandas([], TradeReport).dtypes.equals(reports.dtypes)
+
+
+def test_only_entities_of_the_class_are_taken() -> None:
+    """A frame is of one class; a secret shows its mask, and a watchlist its tickers."""
+    for convert in (to_polars, to_pandas, to_arrow):
+        with pytest.raises(ValidationError, match="must be a TradeReport"):
+            convert([*REPORTS, *TRADES], TradeReport)
+    setting = MarketProviderSetting("p", api_key="canary-key")
+    assert "canary-key" not in str(to_polars([setting], MarketProviderSetting).to_dicts())
+    watchlist = Watchlist("w", items=(WatchlistItem("SPY"), WatchlistItem("QQQ")))
+    assert to_polars([watchlist], Watchlist)["items"].to_list() == [["SPY", "QQQ"]]
+
+
+def test_parquet_keeps_types_and_values(tmp_path: Path) -> None:
+    """What is read back is what was written, and an empty file has the same schema."""
+    write_parquet(tmp_path / "full.parquet", TRADES)
+    write_parquet(tmp_path / "empty.parquet", [])
+    table = pq.read_table(tmp_path / "full.parquet")
+    assert [Trade(**row) for row in table.to_pylist()] == TRADES
+    assert str(table.schema.field("time").type) == "timestamp[us, tz=UTC]"
+    assert pq.read_schema(tmp_path / "empty.parquet").equals(table.schema)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.parquet", "full.parquet"]
+
+
+def test_csv_keeps_text_apart_from_what_is_absent(tmp_path: Path) -> None:
+    """Text is quoted, nothing else is; an empty file has its header."""
+    write_csv(tmp_path / "reports.csv", REPORTS, TradeReport)
+    text = (tmp_path / "reports.csv").read_bytes().decode()
+    assert text.splitlines()[0].startswith("trade_id,setup_quality,")
+    assert '"0001",5,,true,,,"[""a"", ""b,c""]",,2024-03-08T14:30:00.123456+00:00\r\n' in text
+    assert '"0002\n",,1,,,"","[]",,' in text
+    write_csv(tmp_path / "empty.csv", [], TradeReport)
+    assert (tmp_path / "empty.csv").read_text().splitlines() == text.splitlines()[:1]
+
+
+@pytest.mark.asyncio
+async def test_exported_trades_are_imported_equal(vault: Vault, tmp_path: Path) -> None:
+    """CSV goes into another vault digit for digit; the filter says what goes out; other suffixes are refused."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(Account("A", "a", AccountType.BROKER))
+        await uow.trades.save_many(TRADES)
+        await uow.commit()
+    assert await export_trades(vault, tmp_path / "out.csv") == 2
+    assert await export_trades(vault, tmp_path / "out.parquet", TradeFilter(instrument="SPY")) == 1
+    with pytest.raises(ConfigurationError, match="csv"):
+        await export_trades(vault, tmp_path / "out.xlsx")
+    async with Vault.in_memory() as other:
+        report = await import_trades(other, CsvTrades(tmp_path / "out.csv", ZORIVEST), accounts="create")
+        assert len(report.inserted) == 2
+        async with other.unit_of_work() as uow:
+            assert await uow.trades.list_filtered(TradeFilter(), sort="time") == TRADES
+    assert not await asyncio.to_thread((tmp_path / "out.csv.part").exists)
+
+
+@pytest.mark.parametrize(
+    ("convert", "module", "extra"),
+    [(to_polars, "polars", "polars"), (to_pandas, "pandas", "pandas"), (to_arrow, "pyarrow", "parquet")],
+)
+def test_a_missing_extra_is_named(convert: Any, module: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install, and is an ImportError with the name of what is missing."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=rf'pip install "zorivest-async\[{extra}\]"') as caught:
+        convert(TRADES)
+    assert caught.value.name == module
+
+
+def test_the_integrations_are_imported_without_any_extra() -> None:
+    """In an interpreter where none can be imported, everything but their use works."""
+    program = """
+import sys
+for name in ("polars", "pandas", "pyarrow", "ibflex", "defusedxml", "requests", "tzdata", "rich", "typer"):
+    sys.modules[name] = None
+import zorivest_async.integrations.exporting
+import zorivest_async.integrations.frames
+import zorivest_async.integrations.importers
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=30)
