@@ -1,0 +1,177 @@
+"""A whole journal goes out into files and comes back equal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from zorivest_async import (
+    Account,
+    AccountType,
+    BalanceSnapshot,
+    ConfigurationError,
+    ConvictionLevel,
+    DuplicateError,
+    ForeignKeyError,
+    ImageOwnerType,
+    MarketProviderSetting,
+    Trade,
+    TradeAction,
+    TradeFilter,
+    TradePlan,
+    TradeReport,
+    Vault,
+    Watchlist,
+    WatchlistItem,
+)
+from zorivest_async.integrations.importers import ImportSourceError
+from zorivest_async.integrations.journal import export_journal, import_journal
+from zorivest_async.integrations.journal_tables import JOURNAL_TABLES, TableRepository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio
+
+MOMENT = datetime(2024, 3, 8, 14, 30, 0, 123456, tzinfo=UTC)
+
+
+def picture() -> bytes:
+    """Return an image."""
+    buffer = BytesIO()
+    Image.new("RGB", (300, 200), (10, 20, 30)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+async def fill(vault: Vault) -> None:
+    """Store something in every table, with gaps between row numbers and text that is hard to write."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(Account("A", 'naïve "株"\n🚀', AccountType.IRA, notes="", is_tax_advantaged=True))
+        await uow.trades.save_many(
+            Trade(f"{number:04}", MOMENT, "SPY", TradeAction.BOT, 0.1, 1 / 3, "A", -5e-324) for number in range(450)
+        )
+        await uow.trades.delete("0007")
+        report_id = await uow.trade_reports.save(TradeReport("0001", 5, followed_plan=False, tags=("a", "b,\u2028c")))
+        plan = TradePlan("SPY", TradeAction.SLD, ConvictionLevel.MAX, linked_trade_id="0002", account_id="A")
+        plan_id = await uow.trade_plans.save(plan)
+        await uow.images.attach(ImageOwnerType.TRADE, "0001", picture(), caption="entry")
+        doomed = await uow.images.attach(ImageOwnerType.TRADE, "0001", picture())
+        await uow.images.attach(ImageOwnerType.REPORT, report_id, picture())
+        await uow.images.attach(ImageOwnerType.PLAN, plan_id, picture())
+        await uow.images.delete(doomed)
+        await uow.watchlists.save(Watchlist("w", items=(WatchlistItem("SPY"), WatchlistItem("QQQ", notes="n"))))
+        await uow.balance_snapshots.save(BalanceSnapshot("A", MOMENT, -12.5))
+        await uow.settings.bulk_upsert({"a": "x", "b": 10**30, "c": 0.1, "d": True, "e": {"f": [None]}, "g": None})
+        await uow.market_provider_settings.save(MarketProviderSetting("p", api_key="canary-5e7a91", rate_limit=7))
+        await uow.commit()
+
+
+async def everything(vault: Vault) -> dict[str, list[Any]]:
+    """Return all rows of all tables, in their order, with the row numbers that take no part in ``==``."""
+    found: dict[str, list[Any]] = {}
+    async with vault.unit_of_work(read_only=True) as uow:
+        connection = await uow.connection()
+        for table in JOURNAL_TABLES:
+            repository, rows, after = TableRepository(connection, table), list[Any](), None
+            while page := await repository.page(after):
+                rows += [(getattr(entity, table.mapper.key), entity) for entity in page]
+                after = rows[-1][0]
+            found[table.name] = rows
+    return found
+
+
+async def test_a_journal_comes_back_equal(vault: Vault, tmp_path: Path) -> None:
+    """Every row of every table, with its number; images byte for byte; and a second import is refused whole."""
+    await fill(vault)
+    counts = await export_journal(vault, tmp_path / "journal")
+    assert (counts["trades"], counts["images"], counts["settings"]) == (449, 3, 6)
+    before = await everything(vault)
+    assert all(before.values())
+    async with Vault.in_memory() as other:
+        dry = await import_journal(other, tmp_path / "journal", dry_run=True)
+        assert not any((await everything(other)).values())
+        report = await import_journal(other, tmp_path / "journal")
+        assert len(report.inserted) == sum(counts.values()) == len(dry.inserted)
+        assert await everything(other) == before
+        async with vault.unit_of_work() as uow, other.unit_of_work() as again:
+            assert await again.trades.list_filtered(TradeFilter()) == await uow.trades.list_filtered(TradeFilter())
+            assert await again.watchlists.list_all() == await uow.watchlists.list_all()
+            assert await again.settings.get("b") == 10**30
+        with pytest.raises(DuplicateError):
+            await import_journal(other, tmp_path / "journal")
+        assert await everything(other) == before
+
+
+async def test_the_files_are_plain_and_without_secrets(vault: Vault, tmp_path: Path) -> None:
+    """Originals are files as they were; JSON lines are readable; API keys are in none of them."""
+    await fill(vault)
+    await export_journal(vault, tmp_path / "journal")
+
+    def read() -> dict[str, bytes]:
+        folder = tmp_path / "journal"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    files = await asyncio.to_thread(read)
+    assert [data for name, data in files.items() if name.startswith("images/")] == [picture()] * 3
+    assert json.loads(files["accounts.jsonl"])["name"] == 'naïve "株"\n🚀'
+    assert not any(b"canary" in data or b"ENC:" in data for data in files.values())
+    assert [path.name for path in await asyncio.to_thread(lambda: [*tmp_path.glob("journal*")])].count("journal") == 1
+
+
+async def test_an_export_replaces_nothing(vault: Vault, tmp_path: Path) -> None:
+    """A folder that is there stays as it is, and a failed export leaves nothing."""
+    with pytest.raises(ConfigurationError, match="new folder"):
+        await export_journal(vault, tmp_path)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("enough")
+
+    await fill(vault)
+    with pytest.raises(RuntimeError, match="enough"):
+        await export_journal(vault, tmp_path / "journal", progress=fail)
+    assert not await asyncio.to_thread(lambda: [*tmp_path.glob("journal.part")])
+    assert not await asyncio.to_thread((tmp_path / "journal").exists)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("journal.json", lambda _: b"{}", "no exported journal"),
+        ("journal.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "newer release"),
+        ("trades.jsonl", lambda data: data[:-30], "trades.jsonl"),
+        ("trades.jsonl", lambda data: data[: data.index(b"\n") + 1], "1 lines and should have 449"),
+        ("trades.jsonl", lambda data: data.replace(b'"BOT"', b'"BUY"', 1), "Trade.action"),
+        ("trades.jsonl", lambda data: data.replace(b'"price"', b'"prize"', 1), "not one of an exported journal"),
+        ("images.jsonl", lambda data: data.replace(b'"id": 1', b'"id": 99', 1), "missing"),
+        ("images/1.jpg", lambda data: data[:-1], "file_size"),
+    ],
+)
+async def test_a_damaged_journal_is_refused_whole(
+    vault: Vault, tmp_path: Path, name: str, change: Any, problem: str
+) -> None:
+    """What was cut off or changed is named, and nothing is imported."""
+    await fill(vault)
+    await export_journal(vault, tmp_path / "journal")
+    path = tmp_path / "journal" / name
+    await asyncio.to_thread(lambda: path.write_bytes(change(path.read_bytes())))
+    async with Vault.in_memory() as other:
+        with pytest.raises(ImportSourceError, match=problem):
+            await import_journal(other, tmp_path / "journal")
+        assert not any((await everything(other)).values())
+
+
+async def test_an_image_without_an_owner_is_refused(vault: Vault, tmp_path: Path) -> None:
+    """A journal with a trade taken out of it, but not its images, is not imported."""
+    await fill(vault)
+    await export_journal(vault, tmp_path / "journal")
+    path = tmp_path / "journal" / "images.jsonl"
+    await asyncio.to_thread(lambda: path.write_bytes(path.read_bytes().replace(b'"0001"', b'"gone"')))
+    async with Vault.in_memory() as other:
+        with pytest.raises(ForeignKeyError):
+            await import_journal(other, tmp_path / "journal")
