@@ -74,3 +74,22 @@ async def test_the_file_format_names_every_profile() -> None:
         memory = f"{profile.memory_kib // 1024} MiB" if profile.memory_kib >= 1024 else f"{profile.memory_kib} KiB"
         assert f"| {profile.value} | {profile.time_cost} | {memory} | {profile.parallelism} |" in document
     assert str(APPLICATION_ID) in document
+
+
+async def test_the_examples_of_importing_run(tmp_path: Path) -> None:
+    """One after another in a folder of their own, and they print what the document says."""
+    document = await asyncio.to_thread((ROOT / "docs/importing.md").read_text, encoding="utf-8")
+    script = "\n".join(re.findall(r"```python\n(.*?)```", document, re.DOTALL))
+    await asyncio.to_thread((tmp_path / "example.py").write_text, script, encoding="utf-8")
+    finished = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert finished.stderr == ""
+    said = re.findall(r"```text\n(.*?)```", document, re.DOTALL)
+    assert finished.stdout == "".join(said)

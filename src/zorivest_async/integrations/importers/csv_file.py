@@ -135,17 +135,19 @@ class _RowParser:
             fields["commission"] = fields["commission"].copy_negate()
         if self._profile.exec_id == "{exec_id}":
             return Trade(**fields)
-        # Checked first: an identifier is formed only of fields that are right.
-        trade = Trade(**{**fields, "exec_id": fields.get("exec_id") or "none yet"})
-        parts = {name: getattr(trade, name) for name in self._exec_id_fields - {"ordinal", "exec_id"}}
-        parts["exec_id"] = fields.get("exec_id", "")
-        if "exec_id" in self._exec_id_fields and not parts["exec_id"]:
+        own_id = fields.get("exec_id", "")
+        if "exec_id" in self._exec_id_fields and not own_id:
             raise ValidationError("Trade", "exec_id", "must not be empty")
+        # Checked first: an identifier is formed only of fields that are right.
+        fields["exec_id"] = own_id or "none yet"
+        trade = Trade(**fields)
+        parts: dict[str, object] = {name: getattr(trade, name) for name in self._exec_id_fields - {"ordinal"}}
         if "time" in parts:
             parts["time"] = trade.time.isoformat().replace("+00:00", "Z")
         alike = self._profile.exec_id.format(**parts, ordinal="#")
         self._ordinals[alike] += 1
-        return Trade(**{**fields, "exec_id": self._profile.exec_id.format(**parts, ordinal=self._ordinals[alike])})
+        fields["exec_id"] = self._profile.exec_id.format(**parts, ordinal=self._ordinals[alike])
+        return Trade(**fields)
 
     def _time(self, text: str) -> datetime:
         return to_utc(self._local_time(text), self._zone, self._profile.ambiguous_times)

@@ -78,13 +78,12 @@ class FlexTrades:
         total = path.stat().st_size or 1
         with path.open("rb") as file:
             try:
-                root: Element | None = None
+                is_root = True
                 for event, element in parse_file(file, events=("start", "end")):
-                    if root is None:
-                        root = element
-                        if root.tag != "FlexQueryResponse":
-                            raise ImportSourceError("this is XML, but not a Flex statement")
-                    elif event == "end":
+                    if is_root and element.tag != "FlexQueryResponse":
+                        raise ImportSourceError("this is XML, but not a Flex statement")
+                    is_root = False
+                    if event == "end":
                         if element.tag in _FIELDS:
                             reader.take(element)
                             give_way(operation, reader.count, file.tell(), total)
