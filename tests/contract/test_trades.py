@@ -245,3 +245,13 @@ async def test_what_was_added_to_a_session_is_there_for_a_repository(journal: Va
         assert_same(await trades.get("0002"), added)
         (await session.get_one(TradeModel, "0002")).price = 1.5
         assert_same(await trades.get("0002"), added, price=1.5)
+
+
+async def test_many_are_found_by_their_identifiers(journal: Vault) -> None:
+    """Those that are stored, however many are asked for; the others are left out."""
+    trades = [make_trade(f"many-{number}") for number in range(1100)]
+    async with journal.unit_of_work() as uow:
+        await uow.trades.save_many(trades)
+        found = await uow.trades.get_many(["absent", *(trade.exec_id for trade in trades[1:])])
+        assert await uow.trades.get_many([]) == {}
+    assert found == {trade.exec_id: trade for trade in trades[1:]}

@@ -39,10 +39,10 @@ class Blocks:
 
     def from_row(self, start: int) -> Iterator[Row]:
         """Yield the rows from the one at ``start``."""
-        block, offset = divmod(start, BLOCK_ROWS)
+        block = min(start // BLOCK_ROWS, len(self._blocks))
         # Pickled above: it has not left this process.
         packed = (pickle.loads(data) for data in islice(self._blocks, block, None))  # noqa: S301
-        return islice(chain(chain.from_iterable(packed), self._last), offset, None)
+        return islice(chain(chain.from_iterable(packed), self._last), start - block * BLOCK_ROWS, None)
 
     def slice(self, start: int, stop: int) -> list[Row]:
         """Return the rows from ``start`` to before ``stop``."""
