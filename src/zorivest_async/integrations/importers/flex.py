@@ -78,16 +78,19 @@ class FlexTrades:
         total = path.stat().st_size or 1
         with path.open("rb") as file:
             try:
-                is_root = True
+                parents: list[Element] = []
                 for event, element in parse_file(file, events=("start", "end")):
-                    if is_root and element.tag != "FlexQueryResponse":
-                        raise ImportSourceError("this is XML, but not a Flex statement")
-                    is_root = False
-                    if event == "end":
+                    if event == "start":
+                        if not parents and element.tag != "FlexQueryResponse":
+                            raise ImportSourceError("this is XML, but not a Flex statement")
+                        parents.append(element)
+                    else:
                         if element.tag in _FIELDS:
                             reader.take(element)
                             give_way(operation, reader.count, file.tell(), total)
-                        element.clear()
+                        parents.pop()
+                        if parents:
+                            parents[-1].clear()  # memory stays flat, and the garbage collector has nothing to look at
             except ParseError as error:
                 raise ImportSourceError("this is not well-formed XML", error.position[0]) from None
             except refused:

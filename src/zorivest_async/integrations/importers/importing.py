@@ -106,7 +106,8 @@ class _Import:
         # What this import did to the vault, or in a dry run would have done.
         # By the place of the row that says what is stored now; of what was deleted, None.
         self._taken: dict[str, int | None] = {}
-        self._families: dict[str, tuple[str, ...]] = {}
+        # Joined by NUL, which no identifier contains: a text is nothing for the garbage collector.
+        self._families: dict[str, str] = {}
         self._stored: dict[str, PackedTrade] = {}
         self._to_insert: list[Trade] = []
         self._to_update: list[Trade] = []
@@ -120,7 +121,7 @@ class _Import:
         families = {row.family for row in rows if row.family is not None and row.family not in self._families}
         if families:
             found = await find_families(self._uow, families)
-            self._families |= {family: tuple(found.get(family, ())) for family in families}
+            self._families |= {family: "\0".join(found.get(family, ())) for family in families}
             ids |= {exec_id for exec_ids in found.values() for exec_id in exec_ids}
         ids |= {exec_id for row in rows for exec_id in row.earlier_ids}
         stored = await self._uow.trades.get_many(exec_id for exec_id in ids if exec_id not in self._taken)
@@ -151,7 +152,7 @@ class _Import:
         if not await self._has_account(trade.account_id):
             self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT)
             return
-        versions = self._families.get(row.family, ()) if row.family is not None else ()
+        versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
         if any(_revision(version) > row.revision for version in versions):
             self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
             return
@@ -172,7 +173,7 @@ class _Import:
             return
         self._taken[trade.exec_id] = self._place
         if row.family is not None:
-            self._families[row.family] = (trade.exec_id,)
+            self._families[row.family] = trade.exec_id
         if earlier:
             self._note(self.report.updated, row, trade.exec_id, Reason.CORRECTED)
             await self._replace(earlier, trade.exec_id)
