@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zorivest_async import Progress, Vault
+
+pytestmark = pytest.mark.timeout(300)
 
 ROWS = 100_000
 LONGEST_STALL_S = 0.025
@@ -37,29 +41,56 @@ def write_file(path: Path) -> None:
         )
 
 
+class Watch:
+    """Asks the event loop for every millisecond, for the length of an ``async with`` block."""
+
+    def __init__(self) -> None:
+        self.late_s = [0.0]
+        self.busy_s = [0.0]
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            asked, busy = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(0.001)
+            self.late_s.append(time.perf_counter() - asked - 0.001)
+            self.busy_s.append(time.thread_time() - busy)
+
+
+def is_quiet() -> bool:
+    """Return whether other programs leave the processors to this one; Windows does not tell."""
+    load = os.getloadavg()[0] if sys.platform != "win32" else 0.0
+    return load < (os.cpu_count() or 1)
+
+
 @pytest.mark.asyncio
 async def test_the_loop_is_never_held_while_100_000_rows_are_imported(vault: Vault, tmp_path: Path) -> None:
-    """A task that asks for every millisecond is late by at most 25 ms, while rows are read, stored and found again."""
+    """It is never late by 25 ms, while rows are read, stored and found again, nor as long at work on one callback.
+
+    The garbage collector does not look at everything because of an import, which would take longer than that. How late
+    the loop is, is only asked where other programs leave it a processor.
+    """
     path = tmp_path / "large.csv"
     await asyncio.to_thread(write_file, path)
-    stalls: list[float] = []
     reports: list[Progress] = []
-
-    async def watch() -> None:
-        while True:
-            asked = time.perf_counter()
-            await asyncio.sleep(0.001)
-            stalls.append(time.perf_counter() - asked - 0.001)
-
     gc.collect()  # the test run's own garbage
-    watching = asyncio.create_task(watch())
-    try:
+    full_collections = gc.get_stats()[2]["collections"]
+    quiet = is_quiet()
+    async with Watch() as watch:
         first = await import_trades(vault, CsvTrades(path, PROFILE), accounts="create", progress=reports.append)
         second = await import_trades(vault, CsvTrades(path, PROFILE))
-    finally:
-        watching.cancel()
+    quiet = quiet and is_quiet()
     assert (len(first.inserted), len(first.failed)) == (ROWS, 0)
     assert (len(second.inserted), len(second.duplicate)) == (0, ROWS)
     assert {report.phase for report in reports} == {"read", "store"}
     assert (reports[-1].done, reports[-1].total) == (ROWS, ROWS)
-    assert max(stalls) < LONGEST_STALL_S
+    assert gc.get_stats()[2]["collections"] == full_collections
+    assert max(watch.busy_s) < LONGEST_STALL_S
+    if quiet:
+        assert max(watch.late_s) < LONGEST_STALL_S
