@@ -340,3 +340,25 @@ async def test_stopping_while_storing_leaves_nothing(vault: Vault, tmp_path: Pat
     with pytest.raises(RuntimeError, match="enough"):
         await import_trades(vault, CsvTrades(path, FEED), accounts="create", progress=stop)
     assert await stored(vault) == []
+
+
+async def test_a_row_without_its_identifier_or_in_another_format_fails(vault: Vault, tmp_path: Path) -> None:
+    """An empty identifier is none, also behind an account; a time in none of the profile's formats is not guessed."""
+    profile = replace(
+        FEED, exec_id="{account_id}:{exec_id}", time_formats=("%m/%d/%Y %H:%M", "%m/%d/%y %H:%M"), time_zone="UTC"
+    )
+    lines = (HEADER, "1,1/2/24 9:30,buy,1,2", ",1/2/2024 9:30,buy,1,2", "3,2024-01-02 09:30,buy,1,2")
+    report = await import_lines(vault, tmp_path, *lines, profile=profile)
+    assert [trade.exec_id for trade in await stored(vault)] == ["DEMO:1"]
+    assert [(entry.row, entry.detail) for entry in report.failed] == [
+        (3, "exec_id must not be empty"),
+        (4, "time is in none of the profile's formats"),
+    ]
+
+
+async def test_options_that_do_not_exist_are_refused(vault: Vault, tmp_path: Path) -> None:
+    """Before anything is read."""
+    with pytest.raises(ConfigurationError, match="accounts"):
+        await import_lines(vault, tmp_path, HEADER, accounts="maybe")
+    with pytest.raises(ConfigurationError, match="on_conflict"):
+        await import_lines(vault, tmp_path, HEADER, on_conflict="guess")

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from zorivest_async import ImageOwnerType, MissingDependencyError, Trade, TradeAction, TradeFilter, TradeReport, Vault
+from zorivest_async import (
+    Account,
+    AccountType,
+    ImageOwnerType,
+    MissingDependencyError,
+    Trade,
+    TradeAction,
+    TradeFilter,
+    TradeReport,
+    Vault,
+)
 from zorivest_async.integrations.importers import FlexTrades, ImportReport, ImportSourceError, Reason, import_trades
 
 if TYPE_CHECKING:
@@ -250,3 +260,54 @@ def importing_all_but(absent: str) -> Any:
         return builtins.__import__(name, fromlist=["*"])
 
     return import_module
+
+
+async def store_both_versions(vault: Vault, account_id: str = "U1234567") -> None:
+    """Store an execution and its correction, as a program that listens to TWS may have done."""
+    async with vault.unit_of_work() as uow:
+        for account in {account_id, "U1234567"}:
+            await uow.accounts.save(Account(account, account, AccountType.BROKER))
+        moment = datetime(2024, 1, 2, 14, 30, tzinfo=UTC)
+        await uow.trades.save(Trade(ORIGINAL, moment, "SPY", TradeAction.BOT, 100, 470.25, account_id))
+        if account_id == "U1234567":
+            await uow.trades.save(Trade(CORRECTION, moment, "SPY", TradeAction.BOT, 100, 470, account_id))
+        await uow.commit()
+
+
+@pytest.mark.parametrize("used", [(), (ORIGINAL,), (CORRECTION,), (ORIGINAL, CORRECTION)])
+async def test_versions_that_are_both_stored_become_one(vault: Vault, tmp_path: Path, used: tuple[str, ...]) -> None:
+    """The corrected one stays, with what either had; where both have images, it is the user's to decide."""
+    await store_both_versions(vault)
+    for exec_id in used:
+        await attach_to(vault, exec_id)
+    correction = element(ibExecID=CORRECTION, tradePrice="470.5", ibCommission="0")
+    report = await import_elements(vault, tmp_path, correction)
+    trades = await stored(vault)
+    if len(used) == 2:
+        assert reasons(report) == {"failed": [Reason.CONFLICT]}
+        assert [trade.exec_id for trade in trades] == [ORIGINAL, CORRECTION]
+        return
+    assert reasons(report) == {"updated": [Reason.CORRECTED]}
+    assert [(trade.exec_id, trade.price) for trade in trades] == [(CORRECTION, 470.5)]
+    async with vault.unit_of_work(read_only=True) as uow:
+        assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, CORRECTION)) == len(used)
+
+
+async def test_a_correction_does_not_reach_into_another_account(vault: Vault, tmp_path: Path) -> None:
+    """The execution that looks like its earlier version stays, and the row fails."""
+    await store_both_versions(vault, "other")
+    report = await import_elements(vault, tmp_path, element(ibExecID=CORRECTION))
+    assert reasons(report) == {"failed": [Reason.CONFLICT]}
+    assert [(trade.exec_id, trade.account_id) for trade in await stored(vault)] == [(ORIGINAL, "other")]
+
+
+async def test_identifiers_may_begin_with_the_account(vault: Vault, tmp_path: Path) -> None:
+    """Then two accounts may share IBKR's, and corrections still find what they correct."""
+    path = tmp_path / "statement.xml"
+    trades = [element(), element(accountId="U2", tradeID="2"), element(ibExecID=CORRECTION, tradePrice="1")]
+    for elements in (trades[:2], trades):
+        text = f"<FlexQueryResponse><Trades>{''.join(elements)}</Trades></FlexQueryResponse>"
+        await asyncio.to_thread(path.write_text, text)
+        await import_trades(vault, FlexTrades(path, exec_id_with_account=True), accounts="create")
+    found = {trade.exec_id: trade.price for trade in await stored(vault)}
+    assert found == {f"U1234567/{CORRECTION}": 1, f"U2/{ORIGINAL}": 470.25}
