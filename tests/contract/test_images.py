@@ -180,6 +180,43 @@ async def test_a_stream_is_the_original(journal: Vault, chunk_size: int, read_on
     assert not any("images.data" in statement for statement in statements)
 
 
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, None), (0, 0), (0, 1), (9_999, 30_001), (99_999, None), (50, 50), (60, 50), (100_000, None), (5, 2**40)],
+)
+async def test_a_part_is_streamed_alone(journal: Vault, start: int, stop: int | None) -> None:
+    """From one byte to before another, as a slice has them; past the end there is nothing."""
+    data = os.urandom(100_000)
+    async with journal.unit_of_work() as uow:
+        number = await uow.images.save("0001", make_image_entity(data))
+        chunks = [chunk async for chunk in uow.images.stream(number, 7_000, start=start, stop=stop)]
+    assert b"".join(chunks) == data[start:stop]
+    assert {len(chunk) for chunk in chunks[:-1]} <= {7_000}
+
+
+@pytest.mark.parametrize("part", [{"start": -1}, {"stop": -1}, {"start": 1.5}, {"stop": "7"}])
+async def test_a_part_has_whole_bounds(journal: Vault, part: dict[str, Any]) -> None:
+    """Anything else than a whole number, 0 or more, is refused by name."""
+    async with refusal(journal, InvalidQueryError) as (uow, caught):
+        number = await uow.images.save("0001", make_image_entity(os.urandom(10)))
+        await anext(uow.images.stream(number, **part))
+    assert next(iter(part)) in str(caught.value)
+
+
+async def test_information_needs_no_original(journal: Vault) -> None:
+    """It is the image's in every field, found without reading the original; of no image there is none."""
+    image = make_image_entity(caption="entry", thumbnail=b"small", width=3, height=2)
+    async with journal.unit_of_work() as uow:
+        number = await uow.images.save("0001", image)
+        with statements_of(journal.engine) as statements:
+            info = await uow.images.get_info(number)
+        (listed,) = await uow.images.list_for_owner(TRADE, "0001")
+        assert await uow.images.get_info(number + 1) is None
+    assert info is not None
+    assert (info, info.id) == (listed, number)
+    assert not any("images.data" in statement for statement in statements)
+
+
 async def test_a_stream_may_stop_early(journal: Vault) -> None:
     """Closing it gives the image back: the unit of work reads, deletes and commits."""
     async with journal.unit_of_work() as uow:

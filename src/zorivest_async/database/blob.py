@@ -31,15 +31,26 @@ class BlobReader:
         self._blob = blob
 
     @classmethod
-    async def open(cls, connection: AsyncConnection, table: str, column: str, row: int) -> BlobReader:
-        """Open the BLOB in a row, over this library's dialect or ``sqlite+aiosqlite``."""
+    async def open(cls, connection: AsyncConnection, table: str, column: str, row: int, start: int = 0) -> BlobReader:
+        """Open the BLOB in a row, over this library's dialect or ``sqlite+aiosqlite``.
+
+        Args:
+            connection: The connection.
+            table: Its table.
+            column: Its column.
+            row: Its row number.
+            start: Where to begin, in bytes; past the end there is nothing to read.
+        """
         driver: Any = (await connection.get_raw_connection()).driver_connection
         raw = driver._conn  # noqa: SLF001 - aiosqlite has no public way to its connection
 
         def open_blob() -> Any:
             if hasattr(raw, "blobopen"):
-                return raw.blobopen(table, column, row, readonly=True)
-            return raw.open_blob(table, column, row, True)  # sqlcipher3 has kept an older name
+                blob = raw.blobopen(table, column, row, readonly=True)
+            else:
+                blob = raw.open_blob(table, column, row, True)  # sqlcipher3 has kept an older name
+            blob.seek(min(start, len(blob)))
+            return blob
 
         return cls(connection, driver, await _on_thread(connection, driver, open_blob))
 

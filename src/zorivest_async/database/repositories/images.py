@@ -143,6 +143,11 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         found = await self._fetch(self.mapper.get, key=image_id)
         return found[0] if found else None
 
+    async def get_info(self, image_id: int) -> ImageInfo | None:
+        """Return an image without its original bytes, which are not read, or ``None``."""
+        rows = await self._fetch_rows(self._info_mapper.get, key=image_id)
+        return self._info_mapper.to_entity(rows[0]) if rows else None
+
     async def get_for_trade(self, exec_id: str) -> list[ImageAttachment]:
         """Return the images of a trade with their original bytes, newest first."""
         return await self.get_for_owner(ImageOwnerType.TRADE, exec_id)
@@ -196,26 +201,35 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             raise NotFoundError("ImageAttachment", image_id)
         return bytes(data)
 
-    async def stream(self, image_id: int, chunk_size: int = 256 * 1024) -> AsyncGenerator[bytes]:
-        """Yield the original in chunks, each read with one hand-off, without holding all of it in memory.
+    async def stream(
+        self, image_id: int, chunk_size: int = 256 * 1024, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Yield the original or a part of it in chunks, each read in one hand-off, and never all of it held in memory.
 
         Leave no write to the same image between the chunks. Use :func:`contextlib.aclosing` where you may stop early.
 
         Args:
             image_id: Row number of the image.
             chunk_size: Of each chunk but the last, in bytes.
+            start: The first byte, counted from 0.
+            stop: The byte after the last; ``None`` for the end. Past the end there is nothing.
 
         Raises:
             NotFoundError: There is no such image.
-            InvalidQueryError: ``chunk_size`` is not a positive whole number.
+            InvalidQueryError: ``chunk_size`` is not a positive whole number, ``start`` or ``stop`` is negative.
         """
         self._require_count("chunk_size", chunk_size, minimum=1)
+        self._require_count("start", start, minimum=0)
+        if stop is not None:
+            self._require_count("stop", stop, minimum=0)
         if not await self._scalar(self.mapper.exists, key=image_id):
             raise NotFoundError("ImageAttachment", image_id)
         connection = await self._channel.connection()
-        blob = await BlobReader.open(connection, IMAGES.name, "data", image_id)
+        left = max((_LARGEST_BLOB_BYTES if stop is None else min(stop, _LARGEST_BLOB_BYTES)) - start, 0)
+        blob = await BlobReader.open(connection, IMAGES.name, "data", image_id, start)
         try:
-            while chunk := await blob.read(min(chunk_size, _LARGEST_BLOB_BYTES)):
+            while left and (chunk := await blob.read(min(chunk_size, left))):
+                left -= len(chunk)
                 yield chunk
         finally:
             await blob.aclose()

@@ -1,0 +1,38 @@
+"""A vault behind Starlette, and so behind FastAPI: lifespan, units of work, images, uploads, errors.
+
+It needs the extra ``starlette``; :mod:`zorivest_async.integrations.web.fastapi` needs ``fastapi``.
+
+Example:
+    >>> from zorivest_async import Vault
+    >>> app = Starlette(  # doctest: +SKIP
+    ...     routes=[Route("/images/{image_id:int}", show)],
+    ...     lifespan=vault_lifespan(lambda: Vault.open("journal.vault", passphrase=os.environ["JOURNAL"])),
+    ...     exception_handlers=error_handlers(),
+    ... )
+"""
+
+from importlib import import_module
+
+from zorivest_async.errors import MissingDependencyError
+
+try:
+    import_module("starlette")
+except ImportError as error:
+    raise MissingDependencyError(
+        'zorivest_async.integrations.web needs an extra: pip install "zorivest-async[starlette]"'
+    ) from error
+
+from zorivest_async.integrations.web.failures import error_handlers
+from zorivest_async.integrations.web.images import image_response, thumbnail_response
+from zorivest_async.integrations.web.lifespan import unit_of_work, vault_lifespan, vault_of
+from zorivest_async.integrations.web.uploads import read_image
+
+__all__ = [
+    "error_handlers",
+    "image_response",
+    "read_image",
+    "thumbnail_response",
+    "unit_of_work",
+    "vault_lifespan",
+    "vault_of",
+]

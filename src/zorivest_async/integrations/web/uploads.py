@@ -1,0 +1,39 @@
+"""Images that clients send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zorivest_async.errors import ImageTooLargeError
+from zorivest_async.images import ImagePolicy
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+__all__ = ["read_image"]
+
+
+async def read_image(request: Request, *, max_bytes: int = ImagePolicy().max_bytes) -> bytes:
+    """Return the body of a request that is an image file: ``fetch(url, {method: "POST", body: file})``.
+
+    Nothing is written to a disk, and no more is read than may be stored. Attach it before anything else is written in
+    the unit of work, so that no write lock is held while it is decoded.
+
+    Args:
+        request: The request.
+        max_bytes: The limit of the vault's :class:`~zorivest_async.ImagePolicy`.
+
+    Raises:
+        ImageTooLargeError: The client announces or sends more.
+    """
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise ImageTooLargeError("bytes", int(announced), max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise ImageTooLargeError("bytes", size, max_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
