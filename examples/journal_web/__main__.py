@@ -1,0 +1,40 @@
+"""``python -m examples.journal_web journal.vault``: serve a journal to this machine alone."""
+
+import argparse
+import asyncio
+import getpass
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from examples.journal_web.app import create_app
+from examples.journal_web.sample import add_sample
+from zorivest_async import KdfProfile, Vault
+
+
+def main() -> None:
+    """Ask for the passphrase, unless ``ZORIVEST_PASSPHRASE`` has it, and serve until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m examples.journal_web", description=__doc__)
+    parser.add_argument("path", help="the vault; it is made where there is none")
+    parser.add_argument("--port", type=int, default=8000, help="0 for any free one (default: 8000)")
+    parser.add_argument("--sample", action="store_true", help="add a few invented trades with charts")
+    parser.add_argument("--cheapest", action="store_true", help=argparse.SUPPRESS)  # for tests
+    arguments = parser.parse_args()
+    passphrase = os.environ.get("ZORIVEST_PASSPHRASE") or getpass.getpass("Passphrase: ")
+    profile = KdfProfile.CHEAPEST if arguments.cheapest else KdfProfile.DEFAULT
+
+    @asynccontextmanager
+    async def open_vault() -> AsyncGenerator[Vault]:
+        async with Vault.open(arguments.path, passphrase=passphrase, profile=profile) as vault:
+            if arguments.sample:
+                await add_sample(vault)
+            yield vault
+
+    config = uvicorn.Config(create_app(open_vault), host="127.0.0.1", port=arguments.port, log_level="info")
+    asyncio.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()

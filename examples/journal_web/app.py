@@ -1,0 +1,215 @@
+"""The application: pages, images, and a little JSON."""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, FileSystemLoader
+from pydantic import BaseModel
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from examples.journal_web.equity import equity_curve
+from zorivest_async import (
+    ImageOwnerType,
+    NotFoundError,
+    Trade,
+    TradeAction,
+    TradeFilter,
+    TradeReport,
+    Vault,
+)
+from zorivest_async.integrations.web import (
+    error_handlers,
+    image_response,
+    read_image,
+    thumbnail_response,
+    vault_lifespan,
+)
+from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit
+
+__all__ = ["create_app"]
+
+_HERE = Path(__file__).parent
+_OF_TRADE = ImageOwnerType.TRADE
+_PAGE_TRADES = 24
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+_Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+
+
+class NewTrade(BaseModel):
+    """An execution as a client sends it."""
+
+    exec_id: str
+    time: datetime
+    instrument: str
+    action: TradeAction
+    quantity: float
+    price: float
+    account_id: str
+    commission: float = 0.0
+    realized_pnl: float = 0.0
+
+
+class ReportForm(BaseModel):
+    """A report as the page's form sends it; a browser leaves out a box that is not ticked."""
+
+    setup_quality: int | None = None
+    execution_quality: int | None = None
+    followed_plan: bool = False
+    emotional_state: str | None = None
+    lessons_learned: str | None = None
+    tags: str = ""
+
+    def to_report(self, exec_id: str, report_id: int | None = None) -> TradeReport:
+        """Return the report of a trade, the stored one's successor where it has a number."""
+        tags = tuple(tag.strip() for tag in self.tags.split(",") if tag.strip())
+        fields = self.model_dump(exclude={"tags"})
+        return TradeReport(exec_id, **fields, tags=tags, id=report_id)
+
+
+def create_app(open_vault: Callable[[], AbstractAsyncContextManager[Vault]]) -> FastAPI:
+    """Return the application.
+
+    It knows no users: whoever reaches it reads the journal. So it answers only to names of this machine, and takes
+    nothing that a page of another site sends.
+
+    Args:
+        open_vault: Opens the journal when the server starts.
+    """
+    pages = _Pages()
+    handlers = {error: _as_page(handler, pages) for error, handler in error_handlers().items()}
+    app = FastAPI(title="Journal", lifespan=vault_lifespan(open_vault), exception_handlers=handlers, docs_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    app.add_middleware(_Guard)
+    app.mount("/static", StaticFiles(directory=_HERE / "static"))
+    _add_pages(app, pages)
+    _add_images(app)
+    _add_api(app)
+    return app
+
+
+def _add_pages(app: FastAPI, pages: "_Pages") -> None:
+    @app.get("/")
+    async def show_gallery(uow: ReadingUnit, after: str | None = None) -> HTMLResponse:
+        page = await uow.trades.page(TradeFilter(), _PAGE_TRADES, after)
+        entries = [
+            (trade, await uow.images.list_for_owner(ImageOwnerType.TRADE, trade.exec_id)) for trade in page.items
+        ]
+        curve = equity_curve(await uow.trades.list_filtered(TradeFilter(), sort="time", limit=None))
+        return pages.render("gallery.html", entries=entries, curve=curve, next=page.next)
+
+    @app.get("/trades/{exec_id:path}")
+    async def show_trade(exec_id: str, uow: ReadingUnit) -> HTMLResponse:
+        trade = await uow.trades.get_one(exec_id)
+        images = await uow.images.list_for_owner(_OF_TRADE, exec_id)
+        report = await uow.trade_reports.get_for_trade(exec_id)
+        return pages.render("trade.html", trade=trade, images=images, report=report)
+
+    @app.post("/trades/{exec_id:path}/report")
+    async def save_report(exec_id: str, form: Annotated[ReportForm, Form()], uow: WritingUnit) -> RedirectResponse:
+        await uow.trades.get_one(exec_id)
+        known = await uow.trade_reports.get_for_trade(exec_id)
+        if known is None:
+            await uow.trade_reports.save(form.to_report(exec_id))
+        else:
+            await uow.trade_reports.update(form.to_report(exec_id, known.id))
+        return RedirectResponse(f"/trades/{exec_id}", status_code=303)
+
+
+def _add_images(app: FastAPI) -> None:
+    @app.post("/trades/{exec_id:path}/images", status_code=201)
+    async def upload_image(
+        exec_id: str, request: Request, vault: OpenVault, caption: Annotated[str | None, Query(max_length=200)] = None
+    ) -> dict[str, int]:
+        async with vault.unit_of_work(read_only=True) as uow:
+            await uow.trades.get_one(exec_id)
+        data = await read_image(request)
+        async with vault.unit_of_work() as uow:  # begun only now: nobody waits for a slow upload
+            image_id = await uow.images.attach(_OF_TRADE, exec_id, data, caption=caption)
+            await uow.commit()
+        return {"id": image_id}
+
+    @app.api_route("/images/{image_id}", methods=["GET", "HEAD"])
+    async def show_image(image_id: int, request: Request) -> Response:
+        return await image_response(request, image_id)
+
+    @app.get("/images/{image_id}/thumbnail")
+    async def show_thumbnail(image_id: int, request: Request) -> Response:
+        return await thumbnail_response(request, image_id)
+
+
+def _add_api(app: FastAPI) -> None:
+    @app.post("/api/trades", status_code=201)
+    async def add_trade(new: NewTrade, uow: WritingUnit) -> dict[str, str]:
+        trade = Trade(**new.model_dump())
+        await uow.trades.save(trade)
+        return {"exec_id": trade.exec_id}
+
+    @app.get("/api/trades/{exec_id:path}")
+    async def read_trade(exec_id: str, uow: ReadingUnit) -> NewTrade:
+        trade = await uow.trades.get_one(exec_id)
+        return NewTrade(**{name: getattr(trade, name) for name in NewTrade.model_fields})
+
+
+class _Pages:
+    """The templates, read once, so that no request waits for a disk."""
+
+    def __init__(self) -> None:
+        environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, auto_reload=False, trim_blocks=True
+        )
+        # A browser that has an older style sheet or script asks for the one that the page names.
+        static = sorted((_HERE / "static").iterdir())
+        environment.globals["release"] = hashlib.sha256(b"".join(p.read_bytes() for p in static)).hexdigest()[:12]
+        self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
+
+    def render(self, name: str, status_code: int = 200, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._templates[name].render(values), status_code, {"Cache-Control": "no-store"})
+
+
+def _as_page(handler: _Handler, pages: _Pages) -> _Handler:
+    async def respond(request: Request, error: Exception) -> Response:
+        response = await handler(request, error)
+        if "text/html" not in request.headers.get("accept", ""):
+            return response
+        message = (
+            "There is no such page." if isinstance(error, NotFoundError) else str(getattr(error, "problem", error))
+        )
+        page = pages.render("error.html", response.status_code, message=message)
+        if "retry-after" in response.headers:
+            page.headers["Retry-After"] = response.headers["retry-after"]
+        return page
+
+    return respond
+
+
+class _Guard:
+    """Refuses what another site's page sends, which browsers tell (https://www.w3.org/TR/fetch-metadata/)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sender = Headers(scope=scope).get("sec-fetch-site", "none") if scope["type"] == "http" else "none"
+        if sender not in {"none", "same-origin"} and scope["method"] not in {"GET", "HEAD"}:
+            refusal = JSONResponse({"error": "Forbidden", "detail": "another site sent this"}, 403)
+            await refusal(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_SECURITY_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_guarded)
