@@ -1,0 +1,191 @@
+"""Serve a vault from Starlette, from FastAPI or as the example journal, and print the port.
+
+``python -m workers.web KIND PATH``, with the raw key, in hex, in the environment; it ends when its input does.
+"""
+
+# FastAPI reads annotations when the program runs, so they are not postponed.
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+import zorivest_async
+from examples.journal_web.app import create_app
+from zorivest_async import Account, AccountType, ImageOwnerType, SqlAlchemyUnitOfWork, Trade, TradeAction, Vault, errors
+from zorivest_async.demo.loop_watch import LoopWatch
+from zorivest_async.domain.validation import utc_now
+from zorivest_async.integrations.web import (
+    error_handlers,
+    image_response,
+    read_image,
+    thumbnail_response,
+    unit_of_work,
+    vault_lifespan,
+    vault_of,
+)
+from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit
+
+KEY = "ZORIVEST_TEST_KEY"
+LARGEST_UPLOAD_BYTES = 20 * 1024 * 1024
+
+
+def make_trade(exec_id: str) -> Trade:
+    """Return a trade of the account that there is."""
+    return Trade(exec_id, utc_now(), "SPY", TradeAction.BOT, 1, 1, "U1")
+
+
+async def save(uow: SqlAlchemyUnitOfWork, exec_id: str) -> dict[str, str]:
+    """Save a trade, and raise afterwards where its name says so."""
+    await uow.trades.save(make_trade(exec_id))
+    if exec_id.startswith("fail"):
+        raise errors.InvalidQueryError("Trade")
+    return {"exec_id": exec_id}
+
+
+async def read(uow: SqlAlchemyUnitOfWork, exec_id: str) -> dict[str, str]:
+    """Return a trade."""
+    return {"exec_id": (await uow.trades.get_one(exec_id)).exec_id}
+
+
+async def attach(vault: Vault, request: Request) -> dict[str, int]:
+    """Attach the body to trade ``0001``, or store it as it is under the type that it says it is."""
+    data = await read_image(request, max_bytes=LARGEST_UPLOAD_BYTES)
+    async with vault.unit_of_work() as uow:
+        if (kind := request.query_params.get("stored_as")) is not None:
+            number = await uow.images.save("0001", zorivest_async.ImageAttachment(data, mime_type=kind))
+        else:
+            number = await uow.images.attach(ImageOwnerType.TRADE, "0001", data)
+        await uow.commit()
+    return {"id": number}
+
+
+def fail(name: str) -> None:
+    """Raise an error of the library, about a file and with a secret in its attributes and its cause."""
+    kind: Any = getattr(errors, name)
+    if issubclass(kind, errors.VaultError):
+        error = kind("/secret/journal.vault")
+    elif issubclass(kind, errors.RepositoryError):
+        error = kind("Trade", "secret")
+    else:
+        error = kind(*{"ValidationError": ("Trade", "price", "must be finite")}.get(name, ("bytes", 3, 2)))
+    raise error from ValueError("secret")
+
+
+async def show_image(request: Request) -> Response:
+    """Return an original."""
+    return await image_response(request, int(request.path_params["number"]))
+
+
+async def show_thumbnail(request: Request) -> Response:
+    """Return a thumbnail."""
+    return await thumbnail_response(request, int(request.path_params["number"]))
+
+
+def starlette_app(lifespan: Any) -> Starlette:
+    """Return the application in Starlette's words."""
+
+    async def post_trade(request: Request) -> Response:
+        async with unit_of_work(request) as uow:
+            saved = await save(uow, request.path_params["exec_id"])
+        return JSONResponse(saved, 201)
+
+    async def get_trade(request: Request) -> Response:
+        async with unit_of_work(request, read_only=True) as uow:
+            return JSONResponse(await read(uow, request.path_params["exec_id"]))
+
+    async def post_image(request: Request) -> Response:
+        return JSONResponse(await attach(vault_of(request), request), 201)
+
+    async def raise_error(request: Request) -> Response:
+        return JSONResponse(fail(request.path_params["name"]))
+
+    routes = [
+        Route("/trades/{exec_id}", post_trade, methods=["POST"]),
+        Route("/trades/{exec_id}", get_trade),
+        Route("/images", post_image, methods=["POST"]),
+        Route("/images/{number:int}", show_image),
+        Route("/images/{number:int}/thumbnail", show_thumbnail),
+        Route("/errors/{name}", raise_error),
+    ]
+    handlers: Any = error_handlers()
+    return Starlette(routes=[Mount("/mounted", routes=routes), *routes], lifespan=lifespan, exception_handlers=handlers)
+
+
+def fastapi_app(lifespan: Any) -> FastAPI:
+    """Return the application in FastAPI's words."""
+    app = FastAPI(lifespan=lifespan, exception_handlers=error_handlers())
+
+    @app.post("/trades/{exec_id}", status_code=201)
+    async def post_trade(exec_id: str, uow: WritingUnit) -> dict[str, str]:
+        return await save(uow, exec_id)
+
+    @app.get("/trades/{exec_id}")
+    async def get_trade(exec_id: str, uow: ReadingUnit) -> dict[str, str]:
+        return await read(uow, exec_id)
+
+    @app.post("/images", status_code=201)
+    async def post_image(request: Request, vault: OpenVault) -> dict[str, int]:
+        return await attach(vault, request)
+
+    @app.get("/errors/{name}")
+    async def raise_error(name: str) -> None:
+        fail(name)
+
+    app.add_route("/images/{number:int}", show_image)
+    app.add_route("/images/{number:int}/thumbnail", show_thumbnail)
+    return app
+
+
+async def serve(kind: str, path: str, listening: socket.socket) -> None:
+    """Serve until the input ends."""
+    watch = LoopWatch()
+
+    @asynccontextmanager
+    async def open_vault() -> AsyncGenerator[Vault]:
+        key = bytes.fromhex(os.environ[KEY])
+        async with Vault.open(path, key=key, create=False, durability="normal") as vault:
+            async with vault.unit_of_work() as uow:
+                if not await uow.accounts.exists("U1"):
+                    await uow.accounts.save(Account("U1", "Margin", AccountType.BROKER))
+                    await uow.trades.save(make_trade("0001"))
+                    await uow.commit()
+            print(listening.getsockname()[1], flush=True)
+            yield vault
+
+    async def show_stall(_request: Request) -> Response:
+        return JSONResponse(watch.longest_stall_ms)
+
+    async def start_watching(_request: Request) -> Response:
+        watch.__init__()  # type: ignore[misc]
+        await watch.__aenter__()
+        return Response()
+
+    app = cast(
+        "Starlette",
+        create_app(open_vault)
+        if kind == "journal"
+        else {"starlette": starlette_app, "fastapi": fastapi_app}[kind](vault_lifespan(open_vault)),
+    )
+    app.router.routes.insert(0, Route("/stall", show_stall))
+    app.router.routes.insert(0, Route("/stall", start_watching, methods=["POST"]))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    ended.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    await server.serve(sockets=[listening])
+
+
+if __name__ == "__main__":
+    # Named as TCP, as asyncio looks for before it sets TCP_NODELAY; without that each answer takes 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    asyncio.run(serve(sys.argv[1], sys.argv[2], listening))
