@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -107,7 +107,8 @@ def starlette_app(lifespan: Any) -> Starlette:
         return JSONResponse(await attach(vault_of(request), request), 201)
 
     async def raise_error(request: Request) -> Response:
-        return JSONResponse(fail(request.path_params["name"]))
+        fail(request.path_params["name"])
+        return Response()
 
     routes = [
         Route("/trades/{exec_id}", post_trade, methods=["POST"]),
@@ -170,12 +171,14 @@ async def serve(kind: str, path: str, listening: socket.socket) -> None:
         await watch.__aenter__()
         return Response()
 
-    app = cast(
-        "Starlette",
-        create_app(open_vault)
-        if kind == "journal"
-        else {"starlette": starlette_app, "fastapi": fastapi_app}[kind](vault_lifespan(open_vault)),
-    )
+    app: Starlette
+    match kind:
+        case "starlette":
+            app = starlette_app(vault_lifespan(open_vault))
+        case "fastapi":
+            app = fastapi_app(vault_lifespan(open_vault))
+        case _:
+            app = create_app(open_vault)
     app.router.routes.insert(0, Route("/stall", show_stall))
     app.router.routes.insert(0, Route("/stall", start_watching, methods=["POST"]))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

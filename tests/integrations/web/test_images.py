@@ -92,7 +92,7 @@ def test_a_range_beyond_the_end_is_refused(client: httpx.Client, asked: str) -> 
 )
 def test_a_range_that_is_none_is_not_heard(client: httpx.Client, asked: str) -> None:
     """All is sent, as RFC 9110 wants it."""
-    response = client.get("/images/1", headers={"Range": asked.encode()})
+    response = client.get("/images/1", headers=[(b"Range", asked.encode())])
     assert (response.status_code, response.content) == (200, CHART)
 
 
