@@ -109,6 +109,10 @@ def _add_pages(app: FastAPI, pages: "_Pages") -> None:
         curve = equity_curve(await uow.trades.list_filtered(TradeFilter(), sort="time", limit=None))
         return pages.render("gallery.html", entries=entries, curve=curve, next=page.next)
 
+    @app.get("/favicon.ico")
+    async def show_icon() -> RedirectResponse:  # which a browser asks for beside an image alone
+        return RedirectResponse("/static/icon.svg")
+
     @app.get("/trades/{exec_id:path}")
     async def show_trade(exec_id: str, uow: ReadingUnit) -> HTMLResponse:
         trade = await uow.trades.get_one(exec_id)
@@ -209,7 +213,9 @@ class _Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):  # an image alone is shown in inline styles
+                    headers.update(_SECURITY_HEADERS)
             await send(message)
 
         await self._app(scope, receive, send_guarded)
