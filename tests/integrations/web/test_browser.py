@@ -114,7 +114,7 @@ def test_a_refused_file_is_explained(page: Page) -> None:
 
 def test_a_report_is_kept_and_escaped(page: Page) -> None:
     """What was typed is what is shown, and nothing of it runs."""
-    attack = '"><script>document.title = "owned"</script>'
+    attack = '"></textarea><script>document.title = "owned"</script>'
     page.goto("/trades/0001")
     for _ in range(2):  # the first saves it, the second changes it
         page.locator("select[name=setup_quality]").select_option("4")

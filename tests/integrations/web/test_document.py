@@ -1,0 +1,61 @@
+"""What docs/web.md shows, works as printed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from factories import make_account, make_png, make_trade
+from zorivest_async import Vault
+from zorivest_async.integrations.web.failures import STATUS_CODES
+
+pytestmark = pytest.mark.integrations
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The document's application, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZORIVEST_PASSPHRASE", "correct horse")
+    (block,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(block, "web.md", "exec"), names)
+    return names["app"]
+
+
+@pytest.mark.asyncio
+async def test_its_application_works(app: Any) -> None:
+    """It keeps a chart, shows it, and forgets it with its trade."""
+    async with Vault.open("journal.vault", passphrase="correct horse") as vault, vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account())
+        await uow.trades.save(make_trade())
+        await uow.commit()
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx.ASGITransport(_with_state(app, state))
+        async with httpx.AsyncClient(transport=transport, base_url="http://journal") as client:
+            assert (await client.get("/trades/0001")).json() == 513.07
+            number = (await client.post("/trades/0001/images", content=make_png())).json()
+            assert (await client.get(f"/images/{number}")).content == make_png()
+            assert (await client.get(f"/images/{number}/thumbnail")).status_code == 200
+            assert (await client.delete("/trades/0001")).json() is True
+            assert (await client.get(f"/images/{number}")).status_code == 404
+
+
+def _with_state(app: Any, state: dict[str, Any]) -> Any:
+    async def with_state(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    return with_state
+
+
+def test_its_table_is_the_codes() -> None:
+    """Every error, and its status."""
+    rows = re.findall(r"^\| (\d+)[^|]*\| (.*) \|$", DOCUMENT, re.MULTILINE)
+    told = {name: int(status) for status, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == {kind.__name__: status for kind, status in STATUS_CODES.items()}
