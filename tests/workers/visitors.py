@@ -10,11 +10,14 @@ import asyncio
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 
 CLIENTS = 20
+LOOK_S = 0.5
+"""How long somebody who browses looks at a page, at least."""
 
 
 async def main(address: str, folder: Path, count: int) -> None:
@@ -37,6 +40,8 @@ async def main(address: str, folder: Path, count: int) -> None:
                 responses.append(await client.get(images[0]))
             for response in responses:
                 answers["browsed" if response.status_code == 200 else "failed"] += 1
+            with suppress(TimeoutError):  # a look at the page
+                await asyncio.wait_for(done.wait(), LOOK_S)
 
     limits = httpx.Limits(max_connections=2 * CLIENTS, max_keepalive_connections=2 * CLIENTS)
     async with (
