@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -122,9 +121,10 @@ def test_either_plugin_may_be_absent(pytester: pytest.Pytester, plugin: str) -> 
     pytester.runpytest("-p", f"no:{plugin}").assert_outcomes(passed=6)
 
 
-@pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is in the dependency group integrations")
-def test_workers_have_vaults_of_their_own(pytester: pytest.Pytester) -> None:
+def test_workers_have_vaults_of_their_own(pytester: pytest.Pytester, pytestconfig: pytest.Config) -> None:
     """Under pytest-xdist every worker makes its own template."""
+    if not pytestconfig.pluginmanager.hasplugin("xdist"):
+        pytest.skip("pytest-xdist is in the dependency group integrations")
     configure(pytester, asyncio_mode="strict")
     pytester.makepyfile(TESTS.format(mark=ASYNCIO, fixture="pytest_asyncio.fixture"))
     pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=6)
