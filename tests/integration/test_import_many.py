@@ -69,6 +69,8 @@ def is_quiet() -> bool:
     return load < (os.cpu_count() or 1)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300)
 @pytest.mark.asyncio
 async def test_the_loop_is_never_held_while_100_000_rows_are_imported(vault: Vault, tmp_path: Path) -> None:
     """It is never late by 25 ms, while rows are read, stored and found again, nor as long at work on one callback.
