@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from zorivest_async.domain.tracebacks import sealed
 from zorivest_async.errors import VaultDamagedError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
 
 __all__ = ["ApiKeyCipher"]
 
@@ -22,8 +23,6 @@ _FERNET_KEY_BYTES = 32
 
 class ApiKeyCipher:
     """Fernet under a key derived from the vault's.
-
-    The first one takes milliseconds, in which ``cryptography`` is imported; make it in a thread.
 
     Args:
         vault_key: The 32 raw bytes that open the vault.
@@ -40,10 +39,6 @@ class ApiKeyCipher:
     @sealed
     def use(self, vault_key: bytes) -> None:
         """Work under another key from now on, for those as well who have this cipher already."""
-        from cryptography.fernet import Fernet  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
-
         derived = HKDF(algorithm=SHA256(), length=_FERNET_KEY_BYTES, salt=None, info=_LABEL).derive(vault_key)
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
@@ -62,8 +57,6 @@ class ApiKeyCipher:
         Raises:
             VaultDamagedError: The text does not authenticate under this vault's key.
         """
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415
-
         try:
             return self._fernet.decrypt(stored.removeprefix(_PREFIX).encode()).decode()
         except InvalidToken:
