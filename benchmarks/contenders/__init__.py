@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.contenders.advanced import AdvancedAlchemy
 from benchmarks.contenders.bare import Bare
-from benchmarks.contenders.library import Library
 from benchmarks.contenders.limit import Limit
 from benchmarks.contenders.stock import Stock
+from benchmarks.contenders.zorivest import Library
 
 if TYPE_CHECKING:
     from benchmarks.contenders.base import Contender

@@ -14,8 +14,8 @@ from argon2.low_level import hash_secret_raw
 
 from benchmarks.connecting import open_raw
 from benchmarks.contenders import CONTENDERS
-from benchmarks.contenders.library import Library
 from benchmarks.contenders.limit import HandOff
+from benchmarks.contenders.zorivest import Library
 from benchmarks.vaults import KEY, PASSPHRASE
 from benchmarks.workloads.base import Workload
 from zorivest_async import KdfProfile, Vault, derive_key

@@ -99,7 +99,7 @@ class Transaction:
     async def connection(self) -> AsyncConnection:
         """Return the connection, in its transaction, after beginning one where none is open."""
         await self._begin()
-        self._require_kept()
+        _require_kept(self._lost)
         if self._connection is None:
             connection = AsyncConnection(self._engine, Connection(self._engine.sync_engine, self._pooled))
             await connection.begin()  # joins the transaction that is open
@@ -112,7 +112,7 @@ class Transaction:
             await self._begin()
         if self._connection is not None or _is_heard(self._engine.sync_engine):
             return None
-        self._require_kept()
+        _require_kept(self._lost)
         return self._adapter
 
     async def _begin(self) -> None:
@@ -136,10 +136,6 @@ class Transaction:
                 self._turns.release()
             raise
         self.outcome = "open"
-
-    def _require_kept(self) -> None:
-        if self._lost is not None:
-            raise RepositoryError(problem=LOST)
 
     def _note_loss(self, error: BaseException) -> None:
         if not isinstance(error, Exception) or self._is_useless_after(error):
@@ -170,11 +166,9 @@ class Transaction:
         self.outcome = "rolled_back"
         try:
             if commit:
-                self._lost = lost
-                self._require_kept()
+                _require_kept(lost)
                 await self._commit(adapter)
         finally:
-            self._lost = None
             try:
                 if self._is_useless_after(lost) or self._pool is not self._engine.pool:  # which was disposed of
                     await finish(greenlet_spawn(pooled.invalidate))
@@ -214,6 +208,12 @@ class Transaction:
             finally:
                 if self._turns is not None:
                     self._turns.release()
+
+
+def _require_kept(lost: BaseException | None) -> None:
+    """Refuse to go on in a transaction that an error has lost."""
+    if lost is not None:
+        raise RepositoryError(problem=LOST)
 
 
 def _is_heard(engine: Engine) -> bool:
