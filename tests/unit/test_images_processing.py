@@ -115,6 +115,23 @@ def palette(transparent: bool) -> tuple[Image.Image, dict[str, Any]]:
     return image, {"transparency": 0} if transparent else {}
 
 
+def test_no_large_memory_is_cleared_while_other_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow clears what ``core.new`` returns without letting the event loop run; a large PNG does without it."""
+    sizes: list[tuple[int, int]] = []
+    core: Any = vars(Image)["core"]
+    new = core.new
+
+    def spy(mode: str, size: tuple[int, int]) -> Any:
+        sizes.append(size)
+        return new(mode, size)
+
+    data = encode(quadrants(2000, 1000), "PNG")
+    monkeypatch.setattr(core, "new", spy)
+    thumbnail = decode(process_image(data, POLICY).thumbnail)
+    assert (2000, 1000) not in sizes
+    assert all(close(pixel, color) for pixel, color in zip(corners(thumbnail), [RED, GREEN, BLUE, WHITE], strict=True))
+
+
 OPAQUE_RED = [
     pytest.param("PNG", Image.new("RGB", (400, 300), RED), {}, id="RGB"),
     pytest.param("PNG", Image.new("RGBA", (400, 300), (*RED, 255)), {}, id="RGBA"),

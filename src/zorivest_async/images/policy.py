@@ -33,7 +33,9 @@ class ImagePolicy:
         thumbnail_quality: The WebP quality of thumbnails, 1 to 100. At the default, 80, which is also
             Pillow's, a chart of 200 px takes 1.5 to 2.7 kB.
         threads: How many images one vault decodes at a time. The default, 2, keeps up with a burst of screenshots,
-            leaves other cores to the program and bounds the memory that decoding takes.
+            leaves other cores to the program and bounds the memory that decoding takes. Other threads, and so the
+            event loop, run while an image is decoded, but for one moment: Pillow copies a decoded WebP while it holds
+            the interpreter's lock, which was measured at 17 ms for a 4K screenshot and 70 ms for one of 8K.
 
     Raises:
         ConfigurationError: A value is not a whole number, or out of its range.
