@@ -68,13 +68,18 @@ class Repository(Generic[_EntityT]):
 
     Args:
         source: An ``AsyncSession`` or ``AsyncConnection`` whose database has the schema; commit and roll back there. A
-            :class:`~zorivest_async.SqlAlchemyUnitOfWork` makes its own repositories.
+            :class:`~zorivest_async.SqlAlchemyUnitOfWork` makes its own repositories. Or another repository, whose
+            transaction it then takes part in.
     """
 
     mapper: ClassVar[RowMapper[Any]]
 
-    def __init__(self, source: _Source) -> None:
-        self._channel = BorrowedChannel(source) if isinstance(source, AsyncSession | AsyncConnection) else source
+    def __init__(self, source: _Source | Repository[Any]) -> None:
+        self._channel: Channel
+        if isinstance(source, Repository):
+            self._channel = source._channel  # noqa: SLF001 - its own class's
+        else:
+            self._channel = BorrowedChannel(source) if isinstance(source, AsyncSession | AsyncConnection) else source
 
     @property
     def _name(self) -> str:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
-    Select,
     String,
     bindparam,
     cast,
     delete,
     func,
-    or_,
     select,
     tuple_,
     update,
@@ -25,6 +22,7 @@ from sqlalchemy import (
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.repositories.paging import Position
+from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
 from zorivest_async.database.rows import SLICE_ROWS, RowMapper
 from zorivest_async.database.statements import Statement, each
 from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
@@ -54,21 +52,6 @@ _UNLINK_PLANS = Statement(
     update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_TRADE).values(linked_trade_id=None)
 )
 
-# instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
-_CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
-    "account_id": TRADES.c.account_id == bindparam("account_id"),
-    "instrument": TRADES.c.instrument == bindparam("instrument"),
-    "action": TRADES.c.action == bindparam("action"),
-    "since": TRADES.c.time >= bindparam("since"),
-    "until": TRADES.c.time < bindparam("until"),
-    "search": or_(
-        *(
-            func.instr(func.lower(column), func.lower(bindparam("search"))) > 0
-            for column in (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
-        )
-    ),
-}
-"""What each field of a :class:`~zorivest_async.TradeFilter` asks of a trade."""
 
 _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
     bindparam("last_time", type_=TRADES.c.time.type), bindparam("last_exec_id", type_=String)
@@ -184,13 +167,13 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             raise InvalidQueryError(
                 "Trade", problem=f"sort must be one of: {', '.join(self.mapper.fields)}; or - and one"
             )
-        parameters = _wanted(trade_filter)
+        parameters = conditions_of(trade_filter)
         statement = _listing(tuple(parameters), name, descending=sort.startswith("-"))
         return await self._fetch(statement, **parameters, **self._window(limit, offset))
 
     async def count_filtered(self, trade_filter: TradeFilter) -> int:
         """Return how many trades a filter lets through."""
-        parameters = _wanted(trade_filter)
+        parameters = conditions_of(trade_filter)
         return int(await self._scalar(_count(tuple(parameters)), **parameters))
 
     async def page(self, trade_filter: TradeFilter, size: int = 100, after: str | None = None) -> Page[Trade]:
@@ -230,7 +213,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             position = Position(trades[-1].time, trades[-1].exec_id)
 
     async def _following(self, trade_filter: TradeFilter, size: int, position: Position | None) -> list[Trade]:
-        parameters = _wanted(trade_filter)
+        parameters = conditions_of(trade_filter)
         statement = _keyset(tuple(parameters), goes_on=position is not None)
         if position is not None:
             parameters |= {"last_time": position.time, "last_exec_id": position.exec_id}
@@ -243,31 +226,21 @@ def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
         yield chunk
 
 
-def _wanted(trade_filter: TradeFilter) -> dict[str, Any]:
-    """Return what a filter asks for: the parameters of its conditions, by the names of its fields."""
-    fields = {name: getattr(trade_filter, name) for name in _CONDITIONS}
-    return {name: value for name, value in fields.items() if value is not None and value != ""}
-
-
-def _where(statement: Select[Any], names: tuple[str, ...]) -> Select[Any]:
-    return statement.where(*(_CONDITIONS[name] for name in names))
-
-
 @cache
 def _listing(names: tuple[str, ...], sort: str, *, descending: bool) -> Statement:
     mapper = SqlAlchemyTradeRepository.mapper
     keys = dict.fromkeys((mapper.columns[sort], mapper.key_column))
     ordered = (key.desc() if descending else key.asc() for key in keys)
-    return window(_where(mapper.select, names).order_by(*ordered))
+    return window(narrowed(mapper.select, names).order_by(*ordered))
 
 
 @cache
 def _keyset(names: tuple[str, ...], *, goes_on: bool) -> Statement:
-    statement = _where(SqlAlchemyTradeRepository.mapper.select, names)
+    statement = narrowed(SqlAlchemyTradeRepository.mapper.select, names)
     following = statement.where(_AFTER) if goes_on else statement
     return window(following.order_by(TRADES.c.time.desc(), TRADES.c.exec_id.desc()))
 
 
 @cache
 def _count(names: tuple[str, ...]) -> Statement:
-    return Statement(_where(select(func.count()).select_from(TRADES), names))
+    return Statement(narrowed(select(func.count()).select_from(TRADES), names))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ValidationError
 from zorivest_async.integrations.importers.csv_tables import Table
 from zorivest_async.integrations.importers.packing import Execution
@@ -22,7 +23,6 @@ from zorivest_async.integrations.importers.source import (
     FieldError,
     ReadRows,
     give_way,
-    load_zone,
     parse_iso,
     to_utc,
 )

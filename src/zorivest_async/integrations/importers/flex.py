@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ValidationError
 from zorivest_async.integrations.extras import import_extra
 from zorivest_async.integrations.importers.packing import Execution, Executions
@@ -22,7 +23,6 @@ from zorivest_async.integrations.importers.source import (
     FieldError,
     ReadRows,
     give_way,
-    load_zone,
     to_utc,
 )
 

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
-from zoneinfo import ZoneInfo
 
-from zorivest_async.errors import ConfigurationError, MissingDependencyError
 from zorivest_async.integrations.importers.packing import Executions
 from zorivest_async.integrations.importers.results import ImportEntries
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from zorivest_async.database.long_operation import Operation
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "ReadRows",
     "TradeSource",
     "give_way",
-    "load_zone",
     "parse_iso",
     "to_utc",
 ]
@@ -82,27 +81,6 @@ def give_way(operation: Operation, row: int, done: int, total: int) -> None:
         operation.check()
         operation.report("read", min(done, total - 1), total)
         time.sleep(PAUSE_S)  # else the interpreter changes threads every 5 ms only
-
-
-def load_zone(name: str) -> ZoneInfo:
-    """Return a time zone of the IANA database.
-
-    Raises:
-        ConfigurationError: There is no such zone.
-        MissingDependencyError: There is no database, as on Windows without the package ``tzdata``.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        problem = ConfigurationError(f"there is no time zone {name!r}; name one such as 'America/New_York'")
-    try:
-        ZoneInfo("Etc/UTC")
-    except KeyError:
-        raise MissingDependencyError(
-            'there are no time zones here; they come with an extra: pip install "zorivest-async[importers]"',
-            name="tzdata",
-        ) from None
-    raise problem
 
 
 def to_utc(moment: datetime, zone: ZoneInfo | None, ambiguous: AmbiguousTimes) -> datetime:

@@ -1,0 +1,196 @@
+"""Results, added up row by row in the order of time: the same code for what a vault yields and for trades at hand."""
+
+from __future__ import annotations
+
+from heapq import merge
+from typing import TYPE_CHECKING, Final
+
+from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, Performance
+from zorivest_async.analytics.exact import EXACT, ZERO, Running, exact, ratio, rounded
+from zorivest_async.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+    from zorivest_async.analytics.grouping import Grouping
+    from zorivest_async.database.repositories.trade_results import ResultRow
+
+__all__ = ["Curves", "GroupKey", "Tallies"]
+
+_SORTED_AT_ONCE: Final = 1000
+
+GroupKey = tuple[Group, str]
+"""A group and a currency."""
+
+
+class _Tally:
+    """What one group has brought so far, in one currency."""
+
+    __slots__ = (
+        "break_even",
+        "commission",
+        "executions",
+        "largest",
+        "loss",
+        "losses",
+        "peak_time",
+        "profit",
+        "running",
+        "wins",
+    )
+
+    def __init__(self) -> None:
+        self.executions = self.wins = self.losses = self.break_even = 0
+        self.commission = self.profit = self.loss = ZERO
+        self.running = Running()
+        self.peak_time: datetime | None = None
+        self.largest: tuple[Decimal, datetime | None, datetime | None] = (ZERO, None, None)
+
+    def close(self, time: datetime, realized_pnl: float) -> None:
+        amount = exact(realized_pnl)
+        if realized_pnl > 0:
+            self.wins += 1
+            self.profit = EXACT.add(self.profit, amount)
+        elif realized_pnl < 0:
+            self.losses += 1
+            self.loss = EXACT.add(self.loss, amount)
+        else:
+            self.break_even += 1
+        fall = self.running.add(amount)
+        if not fall or self.peak_time is None:
+            self.peak_time = time
+        if fall > self.largest[0]:
+            self.largest = (fall, self.peak_time, time)
+
+
+class Tallies:
+    """What groups of executions bring.
+
+    Args:
+        currencies: Of the accounts, by their identifiers.
+        grouping: Which groups there are.
+        closing: Identifiers of the executions that close a position; ``None`` where nobody says, and those with a
+            result other than zero are taken for them.
+    """
+
+    def __init__(
+        self, currencies: Mapping[str, str], grouping: Grouping, closing: Container[str] | None = None
+    ) -> None:
+        self._currencies = currencies
+        self._grouping = grouping
+        self._closing = closing
+        self._tallies: dict[GroupKey, _Tally] = {}
+
+    def add(self, rows: Iterable[ResultRow]) -> None:
+        """Add executions, none of which is older than one before it.
+
+        Raises:
+            NotFoundError: The account of one is not known.
+        """
+        groups_of, closing, tallies = self._grouping.groups_of, self._closing, self._tallies
+        for row in rows:
+            time, exec_id, account_id, commission, realized_pnl, _ = row
+            currency = _currency_of(account_id, self._currencies)
+            closes = realized_pnl != 0 if closing is None else exec_id in closing
+            for group in groups_of(row):
+                tally = tallies.get((group, currency))
+                if tally is None:
+                    tally = tallies[group, currency] = _Tally()
+                tally.executions += 1
+                if commission:
+                    tally.commission = EXACT.add(tally.commission, exact(commission))
+                if closes:
+                    tally.close(time, realized_pnl)
+
+    def keys(self) -> list[GroupKey]:
+        """Return the groups in order, what has no tag last, and in each the currencies.
+
+        Sorted in parts, so that in a thread it leaves the interpreter to others, however many there are.
+        """
+        keys = [*self._tallies]
+        parts = (keys[start : start + _SORTED_AT_ONCE] for start in range(0, len(keys), _SORTED_AT_ONCE))
+        return [*merge(*(sorted(part, key=_place) for part in parts), key=_place)]
+
+    def performance(self, key: GroupKey) -> Performance:
+        """Return what a group brought.
+
+        Raises:
+            InvalidQueryError: A sum is beyond the range of float64.
+        """
+        tally = self._tallies[key]
+        closed = tally.wins + tally.losses + tally.break_even
+        fall, begin, end = tally.largest
+        return Performance(
+            self._grouping.by,
+            *key,
+            executions=tally.executions,
+            closed=closed,
+            wins=tally.wins,
+            losses=tally.losses,
+            break_even=tally.break_even,
+            realized_pnl=rounded(tally.running.total),
+            gross_profit=rounded(tally.profit),
+            gross_loss=rounded(tally.loss),
+            commission=rounded(tally.commission),
+            win_rate=tally.wins / (tally.wins + tally.losses) if tally.wins + tally.losses else None,
+            average_win=ratio(tally.profit, tally.wins),
+            average_loss=ratio(tally.loss, tally.losses),
+            expectancy=ratio(tally.running.total, closed),
+            profit_factor=ratio(tally.profit, EXACT.minus(tally.loss)),
+            drawdown=None if begin is None or end is None else Drawdown(rounded(fall), begin, end),
+        )
+
+
+class Curves:
+    """Equity curves, one per currency.
+
+    Args:
+        currencies: Of the accounts, by their identifiers.
+        less_commission: Whether to subtract commissions.
+    """
+
+    def __init__(self, currencies: Mapping[str, str], *, less_commission: bool) -> None:
+        self._currencies = currencies
+        self._less_commission = less_commission
+        self._curves: dict[str, tuple[Running, list[datetime], list[float], list[float]]] = {}
+
+    def add(self, rows: Iterable[ResultRow]) -> None:
+        """Add executions, none of which is older than one before it.
+
+        Raises:
+            InvalidQueryError: A sum is beyond the range of float64.
+            NotFoundError: The account of one is not known.
+        """
+        less_commission = self._less_commission
+        for time, _, account_id, commission, realized_pnl, _ in rows:
+            currency = _currency_of(account_id, self._currencies)
+            if realized_pnl or (less_commission and commission):
+                amount = exact(realized_pnl)
+                if less_commission:
+                    amount = EXACT.subtract(amount, exact(commission))
+                running, times, values, drawdowns = self._curves.setdefault(currency, (Running(), [], [], []))
+                fall = running.add(amount)
+                times.append(time)
+                values.append(rounded(running.total))
+                drawdowns.append(rounded(fall))
+
+    def curves(self) -> list[EquityCurve]:
+        """Return them, by currency."""
+        return [
+            EquityCurve(currency, self._less_commission, tuple(times), tuple(values), tuple(drawdowns))
+            for currency, (_, times, values, drawdowns) in sorted(self._curves.items())
+        ]
+
+
+def _place(key: GroupKey) -> tuple[bool, Group, str]:
+    group, currency = key
+    return group is None, "" if group is None else group, currency
+
+
+def _currency_of(account_id: str, currencies: Mapping[str, str]) -> str:
+    try:
+        return currencies[account_id]
+    except KeyError:
+        raise NotFoundError("Account", account_id) from None
