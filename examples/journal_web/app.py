@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from examples.journal_web.equity import equity_curve
+from examples.journal_web.equity import draw_line
 from zorivest_async import (
     ImageOwnerType,
     NotFoundError,
@@ -26,6 +26,7 @@ from zorivest_async import (
     TradeReport,
     Vault,
 )
+from zorivest_async.analytics import equity_curve
 from zorivest_async.integrations.web import (
     error_handlers,
     image_response,
@@ -106,8 +107,8 @@ def _add_pages(app: FastAPI, pages: "_Pages") -> None:
         entries = [
             (trade, await uow.images.list_for_owner(ImageOwnerType.TRADE, trade.exec_id)) for trade in page.items
         ]
-        curve = equity_curve(await uow.trades.list_filtered(TradeFilter(), sort="time", limit=None))
-        return pages.render("gallery.html", entries=entries, curve=curve, next=page.next)
+        lines = [draw_line(curve) for curve in await equity_curve(uow, less_commission=True)]
+        return pages.render("gallery.html", entries=entries, lines=lines, next=page.next)
 
     @app.get("/favicon.ico")
     async def show_icon() -> RedirectResponse:  # which a browser asks for beside an image alone
