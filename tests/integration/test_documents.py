@@ -76,10 +76,15 @@ async def test_the_file_format_names_every_profile() -> None:
     assert str(APPLICATION_ID) in document
 
 
-async def test_the_examples_of_importing_run(tmp_path: Path) -> None:
-    """One after another in a folder of their own, and they print what the document says."""
-    document = await asyncio.to_thread((ROOT / "docs/importing.md").read_text, encoding="utf-8")
-    script = "\n".join(re.findall(r"```python\n(.*?)```", document, re.DOTALL))
+@pytest.mark.parametrize("name", ["importing", "analytics"])
+async def test_the_examples_run(tmp_path: Path, name: str) -> None:
+    """One after another in a folder of their own, and they print what the document says.
+
+    Those that plot run with the tests of the integrations.
+    """
+    document = await asyncio.to_thread((ROOT / "docs" / f"{name}.md").read_text, encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    script = "\n".join(block for block in blocks if "integrations.charts" not in block)
     await asyncio.to_thread((tmp_path / "example.py").write_text, script, encoding="utf-8")
     finished = await asyncio.to_thread(
         subprocess.run,

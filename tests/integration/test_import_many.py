@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import sys
-import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
+from loop_watch import Watch, is_quiet
 from zorivest_async.integrations.importers import CsvProfile, CsvTrades, import_trades
 
 if TYPE_CHECKING:
@@ -39,34 +37,6 @@ def write_file(path: Path) -> None:
         file.writelines(
             f"x{number},{start + timedelta(seconds=number)},buy,1.5,{100 + number / 100}\n" for number in range(ROWS)
         )
-
-
-class Watch:
-    """Asks the event loop for every millisecond, for the length of an ``async with`` block."""
-
-    def __init__(self) -> None:
-        self.late_s = [0.0]
-        self.busy_s = [0.0]
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._tick())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-
-    async def _tick(self) -> None:
-        while True:
-            asked, busy = time.perf_counter(), time.thread_time()
-            await asyncio.sleep(0.001)
-            self.late_s.append(time.perf_counter() - asked - 0.001)
-            self.busy_s.append(time.thread_time() - busy)
-
-
-def is_quiet() -> bool:
-    """Return whether other programs leave the processors to this one; Windows does not tell."""
-    load = os.getloadavg()[0] if sys.platform != "win32" else 0.0
-    return load < (os.cpu_count() or 1)
 
 
 @pytest.mark.soak

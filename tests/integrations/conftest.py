@@ -24,6 +24,8 @@ WEB_IS_HERE = all(find_spec(name) is not None for name in ("fastapi", "httpx", "
 
 # They are in the dependency group "integrations", which tox -e integrations installs.
 collect_ignore = [] if WEB_IS_HERE else ["web"]
+if find_spec("matplotlib") is None:
+    collect_ignore.append("test_charts.py")
 
 
 Server = Callable[[str], AbstractContextManager[str]]

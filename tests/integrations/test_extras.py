@@ -31,6 +31,7 @@ except zorivest_async.MissingDependencyError as error:
         ("zorivest_async.integrations.web", ["starlette", "fastapi"], "starlette"),
         ("zorivest_async.integrations.web.fastapi", ["starlette", "fastapi"], "starlette"),
         pytest.param("zorivest_async.integrations.web.fastapi", ["fastapi"], "fastapi", marks=pytest.mark.integrations),
+        ("zorivest_async.integrations.charts", ["matplotlib"], "charts"),
     ],
 )
 def test_a_missing_extra_is_named(module: str, absent: list[str], extra: str) -> None:

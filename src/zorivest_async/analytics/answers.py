@@ -43,7 +43,7 @@ class Drawdown:
 class Performance:
     """What the executions of a group brought, in one currency.
 
-    Amounts are exact sums, rounded once. What would be divided by zero is ``None``.
+    Amounts are exact sums, rounded once. A ratio that has no divisor, or that float64 cannot hold, is ``None``.
 
     Attributes:
         by: What the group has in common; ``None`` for all executions.

@@ -43,8 +43,13 @@ def rounded(number: Decimal | Fraction) -> float:
 
 
 def ratio(number: Decimal, divisor: Decimal | int) -> float | None:
-    """Return the float64 that is nearest to a quotient; ``None`` where the divisor is zero."""
-    return rounded(Fraction(number) / Fraction(divisor)) if divisor else None
+    """Return the float64 that is nearest to a quotient; ``None`` where there is none, or no divisor."""
+    if not divisor:
+        return None
+    try:
+        return float(Fraction(number) / Fraction(divisor))
+    except OverflowError:
+        return None
 
 
 class Running:
