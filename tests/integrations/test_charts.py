@@ -82,7 +82,7 @@ def texts_of(figure: Any) -> list[str]:
 def test_an_equity_curve_has_its_sum_its_currency_and_its_drawdown() -> None:
     """Titles and labels say what is drawn, the days in the zone that was named."""
     curve = curve_through(100, 250.5, -400, 30, hours=12)  # from 14:30, the second at 02:30 in UTC
-    figure = plot_equity_curve(curve, time_zone="America/New_York")
+    figure: Any = plot_equity_curve(curve, time_zone="America/New_York")
     texts = texts_of(figure)
     assert "Equity curve: realised P&L" in texts
     assert f"{MINUS}19.50 USD" in texts
@@ -94,7 +94,7 @@ def test_an_equity_curve_has_its_sum_its_currency_and_its_drawdown() -> None:
 
 def test_an_equity_curve_begins_at_zero_and_goes_in_steps() -> None:
     """Between results nothing changes; zero has a line."""
-    figure = plot_equity_curve(curve_through(5, -7, 1))
+    figure: Any = plot_equity_curve(curve_through(5, -7, 1))
     line, zero = figure.axes[0].lines
     assert [*line.get_ydata()] == [0, 5, -2, -1]
     assert line.get_drawstyle() == "steps-post"
@@ -120,7 +120,7 @@ def test_a_long_curve_is_thinned_to_its_extremes() -> None:
     results = [1.0, -1.0] * 100_000 + [0.5]
     results[70_001], results[70_003], results[150_000] = 900.0, -1800.0, 2000.0
     curve = curve_through(*results, hours=0.01)
-    figure = plot_equity_curve(curve)
+    figure: Any = plot_equity_curve(curve)
     values = [*figure.axes[0].lines[0].get_ydata()]
     assert len(values) < 8_000
     assert (max(values), min(values), values[-1]) == (max(curve.values), min(curve.values), curve.values[-1])
@@ -130,7 +130,7 @@ def test_a_long_curve_is_thinned_to_its_extremes() -> None:
 
 def test_one_result_is_a_plot_too() -> None:
     """Over a day or so, not over years."""
-    figure = plot_equity_curve(curve_through(-217.16))
+    figure: Any = plot_equity_curve(curve_through(-217.16))
     low, high = figure.axes[0].get_xlim()
     assert high - low == pytest.approx(1)
     assert count_pixels(rendered(figure), to_rgb(GAIN)) > 100
@@ -161,7 +161,7 @@ def test_without_data_a_plot_says_so() -> None:
 
 def test_a_calendar_has_a_cell_for_each_day() -> None:
     """With what it brought, in how many closing trades, in its row and column; weeks and months are summed exactly."""
-    figure = plot_calendar(days_with({"2024-02-29": 0.1, "2024-03-01": 0.2, "2024-03-08": -1500.25, "2024-05-31": 0.0}))
+    figure: Any = plot_calendar(days_with({"2024-02-29": 0.1, "2024-03-01": 0.2, "2024-03-08": -1500.25, "2024-05-31": 0.0}))
     february, march, may = figure.axes
     assert [sum(isinstance(patch, Rectangle) for patch in axes.patches) for axes in figure.axes] == [29, 31, 31]
     where = {text.get_text(): text.get_position() for text in march.texts}
@@ -176,9 +176,9 @@ def test_a_calendar_has_a_cell_for_each_day() -> None:
 
 def test_profits_are_blue_and_losses_orange_the_stronger_the_larger() -> None:
     """And a day without results has no colour."""
-    figure = plot_calendar(days_with({"2024-03-04": 100, "2024-03-05": 1000, "2024-03-06": -100, "2024-03-07": -1000}))
-    cells = figure.axes[0].patches
-    small_gain, gain, small_loss, loss, nothing = (cells[n].get_facecolor()[:3] for n in (3, 4, 5, 6, 7))
+    figure: Any = plot_calendar(days_with({"2024-03-04": 100, "2024-03-05": 1000, "2024-03-06": -100, "2024-03-07": -1000}))
+    colors: list[Any] = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    small_gain, gain, small_loss, loss, nothing = (colors[n][:3] for n in (3, 4, 5, 6, 7))
     assert small_gain[2] > small_gain[0] > gain[0]
     assert small_loss[0] > small_loss[2] > loss[2]
     assert nothing == (1.0, 1.0, 1.0)

@@ -12,7 +12,6 @@ from zorivest_async.errors import NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
-    from decimal import Decimal
 
     from zorivest_async.analytics.grouping import Grouping
     from zorivest_async.database.repositories.trade_results import ResultRow
@@ -25,28 +24,30 @@ GroupKey = tuple[Group, str]
 """A group and a currency."""
 
 
-class _Tally:
-    """What one group has brought so far, in one currency."""
+class _Tally(Running):
+    """What one group has brought so far, in one currency; one object, as there may be very many."""
 
     __slots__ = (
+        "begin",
         "break_even",
         "commission",
+        "end",
         "executions",
-        "largest",
+        "largest_fall",
         "loss",
         "losses",
         "peak_time",
         "profit",
-        "running",
         "wins",
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.executions = self.wins = self.losses = self.break_even = 0
-        self.commission = self.profit = self.loss = ZERO
-        self.running = Running()
+        self.commission = self.profit = self.loss = self.largest_fall = ZERO
         self.peak_time: datetime | None = None
-        self.largest: tuple[Decimal, datetime | None, datetime | None] = (ZERO, None, None)
+        self.begin: datetime | None = None
+        self.end: datetime | None = None
 
     def close(self, time: datetime, realized_pnl: float) -> None:
         amount = exact(realized_pnl)
@@ -58,11 +59,16 @@ class _Tally:
             self.loss = EXACT.add(self.loss, amount)
         else:
             self.break_even += 1
-        fall = self.running.add(amount)
+        fall = self.add(amount)
         if not fall or self.peak_time is None:
             self.peak_time = time
-        if fall > self.largest[0]:
-            self.largest = (fall, self.peak_time, time)
+        if fall > self.largest_fall:
+            self.largest_fall, self.begin, self.end = fall, self.peak_time, time
+
+    def drawdown(self) -> Drawdown | None:
+        if self.begin is None or self.end is None:
+            return None
+        return Drawdown(rounded(self.largest_fall), self.begin, self.end)
 
 
 class Tallies:
@@ -114,14 +120,13 @@ class Tallies:
         return [*merge(*(sorted(part, key=_place) for part in parts), key=_place)]
 
     def performance(self, key: GroupKey) -> Performance:
-        """Return what a group brought.
+        """Return what a group brought, once: the group is given up, as letting go of many at once would take long.
 
         Raises:
             InvalidQueryError: A sum is beyond the range of float64.
         """
-        tally = self._tallies[key]
+        tally = self._tallies.pop(key)
         closed = tally.wins + tally.losses + tally.break_even
-        fall, begin, end = tally.largest
         return Performance(
             self._grouping.by,
             *key,
@@ -130,16 +135,16 @@ class Tallies:
             wins=tally.wins,
             losses=tally.losses,
             break_even=tally.break_even,
-            realized_pnl=rounded(tally.running.total),
+            realized_pnl=rounded(tally.total),
             gross_profit=rounded(tally.profit),
             gross_loss=rounded(tally.loss),
             commission=rounded(tally.commission),
             win_rate=tally.wins / (tally.wins + tally.losses) if tally.wins + tally.losses else None,
             average_win=ratio(tally.profit, tally.wins),
             average_loss=ratio(tally.loss, tally.losses),
-            expectancy=ratio(tally.running.total, closed),
+            expectancy=ratio(tally.total, closed),
             profit_factor=ratio(tally.profit, EXACT.minus(tally.loss)),
-            drawdown=None if begin is None or end is None else Drawdown(rounded(fall), begin, end),
+            drawdown=tally.drawdown(),
         )
 
 
