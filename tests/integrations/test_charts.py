@@ -161,7 +161,9 @@ def test_without_data_a_plot_says_so() -> None:
 
 def test_a_calendar_has_a_cell_for_each_day() -> None:
     """With what it brought, in how many closing trades, in its row and column; weeks and months are summed exactly."""
-    figure: Any = plot_calendar(days_with({"2024-02-29": 0.1, "2024-03-01": 0.2, "2024-03-08": -1500.25, "2024-05-31": 0.0}))
+    figure: Any = plot_calendar(
+        days_with({"2024-02-29": 0.1, "2024-03-01": 0.2, "2024-03-08": -1500.25, "2024-05-31": 0.0})
+    )
     february, march, may = figure.axes
     assert [sum(isinstance(patch, Rectangle) for patch in axes.patches) for axes in figure.axes] == [29, 31, 31]
     where = {text.get_text(): text.get_position() for text in march.texts}
@@ -176,7 +178,9 @@ def test_a_calendar_has_a_cell_for_each_day() -> None:
 
 def test_profits_are_blue_and_losses_orange_the_stronger_the_larger() -> None:
     """And a day without results has no colour."""
-    figure: Any = plot_calendar(days_with({"2024-03-04": 100, "2024-03-05": 1000, "2024-03-06": -100, "2024-03-07": -1000}))
+    figure: Any = plot_calendar(
+        days_with({"2024-03-04": 100, "2024-03-05": 1000, "2024-03-06": -100, "2024-03-07": -1000})
+    )
     colors: list[Any] = [patch.get_facecolor() for patch in figure.axes[0].patches]
     small_gain, gain, small_loss, loss, nothing = (colors[n][:3] for n in (3, 4, 5, 6, 7))
     assert small_gain[2] > small_gain[0] > gain[0]

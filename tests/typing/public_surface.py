@@ -21,6 +21,17 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
+from zorivest_async.analytics import (
+    EquityCurve,
+    FifoMatch,
+    GroupBy,
+    Performance,
+    equity_curve,
+    equity_curve_of,
+    match_fifo,
+    performance,
+    performance_of,
+)
 
 if TYPE_CHECKING:
     from zorivest_async.domain.ports import TradeRepository, UnitOfWork
@@ -59,3 +70,15 @@ async def use(vault: Vault) -> None:
         assert_type(await uow.images.list_for_owner(ImageOwnerType.TRADE, "1"), list[ImageInfo])
         assert_type(await uow.watchlists.save(Watchlist("tech", items=(WatchlistItem("AAPL"),))), int)
         await uow.commit()
+
+
+async def analyse(vault: Vault) -> None:
+    """Questions to a vault and to trades at hand have the same answers."""
+    async with vault.unit_of_work(read_only=True) as uow:
+        assert_type(await performance(uow, TradeFilter(), by=GroupBy.DAY, time_zone="UTC"), list[Performance])
+        assert_type(await equity_curve(uow), list[EquityCurve])
+        accounts = await uow.accounts.list_all()
+        match = match_fifo(await uow.trades.list_all(limit=None), multipliers={"ESZ4": 50})
+    assert_type(match, FifoMatch)
+    assert_type(performance_of(match.trades, accounts, closing=match.closing), list[Performance])
+    assert_type(equity_curve_of(match.trades, accounts, less_commission=True), list[EquityCurve])

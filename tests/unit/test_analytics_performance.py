@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import zorivest_async.analytics as public
 from factories import OPENING_BELL, make_account, make_report, make_trade, make_trades, minutes_later
 from zorivest_async import ConfigurationError, InvalidQueryError, NotFoundError
 from zorivest_async.analytics import Drawdown, GroupBy, Performance, equity_curve_of, performance_of
@@ -49,16 +48,6 @@ def only(trades: Sequence[Trade], **options: Any) -> Performance:
 def exactly(amounts: Sequence[float]) -> Fraction:
     """Return the sum of amounts as the decimals that they print as: another way than the library's."""
     return sum((Fraction(repr(amount)) for amount in amounts), start=Fraction())
-
-
-def test_the_public_names_are_sorted() -> None:
-    """And complete: what the package imports for its users is what it exports."""
-    assert public.__all__ == sorted(public.__all__)
-    assert {
-        name
-        for name, value in vars(public).items()
-        if getattr(value, "__module__", "").startswith("zorivest_async.analytics.")
-    } <= {*public.__all__}
 
 
 def test_each_number_is_what_it_says() -> None:
