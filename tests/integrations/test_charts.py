@@ -89,7 +89,7 @@ def test_an_equity_curve_has_its_sum_its_currency_and_its_drawdown() -> None:
     assert f"Drawdown, largest {MINUS}400.00 USD from 2024-03-08 to 2024-03-09" in texts
     assert "Time (America/New_York)" in texts
     assert texts.count("USD") == 2
-    assert f"Drawdown, largest {MINUS}400.00 USD from 2024-03-09 to 2024-03-09" in texts_of(plot_equity_curve(curve))
+    assert f"Drawdown, largest {MINUS}400.00 USD on 2024-03-09" in texts_of(plot_equity_curve(curve))
 
 
 def test_an_equity_curve_begins_at_zero_and_goes_in_steps() -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ConfigurationError, MissingDependencyError
+from zorivest_async.errors import ConfigurationError
 
 
 def test_a_zone_is_found_by_its_name() -> None:

@@ -163,7 +163,8 @@ def _largest_drawdown(curve: EquityCurve, zone: Any) -> str:
     lowest = curve.drawdowns.index(largest)
     height = max((n for n in range(lowest) if not curve.drawdowns[n]), default=0)
     begin, end = (f"{curve.times[n].astimezone(zone):%Y-%m-%d}" for n in (height, lowest))
-    return f"Drawdown, largest {money(-largest, curve.currency)} from {begin} to {end}"
+    when = f"on {end}" if begin == end else f"from {begin} to {end}"
+    return f"Drawdown, largest {money(-largest, curve.currency)} {when}"
 
 
 def _tick(value: float, _position: int) -> str:
