@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -101,6 +101,6 @@ class EquityCurve:
 
     currency: str
     less_commission: bool
-    times: tuple[datetime, ...]
-    values: tuple[float, ...]
-    drawdowns: tuple[float, ...]
+    times: tuple[datetime, ...] = field(repr=False)
+    values: tuple[float, ...] = field(repr=False)
+    drawdowns: tuple[float, ...] = field(repr=False)

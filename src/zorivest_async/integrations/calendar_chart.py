@@ -7,13 +7,11 @@ from calendar import Calendar
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.patches import Rectangle
-
 from zorivest_async.analytics.answers import GroupBy
 from zorivest_async.analytics.exact import EXACT, ZERO, exact, rounded
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.integrations.chart_style import FAINT, GRID, INK, PAPER, money, short_amount
+from zorivest_async.integrations.extras import import_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +19,9 @@ if TYPE_CHECKING:
     from zorivest_async.analytics.answers import Performance
 
 __all__ = ["draw_calendar"]
+
+_colors: Final[Any] = import_extra("charts", "matplotlib.colors")
+_patches: Final[Any] = import_extra("charts", "matplotlib.patches")
 
 _MOST_MONTHS: Final = 240
 _MONTHS_ACROSS: Final = 3
@@ -34,7 +35,7 @@ _FOOT_IN: Final = 0.4
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Week")
 
 # The strongest are light enough for dark text.
-_COLORS: Final = LinearSegmentedColormap.from_list("results", ["#e8863a", "#ffffff", "#5a9bd4"])
+_COLORS: Final = _colors.LinearSegmentedColormap.from_list("results", ["#e8863a", "#ffffff", "#5a9bd4"])
 _WEAKEST: Final = 0.25
 
 
@@ -123,7 +124,9 @@ def _draw_day(axes: Any, place: tuple[int, int], number: int, result: Performanc
     value = 0.0 if result is None else result.realized_pnl
     shade = _WEAKEST + (1 - _WEAKEST) * math.sqrt(abs(value) / largest) if value else 0.0
     fill = _COLORS(0.5 + math.copysign(shade / 2, value)) if value else PAPER if result is None else GRID
-    axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=fill, edgecolor=GRID, linewidth=0.8))
+    axes.add_patch(
+        _patches.Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=fill, edgecolor=GRID, linewidth=0.8)
+    )
     axes.text(column + 0.1, row + 0.24, str(number), color=FAINT if result is None else INK, fontsize=6.5, va="center")
     if result is None:
         return
