@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["AdoptCount", "AdoptNote", "AdoptReport", "Findings", "What"]
 
 What: TypeAlias = Literal["converted", "added", "kept", "dropped", "refused"]
+"""What was done to a value or a row; see :class:`AdoptNote`."""
 
 
 @dataclass(frozen=True, slots=True)

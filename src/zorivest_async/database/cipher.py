@@ -26,6 +26,7 @@ __all__ = ["ConnectionSettings", "Durability", "open_cipher", "open_cipher_as", 
 _ConnectionT = TypeVar("_ConnectionT", bound=sqlcipher.Connection)
 
 Durability: TypeAlias = Literal["full", "normal"]
+"""Whether a commit is synced to the disk before it returns, or may be lost when the power fails."""
 
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 """Older ones may corrupt a database in WAL mode (https://sqlite.org/wal.html#walresetbug)."""

@@ -68,7 +68,7 @@ def create_vault_engine(
         path: The vault.
         key: Its 32-byte raw key, as :func:`~zorivest_async.derive_key` gives it.
         read_only: Refuse writes; readers never wait for the writer.
-        durability: ``"full"`` (default) or ``"normal"``; see :class:`ConnectionSettings`.
+        durability: ``"full"`` (default) or ``"normal"``, as in :meth:`Vault.open <zorivest_async.Vault.open>`.
         pool_size: Most connections at once. Default: 1 for writing, as SQLite has one writer, and 4 for reading.
         busy_timeout_s: How long to wait for a pooled connection, and for another process's write lock, in seconds.
 

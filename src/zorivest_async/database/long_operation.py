@@ -54,7 +54,7 @@ operation like a cancellation does, and is raised by it."""
 
 
 class StoppedError(Exception):
-    """Nobody wants the result any more; never leaves :func:`run_operation`."""
+    """Nobody wants the result any more; let it through. It never leaves ``run_operation``."""
 
 
 class Operation:

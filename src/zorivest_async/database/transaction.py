@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Transaction"]
 
 Outcome: TypeAlias = Literal["open", "committed", "rolled_back"]
+"""How a transaction ended, if it has."""
 
 
 class Transaction:

@@ -40,13 +40,13 @@ class KdfProfile(Enum):
     """
 
     DEFAULT = (1, 3, 64 * 1024, 4)
-    """RFC 9106's second recommended option, for machines without 2 GiB to spare: about 0.1 s."""
+    """RFC 9106's second recommended option, for machines without 2 GiB to spare; takes about 0.1 s."""
 
     STRONG = (2, 3, 256 * 1024, 4)
-    """Four times the memory: about 0.5 s."""
+    """Four times the memory; takes about 0.5 s."""
 
     CHEAPEST = (127, 1, 8, 1)
-    """The least Argon2id accepts: for tests, where a vault is opened a thousand times and protects nothing."""
+    """The least Argon2id accepts, for tests, where a vault is opened a thousand times and protects nothing."""
 
     time_cost: int
     memory_kib: int

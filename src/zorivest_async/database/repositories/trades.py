@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
+"""What becomes of an ``exec_id`` that is stored already."""
 
 _TOTAL_CHANGES = Statement(select(func.total_changes()))
 _STORED_IDS = Statement(select(TRADES.c.exec_id).where(TRADES.c.exec_id.in_(each("exec_ids"))))

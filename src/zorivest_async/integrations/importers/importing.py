@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Accounts", "OnConflict", "import_trades"]
 
 Accounts: TypeAlias = Literal["require", "create"]
+"""What becomes of rows whose account is not stored."""
+
 OnConflict: TypeAlias = Literal["fail", "keep", "update"]
+"""What becomes of an ``exec_id`` that is taken by an execution with other values."""
 
 SLICE_ROWS: Final = 100
 """Rows decided in one go. Few enough entities live at a time that the garbage collector counts none of them as old:

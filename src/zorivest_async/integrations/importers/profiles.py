@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IBKR_ACTIVITY", "THINKORSWIM", "ZORIVEST", "CsvProfile", "Layout"]
 
 Layout: TypeAlias = Literal["table", "titled", "prefixed"]
+"""Where the table of executions is in a file; see :class:`CsvProfile`."""
 
 TRADE_FIELDS: Final = tuple(f.name for f in fields(Trade))
 _REQUIRED: Final = ("time", "instrument", "quantity", "price", "account_id")

@@ -35,6 +35,7 @@ PAUSE_S: Final = 0.0002
 _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
 
 AmbiguousTimes: TypeAlias = Literal["fail", "earlier", "later"]
+"""What is meant by a time that comes twice as clocks are put back."""
 
 
 class FieldError(Exception):
