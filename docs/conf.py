@@ -16,6 +16,7 @@ version = release = zorivest_async.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "site_links", "site_reference"]
 exclude_patterns = ["site"]
 nitpicky = True
+add_module_names = False
 
 highlight_language = "text"  # of blocks that name no language: commands and drawings
 pygments_style = "friendly"

@@ -54,8 +54,7 @@ def _fields_of(cls: Any) -> str:
 
 
 def _parameter(field: Field[Any]) -> str:
-    kind = _RULE.sub(r"\1", str(field.type))
-    written = f"{field.name}: {kind}"
+    written = f"{field.name}: {_type_of(field)}"
     if isinstance(field.default, Enum):
         return f"{written} = {type(field.default).__name__}.{field.default.name}"
     if field.default is not MISSING:
@@ -63,6 +62,10 @@ def _parameter(field: Field[Any]) -> str:
     if field.default_factory is utc_now:
         return f"{written} = utc_now()"
     return written if field.default_factory is MISSING else f"{written} = ..."
+
+
+def _type_of(field: Field[Any]) -> str:
+    return _RULE.sub(r"\1", str(field.type))
 
 
 def _type_arguments(name: str) -> dict[str, str] | None:
@@ -78,9 +81,12 @@ def _type_arguments(name: str) -> dict[str, str] | None:
     return None
 
 
-def _show_attribute_types(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
-    """Move the types that napoleon puts below attributes to their names."""
+def _show_attribute_types(_app: Sphinx, _what: str, _name: str, obj: Any, _options: Any, lines: list[str]) -> None:
+    """Move the types that napoleon puts below attributes to their names, as they are written."""
     text = _TYPED_ATTRIBUTE.sub(r"\1\3\2", "\n".join([*lines, ""]))
+    for field in fields(obj) if isinstance(obj, type) and is_dataclass(obj) else ():
+        directive = f".. attribute:: {field.name}\n   :type: "
+        text = re.sub(re.escape(directive) + ".+", directive + _type_of(field), text)
     lines[:] = text.split("\n")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,38 +12,83 @@ from typing import Any
 
 import pytest
 
+from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_command
+from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, Vault
 from zorivest_async.database.vault_file import APPLICATION_ID
 
-pytestmark = pytest.mark.asyncio
+RUN_ELSEWHERE = {
+    "testing.md": "tests/integrations/test_pytest_plugin.py",
+    "web.md": "tests/integrations/web/test_document.py",
+}
+"""Pages whose blocks are run in another way, and where."""
 
-ROOT = Path(__file__).parents[2]
+RUN_HERE = [
+    page for page in PAGES if page.name not in RUN_ELSEWHERE and blocks_of(page.read_text(encoding="utf-8"), "python")
+]
 
 
-def example_in(name: str) -> str:
-    """Return the one Python block of a document."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
-    return str(block)
+def read(name: str) -> str:
+    """Return a document."""
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
-async def test_the_readmes_example_runs(tmp_path: Path) -> None:
-    """Copied into a file and run, it prints the trade that it stored."""
-    script = tmp_path / "example.py"
-    await asyncio.to_thread(script.write_text, await asyncio.to_thread(example_in, "README.md"))
-    finished = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-W", "error", script.name],
-        cwd=tmp_path,
+def run_python(*arguments: str | Path, cwd: Path) -> str:
+    """Run Python where warnings are errors, and return what it printed; it must not complain."""
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=cwd,
         capture_output=True,
-        text=True,
-        timeout=30,
+        encoding="utf-8",
+        timeout=50,
         check=False,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1", "PYTHONPATH": str(ROOT / "tests")},
     )
     assert finished.stderr == ""
-    assert finished.stdout.startswith("[Trade(exec_id='0001'")
+    return finished.stdout
 
 
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.name)
+def test_a_page_prints_what_it_shows(page: Path, tmp_path: Path) -> None:
+    """Its Python blocks run in order; each text block is all that was printed since the one before."""
+    outputs = iter(json.loads(run_python(ROOT / "tests/workers/document.py", page, cwd=tmp_path)))
+    printed, shown = [""], []
+    for block in blocks_of(page.read_text(encoding="utf-8"), "python", "text"):
+        if block.language == "text":
+            shown.append(block.text)
+            printed.append("")
+        else:
+            printed[-1] += next(outputs)
+    assert printed == [*shown, ""]
+
+
+def test_pages_that_are_run_elsewhere_are() -> None:
+    """The tests that run them name them."""
+    for page, test in RUN_ELSEWHERE.items():
+        assert page in read(test)
+
+
+def test_the_readmes_example_runs(tmp_path: Path) -> None:
+    """Copied into a file and run, it prints the trade that it stored."""
+    (block,) = blocks_of(read("README.md"), "python")
+    (tmp_path / "example.py").write_text(block.text, encoding="utf-8")
+    assert run_python("example.py", cwd=tmp_path).startswith("[Trade(exec_id='0001'")
+
+
+def test_the_commands_of_the_page_on_backups_run(tmp_path: Path) -> None:
+    """One after another, on one vault; the last of them changes its passphrase and not its backup's."""
+    assert run_vault_command("create", "journal.vault", passphrase=PASSPHRASE, cwd=tmp_path).returncode == 0
+    for block in blocks_of(read("docs/backups.md"), "sh"):
+        for line in block.text.splitlines():
+            program, *arguments = line.split()
+            assert program == "zorivest-vault"
+            result = run_vault_command(*arguments, passphrase=PASSPHRASE, new_passphrase=NEW_PASSPHRASE, cwd=tmp_path)
+            assert (result.returncode, result.stderr) == (0, ""), line
+    assert opens_with(tmp_path / "journal.vault", NEW_PASSPHRASE) == 0
+    assert opens_with(tmp_path / "tuesday.vault", PASSPHRASE) == 0
+
+
+@pytest.mark.asyncio
 async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: Path) -> None:
     """The document's own function reads the vault, and its numbers are the real ones."""
     async with vault.unit_of_work() as uow:
@@ -51,9 +96,10 @@ async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: P
         await uow.commit()
     await vault.aclose()
 
-    def read() -> tuple[Any, ...]:
+    def open_and_read() -> tuple[Any, ...]:
         names: dict[str, Any] = {}
-        exec(compile(example_in("docs/file-format.md"), "file-format.md", "exec"), names)
+        (block,) = blocks_of(read("docs/file-format.md"), "python")
+        exec(compile(block.text, "file-format.md", "exec"), names)
         connection = names["open_vault"](str(vault_path), "correct horse battery staple")
         try:
             return (
@@ -64,37 +110,13 @@ async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: P
         finally:
             connection.close()
 
-    assert await asyncio.to_thread(read) == (("true", "bool"), APPLICATION_ID, 1)
+    assert await asyncio.to_thread(open_and_read) == (("true", "bool"), APPLICATION_ID, 1)
 
 
-async def test_the_file_format_names_every_profile() -> None:
+def test_the_file_format_names_every_profile() -> None:
     """Its table of profiles is the code's."""
-    document = await asyncio.to_thread((ROOT / "docs/file-format.md").read_text, encoding="utf-8")
+    document = read("docs/file-format.md")
     for profile in KdfProfile:
         memory = f"{profile.memory_kib // 1024} MiB" if profile.memory_kib >= 1024 else f"{profile.memory_kib} KiB"
         assert f"| {profile.value} | {profile.time_cost} | {memory} | {profile.parallelism} |" in document
     assert str(APPLICATION_ID) in document
-
-
-@pytest.mark.parametrize("name", ["importing", "analytics"])
-async def test_the_examples_run(tmp_path: Path, name: str) -> None:
-    """One after another in a folder of their own, and they print what the document says.
-
-    Those that plot run with the tests of the integrations.
-    """
-    document = await asyncio.to_thread((ROOT / "docs" / f"{name}.md").read_text, encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
-    script = "\n".join(block for block in blocks if "integrations.charts" not in block)
-    await asyncio.to_thread((tmp_path / "example.py").write_text, script, encoding="utf-8")
-    finished = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert finished.stderr == ""
-    said = re.findall(r"```text\n(.*?)```", document, re.DOTALL)
-    assert finished.stdout == "".join(said)
