@@ -17,6 +17,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "site_
 exclude_patterns = ["site"]
 nitpicky = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
+smartquotes_action = "D"  # dashes alone: quotation marks are code
 
 highlight_language = "text"  # of blocks that name no language: commands and drawings
 pygments_style = "friendly"

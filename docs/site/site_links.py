@@ -1,10 +1,11 @@
-"""Links: from Markdown that a code host shows, too, to the pages of the site; from types to other projects' documents."""
+"""Links: from Markdown, as a code host shows it, to the pages of the site; from types to other projects' documents."""
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
 from docutils import nodes
@@ -71,19 +72,20 @@ def link_pages(text: str, folder: str) -> str:
     """
 
     def replace(link: re.Match[str]) -> str:
-        target = os.path.normpath(PurePosixPath(folder, link["target"])).replace(os.sep, "/")
+        target = posixpath.normpath(posixpath.join(folder, link["target"]))
         if not (ROOT / target).exists():
             return link[0]  # for Sphinx to complain of
         if (ROOT / target).is_dir() and target not in PAGES:
-            return f"{link['text']}"
-        return f"[{link['text']}](/{os.path.relpath(PAGES.get(target, target), 'docs')}{link['anchor'] or ''})"
+            return link["text"]
+        page = posixpath.relpath(PAGES.get(target, target), "docs")
+        return f"[{link['text']}](/{page}{link['anchor'] or ''})"
 
     return _LINK.sub(replace, text)
 
 
 def _link_page(app: Sphinx, name: str, content: list[str]) -> None:
     if app.env.doc2path(name).suffix == ".md":
-        content[0] = link_pages(content[0], f"docs/{PurePosixPath(name).parent}")
+        content[0] = link_pages(content[0], posixpath.dirname(f"docs/{name}"))
 
 
 def _link_included(_app: Sphinx, path: Path, _parent: str, content: list[str]) -> None:
@@ -99,10 +101,10 @@ def _find(
     target = node.get("reftarget", "")
     name = target.rpartition(".")[2]
     if name.startswith("_") or {name, target} & UNLINKED:
-        return content  # of names that start so, too: they are type variables
+        return content  # with an underscore: a type variable
     domain: Any = environment.get_domain("py")
     found = {entry.node_id for full, entry in domain.objects.items() if _is_called(full, entry, name)}
-    if len(found) == 1:
+    if len(found) == 1 and ("." not in target or _is_there(target)):
         return domain.resolve_xref(environment, node.get("refdoc", ""), app.builder, "obj", *found, node, content)
     address = OUTSIDE.get(target) or OUTSIDE.get(name)
     return address and nodes.reference("", "", content, internal=False, refuri=address)
@@ -110,6 +112,14 @@ def _find(
 
 def _is_called(full: str, entry: Any, name: str) -> bool:
     return full.rpartition(".")[2] == name and entry.objtype in {"class", "data", "exception", "function", "type"}
+
+
+def _is_there(full: str) -> bool:
+    try:
+        resolve_name(full)
+    except (AttributeError, ImportError, ValueError):
+        return False
+    return True
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from inspect import isasyncgenfunction
 from typing import TYPE_CHECKING, Any, Final, Protocol, get_args, get_origin
 
 from sqlalchemy import ColumnDefault, inspect
@@ -12,18 +13,19 @@ from sqlalchemy.orm import DeclarativeBase
 
 from zorivest_async import Vault, ZorivestError
 from zorivest_async.database import repositories
-from zorivest_async.database.driver import CipherConnection
 from zorivest_async.domain import ports
 from zorivest_async.domain.validation import utc_now
+from zorivest_async.opening import Opening
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-NOT_CALLED: Final = (CipherConnection, DeclarativeBase, Protocol, Vault, ZorivestError)
+NOT_CALLED: Final = (DeclarativeBase, Enum, Opening, Protocol, Vault, ZorivestError)
 """Classes that users do not make by calling them."""
 
 _TYPE_VARIABLE: Final = re.compile(r"~?[\w.]*\b_(Entity|Key)T(?:_contra)?\b")
-_CHANNEL: Final = re.compile(r" \| ~?[\w.]*Channel")
+_SOURCE: Final = re.compile(r"source: (Source|[^,)]*Channel)")
+_PRIVATE: Final = re.compile(r"\b(?:\w+\.)+(?=_[A-Z]\w*T\b)")
 _RULE: Final = re.compile(r"Annotated\[(.+), \w+\]")
 _TYPED_ATTRIBUTE: Final = re.compile(r"(\.\. attribute:: \S+\n)((?:(?!\.\. attribute).*\n)*?)\n?( +:type: .+\n)")
 
@@ -33,15 +35,17 @@ def _show_signature(
 ) -> tuple[str | None, str | None] | None:
     if signature is None:
         return None
+    if isasyncgenfunction(getattr(obj, "__wrapped__", None)) and not isasyncgenfunction(obj):
+        returns = (returns or "").replace("AsyncGenerator", "AbstractAsyncContextManager")
     if what in {"class", "exception"}:
         if any(kind in obj.__mro__ for kind in NOT_CALLED):
             return "", None
         if is_dataclass(obj):
             return _fields_of(obj), None
-        return _CHANNEL.sub("", signature), None
+        return _SOURCE.sub("source: AsyncSession | AsyncConnection", signature), None
     stands_for = _type_arguments(name)
     if what != "method" or stands_for is None:
-        return None
+        return signature, returns
     said = [text and _TYPE_VARIABLE.sub(lambda found: stands_for[found[1]], text) for text in (signature, returns)]
     return said[0], said[1]
 
@@ -87,7 +91,7 @@ def _show_attribute_types(_app: Sphinx, _what: str, _name: str, obj: Any, _optio
     for field in fields(obj) if isinstance(obj, type) and is_dataclass(obj) else ():
         directive = f".. attribute:: {field.name}\n   :type: "
         text = re.sub(re.escape(directive) + ".+", directive + _type_of(field), text)
-    lines[:] = text.split("\n")
+    lines[:] = _PRIVATE.sub("", text).split("\n")
 
 
 def _show_table(_app: Sphinx, what: str, _name: str, obj: Any, _options: Any, lines: list[str]) -> None:
@@ -95,7 +99,7 @@ def _show_table(_app: Sphinx, what: str, _name: str, obj: Any, _options: Any, li
     if what != "class" or not issubclass(obj, DeclarativeBase) or not hasattr(obj, "__table__"):
         return
     lines += ["", f"Table ``{obj.__table__.name}``:", "", ".. list-table::", "   :header-rows: 1", ""]
-    rows = [("Column", "Type", "")]
+    rows = [("Column", "Type", "Notes")]
     rows += [(f"``{column.name}``", f"``{column.type}``", _notes_on(column)) for column in obj.__table__.columns]
     for name, kind, notes in rows:
         lines += [f"   * - {name}", f"     - {kind}", f"     - {notes}"]

@@ -40,6 +40,12 @@ class Vault(VaultUpkeep):
     Get one from :meth:`open` or :meth:`in_memory`; close it with ``async with`` or :meth:`aclose`. A vault may be used
     by all tasks of the event loop that opened it, each with units of work of its own: one of them writes at a time, in
     order of arrival, and readers see the last committed state without waiting.
+
+    Example:
+        >>> async with Vault.open("journal.vault", passphrase="correct horse battery staple") as vault:
+        ...     async with vault.unit_of_work(read_only=True) as uow:
+        ...         await uow.trades.list_all()
+        []
     """
 
     def __init__(self, store: VaultStore, settings: ConnectionSettings, *, readers: int, images: ImagePolicy) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from documents import PAGES, ROOT, anchors_in, blocks_of, links_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *PAGES, *(ROOT / "examples").rglob("*.md")])
 

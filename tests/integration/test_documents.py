@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +15,9 @@ from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_comma
 from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, Vault
 from zorivest_async.database.vault_file import APPLICATION_ID
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN_ELSEWHERE = {
     "testing.md": "tests/integrations/test_pytest_plugin.py",

@@ -78,6 +78,17 @@ def create_vault_engine(
     The first statement raises :class:`~zorivest_async.WrongPassphraseError` where the key does not open the file,
     :class:`~zorivest_async.VaultNotFoundError` where there is none, and
     :class:`~zorivest_async.MissingDependencyError` where the driver cannot encrypt or has the WAL-reset bug.
+
+    Example:
+        >>> from sqlalchemy import text
+        >>> from zorivest_async import Vault
+        >>> key = bytes(range(32))
+        >>> await (await Vault.open("journal.vault", key=key)).aclose()
+        >>> engine = create_vault_engine("journal.vault", key, read_only=True)
+        >>> async with engine.connect() as connection:
+        ...     (await connection.execute(text("SELECT count(*) FROM trades"))).scalar_one()
+        0
+        >>> await engine.dispose()
     """
     settings = ConnectionSettings(read_only=read_only, durability=durability, busy_timeout_s=busy_timeout_s)
     uri, vault_key = vault_uri(path), VaultKey(key)
@@ -108,12 +119,10 @@ async def create_encrypted_connection(
         MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
 
     Example:
-        >>> async def count_tables(path):
-        ...     connection = await create_encrypted_connection(path, "correct horse")
-        ...     try:
-        ...         rows = await connection.execute_fetchall("SELECT count(*) FROM sqlite_master")
-        ...     finally:
-        ...         await connection.close()
+        >>> connection = await create_encrypted_connection("notes.db", "correct horse battery staple")
+        >>> await connection.execute_fetchall("SELECT count(*) FROM sqlite_master")
+        [(0,)]
+        >>> await connection.close()
     """
     credentials = Credentials(passphrase)
     del passphrase  # a traceback may show local variables

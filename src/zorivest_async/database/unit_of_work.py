@@ -58,9 +58,12 @@ class SqlAlchemyUnitOfWork:
         check_usable: Called on entering; raises where the engine must not be used.
 
     Example:
-        >>> async def count_trades(engine):
-        ...     async with SqlAlchemyUnitOfWork(engine) as uow:
-        ...         return len(await uow.trades.list_all())
+        >>> from zorivest_async import Vault
+        >>> async with Vault.in_memory() as vault, vault.unit_of_work() as uow:
+        ...     await uow.settings.set("theme", "dark")
+        ...     await uow.commit()
+        >>> uow.outcome
+        'committed'
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class SqlAlchemyUnitOfWork:
 
     @property
     def outcome(self) -> Outcome:
-        """``"open"``, or how the last transaction ended: ``"committed"`` or ``"rolled_back"``."""
+        """Say ``"open"``, or how the last transaction ended, ``"committed"`` or ``"rolled_back"``."""
         return self._transaction.outcome
 
     @property

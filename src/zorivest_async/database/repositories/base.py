@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.driver import StatementResult
 
-__all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "decoded", "window"]
+__all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "Source", "decoded", "window"]
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
 _KeyT = TypeVar("_KeyT")
@@ -37,7 +37,7 @@ _KeyT = TypeVar("_KeyT")
 _ALL_ROWS = -1
 """A negative ``LIMIT`` is none (https://sqlite.org/lang_select.html#limitoffset)."""
 
-_Source: TypeAlias = AsyncSession | AsyncConnection | Channel
+Source: TypeAlias = AsyncSession | AsyncConnection | Channel
 
 
 def window(statement: Select[Any]) -> Statement:
@@ -74,7 +74,7 @@ class Repository(Generic[_EntityT]):
 
     mapper: ClassVar[RowMapper[Any]]
 
-    def __init__(self, source: _Source | Repository[Any]) -> None:
+    def __init__(self, source: Source | Repository[Any]) -> None:
         self._channel: Channel
         if isinstance(source, Repository):
             self._channel = source._channel  # noqa: SLF001 - its own class's

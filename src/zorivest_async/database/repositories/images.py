@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
 
@@ -21,6 +21,8 @@ from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from zorivest_async.database.repositories.base import Source
 
 __all__ = ["SqlAlchemyImageRepository", "delete_images_of"]
 
@@ -67,7 +69,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
     _of_owner = Statement(mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
     _infos_of_owner = window(_info_mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
 
-    def __init__(self, source: Any, offload: ImageOffload | None = None) -> None:
+    def __init__(self, source: Source, offload: ImageOffload | None = None) -> None:
         super().__init__(source)
         self._offload = offload if offload is not None else ImageOffload(ImagePolicy())
 
@@ -118,6 +120,12 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             FileNotFoundError: There is no file at that path.
             ForeignKeyError: There is no such owner.
             ValidationError: The caption or the owner cannot be right.
+
+        Example:
+            >>> async with vault.unit_of_work() as uow:
+            ...     number = await uow.images.attach(ImageOwnerType.TRADE, "0001", "entry.png", caption="entry")
+            ...     (await uow.images.get_info(number)).mime_type
+            'image/png'
         """
         if isinstance(source, str | PathLike):
             data = await self._offload.read_file(source)
@@ -159,7 +167,10 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
     async def list_for_owner(
         self, owner_type: ImageOwnerType, owner_id: str | int, limit: int | None = 100, offset: int = 0
     ) -> list[ImageInfo]:
-        """Return the images of an owner with their thumbnails, newest first; originals are not read."""
+        """Return the images of an owner with their thumbnails, newest first; originals are not read.
+
+        ``limit=None`` is for all of them.
+        """
         owner = {"owner_type": owner_type, "owner_id": str(owner_id)}
         rows = await self._fetch_rows(self._infos_of_owner, **owner, **self._window(limit, offset))
         return await decoded(self._info_mapper, rows)

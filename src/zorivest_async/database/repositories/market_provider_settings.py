@@ -17,6 +17,7 @@ from zorivest_async.errors import ConfigurationError, NotFoundError, ValidationE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zorivest_async.database.repositories.base import Source
     from zorivest_async.security import ApiKeyCipher
 
 __all__ = ["SqlAlchemyMarketProviderSettingRepository"]
@@ -52,7 +53,7 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
         MarketProviderSetting, MARKET_PROVIDER_SETTINGS, elsewhere=frozenset({"api_key"}), fixed=_NEW
     )
 
-    def __init__(self, source: Any, cipher: ApiKeyCipher | None = None) -> None:
+    def __init__(self, source: Source, cipher: ApiKeyCipher | None = None) -> None:
         super().__init__(source)
         self._cipher = cipher
 

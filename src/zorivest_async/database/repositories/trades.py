@@ -86,6 +86,13 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             ForeignKeyError: A trade's account is not stored.
             ValidationError: Something in ``trades`` is not a :class:`~zorivest_async.Trade`.
             InvalidQueryError: There is no such ``on_duplicate``.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> async with vault.unit_of_work() as uow:
+            ...     known = await uow.trades.list_all()
+            ...     await uow.trades.save_many([replace(known[0], exec_id="0004"), *known], on_duplicate="skip")
+            SaveResult(inserted=1, skipped=3, updated=0)
         """
         if on_duplicate not in self._save_sql:
             raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
@@ -190,6 +197,13 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
         Raises:
             InvalidQueryError: ``size`` is not positive, or ``after`` is not the ``next`` of a page.
+
+        Example:
+            >>> async with vault.unit_of_work(read_only=True) as uow:
+            ...     first = await uow.trades.page(TradeFilter(), size=2)
+            ...     last = await uow.trades.page(TradeFilter(), size=2, after=first.next)
+            >>> [trade.exec_id for trade in first.items], [trade.exec_id for trade in last.items], last.next
+            (['0003', '0002'], ['0001'], None)
         """
         self._require_count("size", size, minimum=1)
         position = None if after is None else Position.from_token(after)
@@ -206,6 +220,11 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
         Args:
             trade_filter: Which ones; all by default.
+
+        Example:
+            >>> async with vault.unit_of_work(read_only=True) as uow:
+            ...     [trade.exec_id async for trade in uow.trades.stream()]
+            ['0003', '0002', '0001']
         """
         position: Position | None = None
         while trades := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):

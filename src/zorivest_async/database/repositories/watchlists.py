@@ -18,6 +18,8 @@ from zorivest_async.domain.entities import Watchlist, WatchlistItem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zorivest_async.database.repositories.base import Source
+
 __all__ = ["SqlAlchemyWatchlistRepository"]
 
 
@@ -45,7 +47,7 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
 
     _newest_first = window(mapper.select.order_by(WATCHLISTS.c.created_at.desc(), WATCHLISTS.c.id.desc()))
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._items = _ItemRepository(source)
 

@@ -3,8 +3,13 @@
 It needs the extra ``starlette``; :mod:`zorivest_async.integrations.web.fastapi` needs ``fastapi``.
 
 Example:
+    >>> import os
+    >>> from starlette.applications import Starlette
+    >>> from starlette.routing import Route
     >>> from zorivest_async import Vault
-    >>> app = Starlette(  # doctest: +SKIP
+    >>> async def show(request):
+    ...     return await image_response(request, request.path_params["image_id"])
+    >>> app = Starlette(
     ...     routes=[Route("/images/{image_id:int}", show)],
     ...     lifespan=vault_lifespan(lambda: Vault.open("journal.vault", passphrase=os.environ["JOURNAL"])),
     ...     exception_handlers=error_handlers(),
