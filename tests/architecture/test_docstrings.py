@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import doctest
 import importlib
 import inspect
@@ -66,14 +67,17 @@ async def open_example() -> Vault:
 def test_an_example_gives_what_it_shows(test: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lines run in order, in a folder of their own; those of repositories have a vault with three trades."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(builtins, "_", None, raising=False)  # where a prompt keeps what it printed last
     with asyncio.Runner() as loop:
         vault = loop.run(open_example())
         names = {**test.globs, "vault": vault} if ".repositories." in test.name else dict(test.globs)
-        for example in test.examples:
-            assert doctest.SKIP not in example.options, "an example that does not run shows nothing"
-            given = run_example(example, names, loop)
-            assert doctest.OutputChecker().check_output(example.exc_msg or example.want, given, 0), given
-        loop.run(vault.aclose())
+        try:
+            for example in test.examples:
+                assert doctest.SKIP not in example.options, "an example that does not run shows nothing"
+                given = run_example(example, names, loop)
+                assert doctest.OutputChecker().check_output(example.exc_msg or example.want, given, 0), given
+        finally:
+            loop.run(vault.aclose())
 
 
 def test_the_names_that_everybody_uses_have_an_example() -> None:
