@@ -136,6 +136,10 @@ class Vault(VaultUpkeep):
         Args:
             busy_timeout_s: How long a unit of work waits for its turn, in seconds.
             images: Limits on images; the default is :class:`~zorivest_async.ImagePolicy`'s.
+
+        Raises:
+            ConfigurationError: ``busy_timeout_s`` is negative.
+            MissingDependencyError: The driver has no SQLCipher, or a SQLite with the WAL-reset bug.
         """
         settings = ConnectionSettings(busy_timeout_s=busy_timeout_s, journal_mode="MEMORY")
         policy = images if images is not None else ImagePolicy()

@@ -1,11 +1,13 @@
-"""Documents lead where they say: on a code host, where nothing but their files is there."""
+"""Documents lead where they say on a code host, where nothing but their files is there; none is left out of the site."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+import zorivest_async
 from documents import PAGES, ROOT, anchors_in, blocks_of, links_in
 
 if TYPE_CHECKING:
@@ -33,3 +35,10 @@ def test_every_page_is_in_the_sites_table_of_contents() -> None:
     named = sorted(line for line in lines if line and not line.startswith(":"))
     pages = {page.stem for page in PAGES} - {"index"}
     assert named == sorted(pages | {"reference/index"})
+
+
+def test_every_public_name_has_a_place_in_the_reference() -> None:
+    """A directive of a page names it; tests/integrations/test_site.py looks at what becomes of that."""
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.rst"))
+    described = {name.rpartition(".")[2] for name in re.findall(r"^\.\. [\w:]+:: ([\w.]+)$", pages, re.MULTILINE)}
+    assert sorted(set(zorivest_async.__all__) - described) == []

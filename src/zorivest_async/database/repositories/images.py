@@ -117,7 +117,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
         Raises:
             ImageError: The image is too large, of another format or damaged.
-            FileNotFoundError: There is no file at that path.
+            OSError: There is no file at that path (``FileNotFoundError``), or it cannot be read.
             ForeignKeyError: There is no such owner.
             ValidationError: The caption or the owner cannot be right.
 
@@ -178,15 +178,18 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
     async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
         """Return a WebP thumbnail, upright and without metadata.
 
-        The stored one is returned where its longest side is what was asked for; else one is made from the original.
+        The stored one is returned where its longest side is what was asked for; else one is made from the original, in
+        the vault's threads. A cancelled task does not wait for it.
 
         Args:
             image_id: Row number of the image.
-            max_size: Longest side, in pixels; a smaller original is not enlarged.
+            max_size: Longest side, in pixels, at least 1; a smaller original is not enlarged.
 
         Raises:
             NotFoundError: There is no such image.
+            ConfigurationError: ``max_size`` is not a whole number of at least 1.
             CorruptImageError: The original cannot be decoded.
+            ImageTooLargeError: The original is beyond the limits that the vault has now.
             UnsupportedImageError: The original is not an image.
         """
         stored = await self._stored_thumbnail(image_id, max_size)

@@ -35,7 +35,8 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
 
     Args:
         source: As for every repository.
-        cipher: Encrypts API keys. A vault's unit of work brings it; without one, settings are stored but no API key is.
+        cipher: Encrypts API keys. A vault's unit of work brings it; without one, storing or revealing an API key is a
+            :class:`~zorivest_async.ConfigurationError`, and settings without one are stored.
     """
 
     mapper: ClassVar = RowMapper(
@@ -98,6 +99,7 @@ class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSe
         Raises:
             NotFoundError: The provider is not stored, or has no API key.
             VaultDamagedError: The stored key does not authenticate.
+            ConfigurationError: There is nothing to decrypt it with.
         """
         stored = await self._scalar(_API_KEY, provider_name=provider_name)
         if stored is None:

@@ -59,7 +59,11 @@ class SqlAlchemyWatchlistRepository(NumberedRepository[Watchlist]):
         return self.mapper.to_entities(rows, items=[tuple(items[row[number]]) for row in rows])
 
     async def save(self, watchlist: Watchlist, /) -> int:
-        """Insert a watchlist with its items and return its row number."""
+        """Insert a watchlist with its items, under new row numbers of their own, and return its row number.
+
+        Raises:
+            DuplicateError: Its row number is stored already.
+        """
         watchlist_id = await super().save(watchlist)
         for item in watchlist.items:
             await self._items.save(replace(item, watchlist_id=watchlist_id, id=None))
