@@ -26,6 +26,7 @@ pygments_dark_style = "github-dark"
 
 html_theme = "furo"
 html_title = "zorivest-async"
+html_favicon = "../examples/journal_web/static/icon.svg"
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -1,4 +1,4 @@
-"""Documents lead where they say on a code host, where nothing but their files is there; none is left out of the site."""
+"""Documents lead where they say on a code host, which has their files alone; none is left out of the site."""
 
 from __future__ import annotations
 
