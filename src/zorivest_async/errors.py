@@ -19,7 +19,8 @@
     │   ├── VaultInUseError
     │   ├── VaultFullError
     │   └── VaultBusyError (TimeoutError)
-    ├── UnitOfWorkError (RuntimeError)          not entered, already left, another task's, nested in one's own write
+    ├── UnitOfWorkError (RuntimeError)          not entered, already left, another task's or event loop's, nested in
+    │                                           one's own write
     ├── RepositoryError
     │   ├── NotFoundError (LookupError)
     │   ├── DuplicateError
@@ -205,7 +206,10 @@ class VaultBusyError(VaultError, TimeoutError):
 
 
 class UnitOfWorkError(ZorivestError, RuntimeError):
-    """A unit of work is not entered, already left, used by another task or nested in one's own write."""
+    """A unit of work is not entered, already left, used by another task or nested in one's own write.
+
+    Also: a vault or a unit of work is used on another event loop than the one that opened or entered it.
+    """
 
 
 class RepositoryError(ZorivestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from zorivest_async.database.adopt import adopt
 from zorivest_async.database.finishing import finish
 from zorivest_async.database.long_operation import ProgressCallback, run_operation
 from zorivest_async.database.restoring import restore
+from zorivest_async.errors import UnitOfWorkError
 from zorivest_async.images import ImagePolicy
 from zorivest_async.security import Credentials, KdfProfile
 
@@ -30,6 +32,7 @@ __all__ = ["VaultUpkeep"]
 class VaultUpkeep:
     """The part of :class:`~zorivest_async.Vault` that works on whole files, in threads, for as long as that takes."""
 
+    _loop: asyncio.AbstractEventLoop
     _store: VaultStore
     _settings: ConnectionSettings
     _write_queue: WriteQueue
@@ -52,7 +55,9 @@ class VaultUpkeep:
             VaultFullError: The disk is full.
             VaultDamagedError: A page of the vault, or of the copy, cannot be read, so the copy was thrown away.
             VaultClosedError: The vault is closed.
+            UnitOfWorkError: Another event loop opened the vault.
         """
+        self._require_usable()
         self._store.require_file()
         await run_operation(partial(self._store.backup, Path(destination)), progress)
 
@@ -76,9 +81,11 @@ class VaultUpkeep:
             VaultFullError: The disk is full; nothing has changed.
             VaultDamagedError: A page of the vault, or of the copy, cannot be read; nothing has changed.
             VaultClosedError: The vault is closed.
+            UnitOfWorkError: Another event loop opened the vault.
         """
         credentials = Credentials(passphrase)
         del passphrase  # a traceback may show local variables
+        self._require_usable()
         self._store.require_file()
         await self._write_queue.acquire()
         try:
@@ -180,9 +187,15 @@ class VaultUpkeep:
             VaultBusyError: A program that does not know the vault's lock holds the file.
             VaultError: The file could not be read, for a reason that says nothing about what is in it.
             VaultClosedError: The vault is closed.
+            UnitOfWorkError: Another event loop opened the vault.
         """
-        self._store.require_open()
+        self._require_usable()
         return await run_operation(partial(self._store.verify, self._settings), progress)
+
+    def _require_usable(self) -> None:
+        self._store.require_open()
+        if asyncio.get_running_loop() is not self._loop:
+            raise UnitOfWorkError("this vault was opened on another event loop; open it on the loop that uses it")
 
     async def _dispose_engines(self) -> None:
         await self._engine.dispose()

@@ -39,7 +39,8 @@ class Vault(VaultUpkeep):
 
     Get one from :meth:`open` or :meth:`in_memory`; close it with ``async with`` or :meth:`aclose`. A vault may be used
     by all tasks of the event loop that opened it, each with units of work of its own: one of them writes at a time, in
-    order of arrival, and readers see the last committed state without waiting.
+    order of arrival, and readers see the last committed state without waiting. On another event loop (a second
+    ``asyncio.run``, another thread's) it raises :class:`~zorivest_async.UnitOfWorkError`.
 
     Example:
         >>> async with Vault.open("journal.vault", passphrase="correct horse battery staple") as vault:
@@ -197,8 +198,13 @@ class Vault(VaultUpkeep):
         """Close the vault: wait for images at work, close idle connections; again, it does nothing.
 
         Units of work that are still open keep their connection until they end. Finishes even when its task is
-        cancelled.
+        cancelled. Where the event loop that opened the vault has ended, another one may close it.
+
+        Raises:
+            UnitOfWorkError: Another event loop opened the vault, and can still use it.
         """
+        if not self._loop.is_closed() and asyncio.get_running_loop() is not self._loop and self._unclosed.alive:
+            raise UnitOfWorkError("this vault was opened on another event loop, which can still use it; close it there")
         if self._unclosed.detach() is not None:
             await finish(self._close())
 
@@ -206,11 +212,6 @@ class Vault(VaultUpkeep):
         await self._image_offload.aclose()
         await to_thread.run_sync(self._store.close)
         await self._dispose_engines()
-
-    def _require_usable(self) -> None:
-        self._store.require_open()
-        if asyncio.get_running_loop() is not self._loop:
-            raise UnitOfWorkError("this vault was opened on another event loop; open it on the one that uses it")
 
     def __repr__(self) -> str:
         return f"<Vault {self._store.name!r} {'closed' if self._store.closed else 'open'}>"

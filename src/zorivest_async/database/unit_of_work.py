@@ -165,6 +165,8 @@ class SqlAlchemyUnitOfWork:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._task is not None:
+            _require_loop_of(self._task)
         self._left = True
         await self._end(commit=False)
 
@@ -245,12 +247,18 @@ class SqlAlchemyUnitOfWork:
         if self._left:
             raise UnitOfWorkError("this unit of work has been left; make another one")
         if self._task is not asyncio.current_task():
+            _require_loop_of(self._task)
             raise UnitOfWorkError("this unit of work belongs to another task; give each task its own")
 
     async def _end(self, *, commit: bool) -> None:
         session, self._session = self._session, None
         with translated():
             await self._transaction.end(session, commit=commit)
+
+
+def _require_loop_of(task: asyncio.Task[Any]) -> None:
+    if task.get_loop() is not asyncio.get_running_loop():
+        raise UnitOfWorkError("this unit of work was entered on another event loop; use a vault and one of this loop's")
 
 
 class _Channel:

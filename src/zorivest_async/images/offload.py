@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 
 from zorivest_async.domain.tracebacks import forget_locals
-from zorivest_async.errors import VaultClosedError
+from zorivest_async.errors import UnitOfWorkError, VaultClosedError
 from zorivest_async.images.processing import ProcessedImage, make_thumbnail, process_image, read_image_file
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class ImageOffload:
         policy: Limits of the images, and the number of threads.
     """
 
-    __slots__ = ("_closed", "_jobs", "_limiter", "_policy")
+    __slots__ = ("_closed", "_jobs", "_limiter", "_loop", "_policy")
 
     def __init__(self, policy: ImagePolicy) -> None:
         self._policy = policy
         self._limiter: CapacityLimiter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -88,11 +89,15 @@ class ImageOffload:
 
         Raises:
             VaultClosedError: The vault was closed.
+            UnitOfWorkError: Another event loop used it first.
         """
         if self._closed:
             raise VaultClosedError("the vault is closed")
+        loop = asyncio.get_running_loop()
         if self._limiter is None:
-            self._limiter = CapacityLimiter(self._policy.threads)
+            self._limiter, self._loop = CapacityLimiter(self._policy.threads), loop
+        elif self._loop is not loop:
+            raise UnitOfWorkError("images of this vault belong to another event loop; open it on the loop that uses it")
         job = asyncio.create_task(to_thread.run_sync(_call(function, args), limiter=self._limiter))
         del args  # a traceback may show local variables
         self._jobs.add(job)
@@ -109,10 +114,11 @@ class ImageOffload:
     async def aclose(self) -> None:
         """Take no more work and wait for what was taken, also where its caller was cancelled.
 
-        Closing again waits again, and otherwise does nothing. Cancellation ends the wait, not the work.
+        Closing again waits again, and otherwise does nothing. Cancellation ends the wait, not the work. Where the event
+        loop of the work has ended, nobody can wait for it, and nobody wants its result.
         """
         self._closed = True
-        if self._jobs:
+        if self._jobs and self._loop is asyncio.get_running_loop():
             await asyncio.wait(self._jobs)
 
     def _forget(self, job: asyncio.Task[Any]) -> None:
