@@ -145,7 +145,8 @@ def test_a_forgotten_vault_is_told_of_once(vault_path: Path) -> None:
 
 def test_a_loop_that_ends_rolls_back(vault_path: Path) -> None:
     """asyncio.run cancels what is left: an open unit of work gives its transaction up, and the file is free."""
-    left = []
+    left: list[SqlAlchemyUnitOfWork] = []
+    tasks: list[asyncio.Task[None]] = []
 
     async def write_on(vault: Vault, written: asyncio.Event) -> None:
         async with vault.unit_of_work() as uow:
@@ -157,12 +158,13 @@ def test_a_loop_that_ends_rolls_back(vault_path: Path) -> None:
     async def open_and_go() -> Vault:
         vault = await open_vault(vault_path)
         written = asyncio.Event()
-        left.append(asyncio.create_task(write_on(vault, written)))
+        tasks.append(asyncio.create_task(write_on(vault, written)))
         await written.wait()
         return vault
 
     vault = asyncio.run(open_and_go())
-    assert left[1].outcome == "rolled_back"
+    assert tasks[0].cancelled()
+    assert left[0].outcome == "rolled_back"
 
     async def go_on() -> int:
         async with Vault.open(vault_path, passphrase=PASSPHRASE, create=False, busy_timeout_s=1) as again:

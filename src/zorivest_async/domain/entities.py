@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
-from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.entity import Entity, PictureEntity
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
 from zorivest_async.domain.validation import (
     Blob,
@@ -98,7 +98,7 @@ class Account(Entity):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageAttachment(Entity):
+class ImageAttachment(PictureEntity):
     """An image with its original bytes.
 
     Attributes:
@@ -136,7 +136,7 @@ class ImageAttachment(Entity):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageInfo(Entity):
+class ImageInfo(PictureEntity):
     """An image without its original bytes, for galleries: reading one never touches the original.
 
     Attributes are those of :class:`ImageAttachment`, less ``data``.

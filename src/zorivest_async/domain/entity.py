@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from zorivest_async.domain.validation import Rule, member_of
 
-__all__ = ["Entity"]
+__all__ = ["Entity", "PictureEntity"]
 
 
 class Entity:
@@ -28,6 +28,27 @@ class Entity:
             value = getattr(self, field)
             if value is not None or not optional:
                 object.__setattr__(self, field, rule(cls.__name__, field, value))
+
+    def _repr_html_(self) -> str:
+        """Return the entity as a notebook shows it."""
+        from zorivest_async.rendering import entity_html  # noqa: PLC0415 - which only notebooks need
+
+        return entity_html(self)
+
+
+class PictureEntity(Entity):
+    """Base of the entities that notebooks show as pictures."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
+        """Return the picture by media type."""
+        from zorivest_async.rendering import picture_bundle  # noqa: PLC0415 - which only notebooks need
+
+        return picture_bundle(self)
 
 
 @cache

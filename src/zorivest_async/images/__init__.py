@@ -3,7 +3,9 @@
 from zorivest_async.images.offload import ImageOffload
 from zorivest_async.images.policy import ImagePolicy
 from zorivest_async.images.processing import (
+    Preview,
     ProcessedImage,
+    make_preview,
     make_thumbnail,
     process_image,
     read_image_file,
@@ -13,7 +15,9 @@ from zorivest_async.images.processing import (
 __all__ = [
     "ImageOffload",
     "ImagePolicy",
+    "Preview",
     "ProcessedImage",
+    "make_preview",
     "make_thumbnail",
     "process_image",
     "read_image_file",

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-__all__ = ["ProcessedImage", "make_thumbnail", "process_image", "read_image_file", "thumbnail_fits"]
+__all__ = [
+    "Preview",
+    "ProcessedImage",
+    "make_preview",
+    "make_thumbnail",
+    "process_image",
+    "read_image_file",
+    "thumbnail_fits",
+]
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,6 +68,19 @@ class ProcessedImage:
     width: int
     height: int
     thumbnail: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture for those who cannot show every format.
+
+    Attributes:
+        mime_type: ``image/jpeg`` or ``image/png``.
+        data: The picture, upright and without metadata.
+    """
+
+    mime_type: str
+    data: bytes = field(repr=False)
 
 
 def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
@@ -102,6 +123,32 @@ def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
     require_whole_number("max_size", max_size)
     with _opened(data, policy) as (_, image):
         return _thumbnail(image, min(max_size, WEBP_MAX_PX), policy)
+
+
+def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
+    """Make a smaller picture of an image: a JPEG of a JPEG, a PNG of anything else.
+
+    Args:
+        data: The image file.
+        max_size: The longest side in pixels, at least 1; a smaller image keeps its size.
+        policy: The limits, as for :func:`process_image`.
+
+    Raises:
+        ConfigurationError: ``max_size`` is not a whole number of at least 1.
+        UnsupportedImageError: As for :func:`process_image`.
+        ImageTooLargeError: As for :func:`process_image`.
+        CorruptImageError: As for :func:`process_image`.
+    """
+    require_whole_number("max_size", max_size)
+    with _opened(data, policy) as (mime_type, image):
+        scaled = _scaled(image, max_size)
+        scaled.info.clear()  # comments and colour profiles, which Pillow would write
+        buffer = BytesIO()
+        if mime_type == "image/jpeg":
+            scaled.convert("RGB").save(buffer, "JPEG", quality=policy.thumbnail_quality)
+            return Preview("image/jpeg", buffer.getvalue())
+        scaled.save(buffer, "PNG")
+        return Preview("image/png", buffer.getvalue())
 
 
 def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: int | None) -> bool:
@@ -187,7 +234,14 @@ def _decoding(mime_type: str) -> Generator[None]:
 
 
 def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
-    """Decode an image and encode its thumbnail.
+    """Decode an image and encode its thumbnail; metadata is written only where it is passed here."""
+    buffer = BytesIO()
+    _scaled(image, max_size).save(buffer, "WEBP", quality=policy.thumbnail_quality)
+    return buffer.getvalue()
+
+
+def _scaled(image: ImageFile, max_size: int) -> Image.Image:
+    """Decode an image, and return a copy of it that is upright and no longer than ``max_size`` on any side.
 
     Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and
     what follows has few pixels to work on.
@@ -198,11 +252,8 @@ def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
     transpose = _UPRIGHT.get(_orientation(image))
     if transpose is not None:
         scaled = scaled.transpose(transpose)
-    buffer = BytesIO()
-    # A copy, because saving an opened image looks up its path, which fails where the working folder is gone. Metadata
-    # is written only where it is passed here.
-    scaled.copy().save(buffer, "WEBP", quality=policy.thumbnail_quality)
-    return buffer.getvalue()
+    # A copy, because saving an opened image looks up its path, which fails where the working folder is gone.
+    return scaled.copy()
 
 
 def _orientation(image: ImageFile) -> int:

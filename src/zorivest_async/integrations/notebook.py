@@ -1,0 +1,99 @@
+"""Lists of entities in notebooks. Single entities show themselves; a built-in list cannot.
+
+Needs nothing to be installed; IPython brings its own part::
+
+    %load_ext zorivest_async.integrations.notebook
+
+From then on, a list of entities of one class that ends a cell is shown as a table, other lists as ever. Elsewhere in
+a cell, and in notebooks that are not IPython's, :func:`show` makes the same table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from zorivest_async.domain.entity import Entity
+from zorivest_async.errors import ConfigurationError
+from zorivest_async.images.policy import require_whole_number
+from zorivest_async.rendering.tables import DEFAULT_ROWS, list_html
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["EntityTable", "load_ipython_extension", "show", "unload_ipython_extension"]
+
+
+class EntityTable:
+    """Entities of one class, which a notebook shows as a table.
+
+    Args:
+        entities: The entities.
+        rows: How many of them are shown; the others are counted.
+    """
+
+    __slots__ = ("_entities", "_rows")
+
+    def __init__(self, entities: list[Entity], rows: int) -> None:
+        self._entities = entities
+        self._rows = rows
+
+    def _repr_html_(self) -> str:
+        return list_html(self._entities, self._rows)
+
+    def __repr__(self) -> str:
+        return f"<EntityTable of {len(self._entities)}>"
+
+
+def show(entities: Iterable[Entity], *, rows: int = DEFAULT_ROWS) -> EntityTable:
+    """Return a table of entities, for the end of a cell or for ``display()``.
+
+    Args:
+        entities: Of one class, such as a list of trades.
+        rows: How many of them to show, at least 1; the others are counted.
+
+    Raises:
+        ConfigurationError: They are not entities of one class, or ``rows`` is not a whole number of at least 1.
+    """
+    require_whole_number("rows", rows)
+    listed = [*entities]
+    if listed and not _is_of_one_class(listed):
+        raise ConfigurationError("show() takes entities of one class, such as a list of trades")
+    return EntityTable(listed, rows)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Show lists of entities as tables; IPython calls this for ``%load_ext``."""
+    formatter = _html_formatter_of(shell)
+    before = formatter.for_type(list)
+    if not isinstance(before, _ListFormatter):
+        formatter.for_type(list, _ListFormatter(before))
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Show lists as before; IPython calls this for ``%unload_ext``."""
+    formatter = _html_formatter_of(shell)
+    own = formatter.for_type(list)
+    if isinstance(own, _ListFormatter):
+        formatter.pop(list)
+        if own.before is not None:
+            formatter.for_type(list, own.before)
+
+
+class _ListFormatter:
+    """Makes HTML of lists of entities, and of others whatever was made of them before."""
+
+    def __init__(self, before: Callable[[list[Any]], Any] | None) -> None:
+        self.before = before
+
+    def __call__(self, value: list[Any]) -> Any:
+        if _is_of_one_class(value):
+            return list_html(value, DEFAULT_ROWS)
+        return None if self.before is None else self.before(value)
+
+
+def _is_of_one_class(values: list[Any]) -> TypeGuard[list[Entity]]:
+    return bool(values) and isinstance(values[0], Entity) and len(set(map(type, values))) == 1
+
+
+def _html_formatter_of(shell: Any) -> Any:
+    return shell.display_formatter.formatters["text/html"]
