@@ -15,6 +15,9 @@ from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_comma
 from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, Vault
 from zorivest_async.database.vault_file import APPLICATION_ID
+from zorivest_async.rendering.pictures import LONGEST_SIDE_PX
+from zorivest_async.rendering.tables import DEFAULT_ROWS, FIRST_TEXT_IN_LIST
+from zorivest_async.rendering.text import FIRST_TEXT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +125,11 @@ def test_the_file_format_names_every_profile() -> None:
         memory = f"{profile.memory_kib // 1024} MiB" if profile.memory_kib >= 1024 else f"{profile.memory_kib} KiB"
         assert f"| {profile.value} | {profile.time_cost} | {memory} | {profile.parallelism} |" in document
     assert str(APPLICATION_ID) in document
+
+
+def test_the_numbers_of_notebooks_are_the_codes() -> None:
+    """How much of a list, a text and an image is shown."""
+    said = " ".join(read("docs/notebooks.md").split())
+    assert f"the first {DEFAULT_ROWS} rows are shown" in said
+    assert f"the first {FIRST_TEXT:,} characters are shown, in a list {FIRST_TEXT_IN_LIST}." in said
+    assert f"at most {LONGEST_SIDE_PX} px long" in said

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-WEB_IS_HERE = all(find_spec(name) is not None for name in ("fastapi", "httpx", "jinja2", "uvicorn"))
+NEEDS = {
+    "notebooks": ("ipykernel", "matplotlib", "nbclient", "playwright"),
+    "test_charts.py": ("matplotlib",),
+    "test_site.py": ("fastapi", "furo", "myst_parser", "sphinx"),
+    "web": ("fastapi", "httpx", "jinja2", "uvicorn"),
+}
+"""Packages, by the tests that need them."""
 
 # They are in the dependency group "integrations", which tox -e integrations installs.
-collect_ignore = [] if WEB_IS_HERE else ["web"]
-if find_spec("matplotlib") is None:
-    collect_ignore.append("test_charts.py")
-if any(find_spec(name) is None for name in ("fastapi", "furo", "myst_parser", "sphinx")):
-    collect_ignore.append("test_site.py")
+collect_ignore = [name for name, packages in NEEDS.items() if not all(find_spec(package) for package in packages)]
 
 
 Server = Callable[[str], AbstractContextManager[str]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.entity import Entity
     from zorivest_async.images import Preview
 
-__all__ = ["data_uri", "entity_html", "list_html"]
+__all__ = ["DEFAULT_ROWS", "FIRST_TEXT_IN_LIST", "data_uri", "entity_html", "list_html"]
 
 _UNITS: Final = {
     "width": "px",
@@ -33,7 +33,7 @@ _UNITS: Final = {
 DEFAULT_ROWS: Final = 50
 """How many rows of a list are shown."""
 
-_FIRST_TEXT_IN_LIST: Final = 200
+FIRST_TEXT_IN_LIST: Final = 200
 """How much of a text is shown in a list, in characters."""
 
 _THUMBNAIL_PX: Final = 120
@@ -137,7 +137,7 @@ class _Column:
     def _shown(self) -> list[str]:
         if self.has_pictures:
             return [_thumbnail_html(value) for value in self._values]
-        shown = [value_html(value, _FIRST_TEXT_IN_LIST) for value in self._values]
+        shown = [value_html(value, FIRST_TEXT_IN_LIST) for value in self._values]
         if not self._are_floats:
             return shown
         # Decimal points stand below each other, and no digit is left out or added.

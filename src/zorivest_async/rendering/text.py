@@ -6,9 +6,12 @@ import html
 import json
 import re
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from zorivest_async.domain.enums import TradeAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["FIGURE_SPACE", "FIRST_TEXT", "attribute_text", "moment_text", "text_html", "value_html"]
 
@@ -74,7 +77,7 @@ def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
         case bytes():
             shown = f"{len(value)} bytes"
         case tuple():
-            shown = text_html(", ".join(map(_item_text, cast("tuple[Any, ...]", value))), limit)
+            shown = text_html(", ".join(map(_item_text, cast("Iterable[Any]", value))), limit)
         case dict() | list():
             shown = text_html(json.dumps(value, ensure_ascii=False), limit)
         case _:

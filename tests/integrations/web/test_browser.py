@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from browsers import browser_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,17 +32,6 @@ DROP = """
 }
 """
 IS_SHOWN = "image => image.complete && image.naturalWidth > 0"
-
-
-def browser_path() -> str:
-    """Return the distribution's browser; a test without one is skipped, but where it is required, it fails."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if (path := shutil.which(name)) is not None:
-            return path
-    message = "there is no Chromium: apt-get install chromium"
-    if os.environ.get("ZORIVEST_BROWSER") == "required":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 @pytest.fixture(autouse=True)
