@@ -257,8 +257,9 @@ def test_secrets_are_masked() -> None:
 
 def test_a_watchlist_shows_its_items() -> None:
     """As a table of their own; in a list, their tickers."""
-    watchlist = make_watchlist("Semiconductors", "NVDA", "AMD")
-    assert "NVDA" in shown(watchlist).text
+    watchlist = make_watchlist("Semiconductors", items=(make_item("NVDA", notes="after earnings"), make_item("AMD")))
+    assert ["ticker", "notes", "added_at (UTC)"] in shown(watchlist).rows
+    assert "after earnings" in shown(watchlist).text
     assert shown(show([watchlist])).column("items") == ["NVDA, AMD"]
 
 

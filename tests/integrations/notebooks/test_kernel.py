@@ -72,7 +72,8 @@ def test_entities_show_themselves(journal: Kernel) -> None:
     assert ">SPY<" in listed["text/html"]
     assert listed["text/plain"].startswith("[Trade(exec_id='0001'")
     for other in ("[]", "[1, 2]", "[trades[0], 1]", "[trades]"):
-        assert [*journal.run(other).shown[0]] == ["text/plain"]
+        output = journal.run(other)
+        assert ([*output.shown[0]], output.text, output.error) == (["text/plain"], "", "")
     assert journal.run("%unload_ext zorivest_async.integrations.notebook").text == ""
     assert [*journal.run(shows_list).shown[0]] == ["text/plain"]
 
