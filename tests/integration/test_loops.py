@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,32 @@ def test_a_loop_that_ends_rolls_back(vault_path: Path) -> None:
     assert asyncio.run(go_on()) == 1
 
 
+def test_image_work_of_an_ended_loop_is_not_waited_for(vault_path: Path) -> None:
+    """A loop was closed over its tasks: their thread may go on, and the vault is closed without them."""
+    end = threading.Event()
+
+    async def open_and_begin() -> tuple[Vault, asyncio.Task[bool]]:
+        vault = await open_vault(vault_path)
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def work() -> bool:
+            loop.call_soon_threadsafe(begun.set)
+            return end.wait(20)
+
+        task = asyncio.create_task(vault._image_offload.run(work))
+        await begun.wait()
+        return vault, task
+
+    loop = asyncio.new_event_loop()
+    vault, task = loop.run_until_complete(open_and_begin())
+    loop.close()
+    try:
+        asyncio.run(asyncio.wait_for(vault.aclose(), 10))
+    finally:
+        end.set()
+    assert not task.done()
+
+
 def test_a_loop_that_may_go_on_keeps_its_vault(vault_path: Path) -> None:
     """A loop that only stands still can run again, so nobody else closes its vault; it goes on, and closes it."""
     with asyncio.Runner() as runner:
@@ -224,7 +251,7 @@ async def test_images_stay_on_their_loop(vault: Vault) -> None:
     await fill(vault)
     async with vault.unit_of_work() as uow:
         first = await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png())
-        await elsewhere(lambda: uow.images.attach(ImageOwnerType.TRADE, "0001", make_png()))
+        await elsewhere(lambda: uow.images.attach(ImageOwnerType.TRADE, "0001", b"which nobody gets to look at"))
         await elsewhere(lambda: uow.images.get_thumbnail(first, max_size=50))
         await uow.commit()
     async with vault.unit_of_work() as uow:
