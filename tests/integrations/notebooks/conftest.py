@@ -27,6 +27,13 @@ def _fonts() -> None:
     subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, timeout=120)
 
 
+@pytest.fixture(autouse=True)
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the kernels' profile, history and connection files out of the user's folders."""
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A fresh kernel in a folder of its own."""
