@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 NEEDS = {
+    "bots": ("aiogram", "discord", "telegram"),
     "notebooks": ("ipykernel", "matplotlib", "nbclient", "playwright"),
     "test_charts.py": ("matplotlib",),
     "test_site.py": ("fastapi", "furo", "myst_parser", "sphinx"),

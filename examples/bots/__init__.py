@@ -1,0 +1,1 @@
+"""A journal kept by a bot: one recipe for each of three frameworks."""
