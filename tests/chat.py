@@ -55,9 +55,19 @@ class Attachment:
 
 
 class Platform(Protocol):
-    """A place where people talk to a bot; what it tells them is in ``told``."""
+    """A place where people talk to a bot.
+
+    Attributes:
+        told: What it tells them.
+        asked: Set when it listens.
+        left: Set when it has stopped listening, though it may not be done.
+        environment: Its settings.
+        secrets: Those of them that it must keep.
+    """
 
     told: asyncio.Queue[Told]
+    asked: asyncio.Event
+    left: asyncio.Event
     environment: dict[str, str]
     secrets: tuple[str, ...]
 
@@ -73,7 +83,7 @@ class Platform(Protocol):
 
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     """Serve on a free port of this machine; return what to clean up, and the address."""
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

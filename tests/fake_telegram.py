@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -28,6 +28,7 @@ class FakeTelegram:
         self.secrets: tuple[str, ...] = (TOKEN,)
         self.updates: list[dict[str, Any]] = []
         self.asked = asyncio.Event()
+        self.left = asyncio.Event()
         self._new = asyncio.Event()
         self._files: dict[str, Attachment] = {}
         self._last_id = 0
@@ -107,9 +108,14 @@ class FakeTelegram:
             self.updates = [update for update in self.updates if update["update_id"] >= offset]
         if not (waiting := self._from(offset)) and float(given.get("timeout", 0)) > 0:
             self._new.clear()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(float(given["timeout"])):
                     await self._new.wait()
+            except TimeoutError:
+                pass
+            except asyncio.CancelledError:
+                self.left.set()  # aiohttp cancels what a client no longer waits for
+                raise
             waiting = self._from(offset)
         return waiting
 

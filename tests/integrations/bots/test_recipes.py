@@ -173,6 +173,7 @@ async def test_a_stop_lets_nothing_half_done(start: Any, platform: Any) -> None:
         platform.send_chart(slow, exec_id)
         await slow.asked_for.wait()
         bot.process.send_signal(signal.SIGTERM)
+        await platform.left.wait()
         assert slow.kept is not None
         slow.kept.set()
         assert await bot.ended() == ""
