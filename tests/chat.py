@@ -60,14 +60,12 @@ class Platform(Protocol):
     Attributes:
         told: What it tells them.
         asked: Set when it listens.
-        left: Set when it has stopped listening, though it may not be done.
         environment: Its settings.
         secrets: Those of them that it must keep.
     """
 
     told: asyncio.Queue[Told]
     asked: asyncio.Event
-    left: asyncio.Event
     environment: dict[str, str]
     secrets: tuple[str, ...]
 

@@ -32,8 +32,6 @@ class FakeDiscord:
         self.environment = {"BOT_TOKEN": TOKEN, "BOT_OWNER": str(OWNER)}
         self.secrets: tuple[str, ...] = (TOKEN,)
         self.asked = asyncio.Event()
-        self.left = asyncio.Event()
-        self.left.set()  # the recipe leaves when it is done
         self.commands: list[dict[str, Any]] = []
         self._gateway: web.WebSocketResponse | None = None
         self._address = ""
