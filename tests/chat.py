@@ -78,6 +78,9 @@ class Platform(Protocol):
     def send_last(self, *, person: int = OWNER) -> Any:
         """Have somebody send ``/last``."""
 
+    async def stopping(self) -> None:
+        """Wait until a bot that was told to stop is about it."""
+
 
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     """Serve on a free port of this machine; return what to clean up, and the address."""

@@ -21,6 +21,7 @@ BOT = {"id": "8001", "username": "journal", "discriminator": "0", "avatar": None
 APPLICATION = {"id": "8001", "name": "journal", "description": "", "icon": None, "bot_public": False, "flags": 0,
                "bot_require_code_grant": False, "verify_key": "", "owner": BOT, "summary": ""}  # fmt: skip
 STRING, ATTACHMENT, DEFERRED = 3, 11, 5
+HEARTBEAT_MS, PULSES = 100, 3
 HELLO, IDENTIFY, HEARTBEAT, HEARTBEAT_ACK = 10, 2, 1, 11
 
 
@@ -32,6 +33,7 @@ class FakeDiscord:
         self.environment = {"BOT_TOKEN": TOKEN, "BOT_OWNER": str(OWNER)}
         self.secrets: tuple[str, ...] = (TOKEN,)
         self.asked = asyncio.Event()
+        self._pulse = asyncio.Semaphore(0)
         self.commands: list[dict[str, Any]] = []
         self._gateway: web.WebSocketResponse | None = None
         self._address = ""
@@ -82,6 +84,12 @@ class FakeDiscord:
             options.append({"name": "caption", "type": STRING, "value": caption})
         self._use("chart", options, person, {"attachments": {number: file}})
 
+    async def stopping(self) -> None:
+        """Wait until a bot that was told to stop would have left, if it did not finish first: for a few heartbeats."""
+        self._pulse = asyncio.Semaphore(0)
+        for _ in range(PULSES):
+            await self._pulse.acquire()
+
     def _use(
         self, name: str, options: list[dict[str, Any]], person: int, resolved: dict[str, Any] | None = None
     ) -> None:
@@ -108,18 +116,21 @@ class FakeDiscord:
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
         self._gateway = gateway = web.WebSocketResponse()
         await gateway.prepare(request)
-        await gateway.send_json({"op": HELLO, "d": {"heartbeat_interval": 30_000}})
+        await gateway.send_json({"op": HELLO, "d": {"heartbeat_interval": HEARTBEAT_MS}})
         async for message in gateway:
             if message.type is not WSMsgType.TEXT:
                 break
             said = message.json()
             if said["op"] == HEARTBEAT:
+                self._pulse.release()
                 await gateway.send_json({"op": HEARTBEAT_ACK})
             elif said["op"] == IDENTIFY and said["d"]["token"] == TOKEN:
                 resume = f"http://{self._address}/gateway"
                 ready = {"v": 10, "user": BOT, "guilds": [], "session_id": "s", "resume_gateway_url": resume}
                 await self._dispatch("READY", ready | {"application": APPLICATION})
                 self.asked.set()
+        for _ in range(PULSES):
+            self._pulse.release()
         return gateway
 
     def _constant(self, value: dict[str, Any]) -> Any:

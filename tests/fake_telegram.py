@@ -28,7 +28,7 @@ class FakeTelegram:
         self.secrets: tuple[str, ...] = (TOKEN,)
         self.updates: list[dict[str, Any]] = []
         self.asked = asyncio.Event()
-        self.left = asyncio.Event()
+        self._left = asyncio.Event()
         self._new = asyncio.Event()
         self._files: dict[str, Attachment] = {}
         self._last_id = 0
@@ -64,6 +64,10 @@ class FakeTelegram:
         reply = self._message({"text": f"Stored as {exec_id}: BOT 100 SPY at 619.61"}, person)
         small = {**size, "file_id": "small", "file_size": 1}
         self._send({"photo": [small, size], "reply_to_message": reply, "caption": caption or ""}, person)
+
+    async def stopping(self) -> None:
+        """Wait until a bot that was told to stop has given up listening, though it may not be done."""
+        await self._left.wait()
 
     def withhold_confirmations(self) -> None:
         """Deliver again what is delivered from now on, as to a bot that died before it asked for more."""
@@ -114,7 +118,7 @@ class FakeTelegram:
             except TimeoutError:
                 pass
             except asyncio.CancelledError:
-                self.left.set()  # aiohttp cancels what a client no longer waits for
+                self._left.set()  # aiohttp cancels what a client no longer waits for
                 raise
             waiting = self._from(offset)
         return waiting

@@ -165,7 +165,7 @@ async def test_a_stop_closes_the_vault(start: Any, platform: Any, how: signal.Si
             await vault.rekey("another passphrase", profile=KdfProfile.CHEAPEST)
 
 
-async def test_a_stop_lets_nothing_half_done(start: Any, platform: Any, recipe: str) -> None:
+async def test_a_stop_lets_nothing_half_done(start: Any, platform: Any) -> None:
     """A chart that is on its way when the bot is stopped is stored, and its owner is told; or neither."""
     slow = Attachment(make_png(), kept=asyncio.Event())
     async with start(platform) as bot:
@@ -173,11 +173,7 @@ async def test_a_stop_lets_nothing_half_done(start: Any, platform: Any, recipe: 
         platform.send_chart(slow, exec_id)
         await slow.asked_for.wait()
         bot.process.send_signal(signal.SIGTERM)
-        if recipe == "discord_bot":
-            platform.send_last()  # it goes on listening until it is done
-            await bot.answer()
-        else:
-            await platform.left.wait()
+        await platform.stopping()
         assert slow.kept is not None
         slow.kept.set()
         assert await bot.ended() == ""
