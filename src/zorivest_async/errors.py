@@ -7,6 +7,7 @@
     ├── MissingDependencyError (ImportError)    a package or a driver feature the library needs is absent
     ├── VaultClosedError (RuntimeError)         the vault was closed, or never opened
     ├── ValidationError (ValueError)            an entity field that cannot be right
+    ├── ImportSourceError (ValueError)          a file or folder that cannot be imported from
     ├── VaultError
     │   ├── VaultNotFoundError (FileNotFoundError)
     │   ├── WrongPassphraseError
@@ -42,35 +43,13 @@ from os import PathLike, fspath
 from typing import Any
 
 __all__ = [
-    "AdoptionError",
-    "ConfigurationError",
-    "CorruptImageError",
-    "DuplicateError",
-    "ForeignKeyError",
-    "ImageError",
-    "ImageTooLargeError",
-    "InvalidQueryError",
-    "MissingDependencyError",
-    "NotAVaultError",
-    "NotEncryptedError",
-    "NotFoundError",
-    "ReadOnlyError",
-    "RepositoryError",
-    "UnitOfWorkError",
-    "UnsupportedImageError",
-    "ValidationError",
-    "VaultBusyError",
-    "VaultClosedError",
-    "VaultDamagedError",
-    "VaultError",
-    "VaultFullError",
-    "VaultInUseError",
-    "VaultNotFoundError",
-    "VaultUpgradeError",
-    "VaultVersionError",
-    "WrongPassphraseError",
-    "ZorivestError",
-]
+    "AdoptionError", "ConfigurationError", "CorruptImageError", "DuplicateError", "ForeignKeyError", "ImageError",
+    "ImageTooLargeError", "ImportSourceError", "InvalidQueryError", "MissingDependencyError", "NotAVaultError",
+    "NotEncryptedError", "NotFoundError", "ReadOnlyError", "RepositoryError", "UnitOfWorkError",
+    "UnsupportedImageError", "ValidationError", "VaultBusyError", "VaultClosedError", "VaultDamagedError",
+    "VaultError", "VaultFullError", "VaultInUseError", "VaultNotFoundError", "VaultUpgradeError",
+    "VaultVersionError", "WrongPassphraseError", "ZorivestError",
+]  # fmt: skip
 
 
 class ZorivestError(Exception):
@@ -109,6 +88,23 @@ class ValidationError(ZorivestError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.entity}.{self.field} {self.problem}"
+
+
+class ImportSourceError(ZorivestError, ValueError):
+    """A file or folder cannot be imported from at all; nothing was written.
+
+    Attributes:
+        problem: What is wrong with it, without its values.
+        line: Line of the file, from 1; ``None`` where the whole of it is meant.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem, line)
+        self.problem = problem
+        self.line = line
+
+    def __str__(self) -> str:
+        return self.problem if self.line is None else f"line {self.line}: {self.problem}"
 
 
 class VaultError(ZorivestError):
@@ -194,9 +190,9 @@ class VaultInUseError(VaultError):
 
 
 class VaultFullError(VaultError):
-    """The disk is full, or the database has reached its largest size; the transaction was rolled back."""
+    """The disk is full, or the database has reached its largest size."""
 
-    problem = "there is no space left for the vault; the transaction was rolled back"
+    problem = "there is no space left for the vault"
 
 
 class VaultBusyError(VaultError, TimeoutError):

@@ -14,6 +14,7 @@ import pytest
 
 from zorivest_async import errors
 from zorivest_async.errors import ZorivestError
+from zorivest_async.integrations import importers
 
 # Name: parent, and the standard exception that callers may guess; as design and users' except clauses have them.
 CONTRACT: dict[str, tuple[str, str | None]] = {
@@ -22,6 +23,7 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "MissingDependencyError": ("ZorivestError", "ImportError"),
     "VaultClosedError": ("ZorivestError", "RuntimeError"),
     "ValidationError": ("ZorivestError", "ValueError"),
+    "ImportSourceError": ("ZorivestError", "ValueError"),
     "VaultError": ("ZorivestError", None),
     "VaultNotFoundError": ("VaultError", "FileNotFoundError"),
     "WrongPassphraseError": ("VaultError", None),
@@ -65,6 +67,7 @@ EXAMPLES: list[ZorivestError] = [
     *(cls("Trade", KEY) for cls in REPOSITORY_ERRORS),
     *(cls("Trade", ("U1", 5), "another problem") for cls in REPOSITORY_ERRORS),
     errors.ImageTooLargeError("bytes", 20_000_001, 20_000_000),
+    errors.ImportSourceError("a column is missing", 3),
 ]
 
 
@@ -197,3 +200,12 @@ def test_an_image_that_is_too_large_says_by_how_much() -> None:
     error = errors.ImageTooLargeError("pixels", 50_000_000, 40_000_000)
     assert (error.quantity, error.actual, error.limit) == ("pixels", 50_000_000, 40_000_000)
     assert str(error) == "the image has 50,000,000 pixels; the vault's image policy allows 40,000,000"
+
+
+def test_a_source_that_cannot_be_imported_says_where() -> None:
+    """The line is an attribute, and comes first where there is one; the importers give the same class."""
+    error = errors.ImportSourceError("a column is missing", 3)
+    assert (error.problem, error.line) == ("a column is missing", 3)
+    assert str(error) == "line 3: a column is missing"
+    assert str(errors.ImportSourceError("this is no CSV file")) == "this is no CSV file"
+    assert importers.ImportSourceError is errors.ImportSourceError

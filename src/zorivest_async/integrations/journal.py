@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from zorivest_async.database.long_operation import Operation, ProgressCallback
 from zorivest_async.database.repositories import SqlAlchemyImageRepository
 from zorivest_async.domain.entities import ImageAttachment
-from zorivest_async.errors import ConfigurationError, ValidationError
-from zorivest_async.integrations.importers.results import ImportReport, ImportSourceError, Reason
+from zorivest_async.errors import ConfigurationError, ImportSourceError, ValidationError
+from zorivest_async.integrations.importers.results import ImportReport, Reason
 from zorivest_async.integrations.importers.source import FieldError
 from zorivest_async.integrations.journal_tables import JOURNAL_TABLES, JournalTable, TableRepository
 

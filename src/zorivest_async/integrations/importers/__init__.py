@@ -1,5 +1,6 @@
 """Data in: executions from brokers' files, screenshots from folders. Flex XML needs the extra ``importers``."""
 
+from zorivest_async.errors import ImportSourceError
 from zorivest_async.integrations.importers.csv_file import CsvTrades
 from zorivest_async.integrations.importers.flex import FlexTrades
 from zorivest_async.integrations.importers.importing import import_trades
@@ -9,7 +10,6 @@ from zorivest_async.integrations.importers.results import (
     ImportEntries,
     ImportEntry,
     ImportReport,
-    ImportSourceError,
     Reason,
 )
 from zorivest_async.integrations.importers.screenshots import Screenshots, import_screenshots

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ValidationError
+from zorivest_async.errors import ImportSourceError, ValidationError
 from zorivest_async.integrations.importers.csv_tables import Table
 from zorivest_async.integrations.importers.packing import Execution
-from zorivest_async.integrations.importers.results import ImportSourceError, Reason
+from zorivest_async.integrations.importers.results import Reason
 from zorivest_async.integrations.importers.source import (
     FieldError,
     ReadRows,

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from zorivest_async.integrations.importers.results import ImportEntries, ImportSourceError, Reason
+from zorivest_async.errors import ImportSourceError
+from zorivest_async.integrations.importers.results import ImportEntries, Reason
 
 if TYPE_CHECKING:
     from zorivest_async.integrations.importers.profiles import CsvProfile

@@ -14,10 +14,10 @@ from xml.etree.ElementTree import Element, ParseError
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ValidationError
+from zorivest_async.errors import ImportSourceError, ValidationError
 from zorivest_async.integrations.extras import import_extra
 from zorivest_async.integrations.importers.packing import Execution, Executions
-from zorivest_async.integrations.importers.results import ImportSourceError, Reason
+from zorivest_async.integrations.importers.results import Reason
 from zorivest_async.integrations.importers.source import (
     AmbiguousTimes,
     FieldError,

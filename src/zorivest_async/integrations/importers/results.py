@@ -7,30 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, overload
 
-from zorivest_async.errors import ZorivestError
 from zorivest_async.integrations.importers.blocks import Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ImportEntries", "ImportEntry", "ImportReport", "ImportSourceError", "Reason"]
-
-
-class ImportSourceError(ZorivestError, ValueError):
-    """A file or folder cannot be imported from at all; nothing was written.
-
-    Attributes:
-        problem: What is wrong with it, without its values.
-        line: Line of the file, from 1; ``None`` where the whole of it is meant.
-    """
-
-    def __init__(self, problem: str, line: int | None = None) -> None:
-        super().__init__(problem, line)
-        self.problem = problem
-        self.line = line
-
-    def __str__(self) -> str:
-        return self.problem if self.line is None else f"line {self.line}: {self.problem}"
+__all__ = ["ImportEntries", "ImportEntry", "ImportReport", "Reason"]
 
 
 class Reason(StrEnum):

@@ -14,8 +14,8 @@ from zorivest_async.database.long_operation import Operation, ProgressCallback
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.domain.queries import TradeFilter
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ConfigurationError, ImageError
-from zorivest_async.integrations.importers.results import ImportReport, ImportSourceError, Reason
+from zorivest_async.errors import ConfigurationError, ImageError, ImportSourceError
+from zorivest_async.integrations.importers.results import ImportReport, Reason
 from zorivest_async.integrations.importers.source import AmbiguousTimes, FieldError, to_utc
 
 if TYPE_CHECKING:
