@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import cached_property
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Column, Select, Table, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from zorivest_async.database.statements import DIALECT, Statement
 from zorivest_async.database.types import Optionally
 from zorivest_async.domain.entity import Entity
+from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,9 @@ __all__ = ["SLICE_ROWS", "RowMapper"]
 
 SLICE_ROWS = 500
 """Rows converted in one go: about a millisecond of the event loop."""
+
+_UNDECODABLE: Final = (KeyError, TypeError, ValueError)
+"""What decoding a value raises that was never encoded here: an unknown member, a text that is no moment or no JSON."""
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
 
@@ -144,8 +148,12 @@ class RowMapper(Generic[_EntityT]):
     def to_entity(self, row: Sequence[Any]) -> _EntityT:
         """Return the entity of a row; see :meth:`to_entities`."""
         entity: _EntityT = object.__new__(self.entity)
-        for (set_field, decode), stored in zip(self._setters, row, strict=True):
-            set_field(entity, stored if decode is None else decode(stored))
+        try:
+            for (set_field, decode), stored in zip(self._setters, row, strict=True):
+                set_field(entity, stored if decode is None else decode(stored))
+        except _UNDECODABLE:
+            self._refuse_stranger((row,))
+            raise
         return entity
 
     def to_entities(self, rows: Sequence[Sequence[Any]], **elsewhere: Iterable[Any]) -> list[_EntityT]:
@@ -154,13 +162,30 @@ class RowMapper(Generic[_EntityT]):
         Args:
             rows: As :attr:`select` gives them.
             elsewhere: Values of the fields that are not in the table, or not as they are there, one per row.
+
+        Raises:
+            ValidationError: A value is not one that a release stores, so something else has written it.
         """
         entities: list[_EntityT] = [*map(object.__new__, repeat(self.entity, len(rows)))]
-        for (set_field, decode), stored in zip(self._setters, zip(*rows, strict=True), strict=False):
-            _set_all(set_field, entities, stored if decode is None else map(decode, stored))
+        try:
+            for (set_field, decode), stored in zip(self._setters, zip(*rows, strict=True), strict=False):
+                _set_all(set_field, entities, stored if decode is None else map(decode, stored))
+        except _UNDECODABLE:
+            self._refuse_stranger(rows)
+            raise
         for name, values in elsewhere.items():
             _set_all(self.entity.__dict__[name].__set__, entities, values)
         return entities
+
+    def _refuse_stranger(self, rows: Sequence[Sequence[Any]]) -> None:
+        for name, (_, decode), stored in zip(self.columns, self._setters, zip(*rows, strict=True), strict=False):
+            try:
+                _set_all(lambda _entity, _value: None, stored, stored if decode is None else map(decode, stored))
+            except _UNDECODABLE:
+                # Not from that error, which shows the value.
+                raise ValidationError(
+                    self.entity.__name__, name, "is stored in a form that no release writes"
+                ) from None
 
     @cached_property
     def _setters(self) -> list[tuple[Callable[[Any, Any], None], Callable[[Any], Any] | None]]:

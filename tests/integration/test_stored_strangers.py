@@ -1,0 +1,74 @@
+"""Values that no release stores, in the file all the same: something else wrote them, past the tables' constraints."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from factories import make_account, make_plan, make_report, make_trades
+from zorivest_async import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from zorivest_async import SqlAlchemyUnitOfWork, Vault
+
+COUNT = 3
+STRANGER = "canary-value"
+
+
+async def fill(uow: SqlAlchemyUnitOfWork) -> None:
+    """Store an account with trades, a plan and a report."""
+    await uow.accounts.save(make_account())
+    await uow.trades.save_many(make_trades(COUNT))
+    await uow.trade_plans.save(make_plan())
+    await uow.trade_reports.save(make_report("00000"))
+
+
+async def read(uow: SqlAlchemyUnitOfWork, entity: str, how: str) -> object:
+    """Read one of the entities, or all."""
+    reading: dict[tuple[str, str], Callable[[], Awaitable[object]]] = {
+        ("Account", "one"): lambda: uow.accounts.get("U1"),
+        ("Account", "all"): uow.accounts.list_all,
+        ("Trade", "one"): lambda: uow.trades.get("00001"),
+        ("Trade", "all"): uow.trades.list_all,
+        ("TradePlan", "one"): lambda: uow.trade_plans.get(1),
+        ("TradePlan", "all"): uow.trade_plans.list_all,
+        ("TradeReport", "one"): lambda: uow.trade_reports.get(1),
+        ("TradeReport", "all"): lambda: uow.trade_reports.get_for_trade("00000"),
+    }
+    return await reading[entity, how]()
+
+
+@pytest.mark.parametrize("how", ["one", "all"])
+@pytest.mark.parametrize(
+    ("entity", "field", "assignment"),
+    [
+        ("Trade", "action", "trades SET action"),
+        ("Trade", "time", "trades SET time"),
+        ("Account", "account_type", "accounts SET account_type"),
+        ("TradePlan", "conviction", "trade_plans SET conviction"),
+        ("TradePlan", "status", "trade_plans SET status"),
+        ("TradeReport", "tags", "trade_reports SET tags"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_value_that_no_release_stores_is_a_typed_error(
+    vault: Vault, entity: str, field: str, assignment: str, how: str
+) -> None:
+    """It names the entity and its field, not the value, and the unit of work goes on."""
+    async with vault.unit_of_work() as uow:
+        await fill(uow)
+        connection = await uow.connection()
+        await connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        await connection.execute(text(f"UPDATE {assignment} = '{STRANGER}'"))
+        await connection.execute(text("PRAGMA ignore_check_constraints = OFF"))
+        with pytest.raises(ValidationError, match="is stored in a form that no release writes") as caught:
+            await read(uow, entity, how)
+        assert (caught.value.entity, caught.value.field) == (entity, field)
+        assert STRANGER not in "".join(traceback.format_exception(caught.value))
+        await uow.settings.set("still", "usable")
+        await uow.commit()
