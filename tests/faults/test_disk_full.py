@@ -83,8 +83,10 @@ def test_a_full_file_system_loses_nothing(tmp_path: Path, tell: Callable[[str], 
         printed, errors = process.communicate(timeout=50)
         assert errors == ""
     happened: dict[str, Any] = json.loads(printed)
-    for work in ("writing", "backup", "creating", "verifying", "rekey"):
-        assert happened[work] == VaultFullError.__name__, work
+    full = "VaultFullError: there is no space left for the vault"
+    assert happened["writing"] == f"{full}; nothing of the transaction was stored"
+    for work in ("backup", "creating", "verifying", "rekey"):  # which have no transaction to speak of
+        assert happened[work] == full, work
     assert happened["present when full"]
     assert happened["present"]
     assert happened["problems"] == []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.ledger import KEY, present_units, write_account, write_unit
-from zorivest_async import KdfProfile, Vault, ZorivestError
+from zorivest_async import KdfProfile, Vault, VaultError
 
 IMAGE_BYTES = 40_000
 
@@ -25,17 +25,17 @@ async def write_units(vault: Vault, first: int, most: int) -> tuple[int, str]:
             async with vault.unit_of_work() as uow:
                 await write_unit(uow, unit, IMAGE_BYTES)
                 await uow.commit()
-        except ZorivestError as error:
-            return unit - first, type(error).__name__
+        except VaultError as error:
+            return unit - first, f"{type(error).__name__}: {error.problem}"
     return most, ""
 
 
 async def error_of(work: Any) -> str:
-    """Return the name of the library's error that it ends with."""
+    """Return the library's error that it ends with: its name and what it says."""
     try:
         await work
-    except ZorivestError as error:
-        return type(error).__name__
+    except VaultError as error:
+        return f"{type(error).__name__}: {error.problem}"
     return ""
 
 

@@ -48,6 +48,9 @@ _BY_RESULT_CODE: Final[dict[int, type[VaultError]]] = {
 }
 """Primary result codes (https://sqlite.org/rescode.html)."""
 
+_NOTHING_STORED: Final = f"{VaultFullError.problem}; nothing of the transaction was stored"
+"""Not that it was rolled back: SQLite may undo the statement alone, and the rest may be committed yet."""
+
 
 def result_code(error: BaseException | None) -> int:
     """Return the primary result code of a driver error: the low byte; 0 where it has none."""
@@ -106,7 +109,7 @@ def translation_of(
     if code == sqlite3.SQLITE_IOERR:
         return VaultError(None, "the disk failed; the transaction was rolled back")
     if code in _BY_RESULT_CODE:
-        return _BY_RESULT_CODE[code]()
+        return _BY_RESULT_CODE[code](problem=_NOTHING_STORED if code == sqlite3.SQLITE_FULL else None)
     return RepositoryError(entity, key, f"the database refused the statement ({type(error).__name__}: {message})")
 
 
