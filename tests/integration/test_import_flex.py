@@ -182,22 +182,44 @@ async def test_what_is_cancelled_and_booked_again_is_there_once(
     if imported_before:
         async with vault.unit_of_work(read_only=True) as uow:
             assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, booked_as)) == 1
-    report = await import_elements(vault, tmp_path, element(), cancellation(), again)
-    assert set(reasons(report)) == {"duplicate"}
+    for statement in ([element(), cancellation(), again], [element()], [again]):
+        assert set(reasons(await import_elements(vault, tmp_path, *statement))) == {"duplicate"}
+    assert await stored(vault) == [trade]
 
 
-async def test_a_cancelled_execution_is_not_stored(vault: Vault, tmp_path: Path) -> None:
-    """In one statement with its cancellation it never gets in; one that is stored already is deleted."""
+@pytest.mark.parametrize("imported_before", [False, True])
+async def test_a_cancelled_execution_is_not_stored(vault: Vault, tmp_path: Path, *, imported_before: bool) -> None:
+    """With its cancellation it never gets in, or is deleted; the statement from before does not bring it back."""
     statement = [element(), cancellation()]
-    assert reasons(await import_elements(vault, tmp_path, *statement)) == {
-        "duplicate": [Reason.SUPERSEDED, Reason.CANCELLED]
-    }
-    await import_elements(vault, tmp_path, element())
+    if imported_before:
+        await import_elements(vault, tmp_path, element())
     dry = await import_elements(vault, tmp_path, *statement, dry_run=True)
-    assert len(await stored(vault)) == 1
+    assert len(await stored(vault)) == imported_before
     report = await import_elements(vault, tmp_path, *statement)
     assert reasons(dry) == reasons(report)
-    assert reasons(report)["updated"] == [Reason.CANCELLED]
+    assert reasons(report) == (
+        {"duplicate": [Reason.SUPERSEDED], "updated": [Reason.CANCELLED]}
+        if imported_before
+        else {"duplicate": [Reason.SUPERSEDED, Reason.CANCELLED]}
+    )
+    for again in ([element()], statement):
+        assert set(reasons(await import_elements(vault, tmp_path, *again))) == {"duplicate"}
+    assert await stored(vault) == []
+
+
+@pytest.mark.parametrize("booked_as", [ORIGINAL, CORRECTION, "another"])
+async def test_what_is_booked_again_in_a_later_statement_stays(vault: Vault, tmp_path: Path, booked_as: str) -> None:
+    """Older statements, imported again, bring nothing back, and their cancellation is not taken for one of it."""
+    older = [element(), cancellation()]
+    await import_elements(vault, tmp_path, *older)
+    again = element(ibExecID=booked_as, quantity="1", transactionID="102")
+    assert reasons(await import_elements(vault, tmp_path, again)) == {"inserted": [Reason.NEW]}
+    for statement in ([element()], older, [again]):
+        assert set(reasons(await import_elements(vault, tmp_path, *statement))) == {"duplicate"}
+    assert [(trade.exec_id, trade.quantity) for trade in await stored(vault)] == [(booked_as, 1)]
+    once_more = cancellation(transactionID="103")
+    assert reasons(await import_elements(vault, tmp_path, again, once_more))["updated"] == [Reason.CANCELLED]
+    assert reasons(await import_elements(vault, tmp_path, again)) == {"duplicate": [Reason.CANCELLED]}
     assert await stored(vault) == []
 
 
@@ -207,14 +229,58 @@ async def test_a_cancelled_execution_with_images_is_the_users_to_delete(vault: V
     await attach_to(vault, ORIGINAL)
     report = await import_elements(vault, tmp_path, element(), cancellation())
     assert reasons(report)["failed"] == [Reason.CANCELLED_IN_USE]
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"duplicate": [Reason.STORED]}
     assert len(await stored(vault)) == 1
 
 
-async def test_a_cancellation_of_something_unknown_fails(vault: Vault, tmp_path: Path) -> None:
-    """It has no identifier but the tradeID, which a vault does not know: a statement with both is needed."""
+async def test_a_cancellation_of_something_unknown_is_carried_out_when_that_is_imported_again(
+    vault: Vault, tmp_path: Path
+) -> None:
+    """It names a tradeID, which a vault does not keep of executions, so it fails; but it is remembered."""
     await import_elements(vault, tmp_path, element())
-    report = await import_elements(vault, tmp_path, cancellation())
-    assert reasons(report) == {"failed": [Reason.CANCELLED_UNKNOWN]}
+    for _ in range(2):
+        report = await import_elements(vault, tmp_path, cancellation())
+        assert reasons(report) == {"failed": [Reason.CANCELLED_UNKNOWN]}
+        assert "import the statement that contains it again" in str(report.failed[0])
+    assert len(await stored(vault)) == 1
+    dry = await import_elements(vault, tmp_path, element(), dry_run=True)
+    assert reasons(await import_elements(vault, tmp_path, element())) == reasons(dry)
+    assert reasons(dry) == {"updated": [Reason.CANCELLED]}
+    assert await stored(vault) == []
+    for elements in (element(), cancellation()):
+        assert reasons(await import_elements(vault, tmp_path, elements)) == {"duplicate": [Reason.CANCELLED]}
+
+
+async def test_what_is_remembered_as_cancelled_but_in_use_is_the_users_to_delete(vault: Vault, tmp_path: Path) -> None:
+    """A cancellation that came alone does not delete anybody's notes either, when its execution comes."""
+    await import_elements(vault, tmp_path, element())
+    await attach_to(vault, ORIGINAL)
+    await import_elements(vault, tmp_path, cancellation())
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"failed": [Reason.CANCELLED_IN_USE]}
+    assert len(await stored(vault)) == 1
+
+
+async def test_without_transaction_ids_nothing_is_guessed(vault: Vault, tmp_path: Path) -> None:
+    """A cancellation that cannot be remembered is warned of; what may be older than one, or later, fails."""
+    report = await import_elements(vault, tmp_path, element(), cancellation(transactionID=""))
+    assert "1 cancellations without a transactionID" in report.warnings[0]
+    assert set(reasons(await import_elements(vault, tmp_path, element()))) == {"inserted"}
+    report = await import_elements(vault, tmp_path, element(), cancellation())
+    assert report.warnings == []
+    report = await import_elements(vault, tmp_path, element(transactionID=""))
+    assert reasons(report) == {"failed": [Reason.CONFLICT]}
+    assert "Transaction ID" in report.failed[0].detail
+    assert await stored(vault) == []
+
+
+async def test_a_cancellation_is_of_one_account(vault: Vault, tmp_path: Path) -> None:
+    """The same tradeID in another account is another execution's."""
+    await import_elements(vault, tmp_path, element(), cancellation())
+    other = element(accountId="U7654321", ibExecID="other.01")
+    assert reasons(await import_elements(vault, tmp_path, other)) == {"inserted": [Reason.NEW]}
+    assert reasons(await import_elements(vault, tmp_path, other, cancellation())) == {
+        "duplicate": [Reason.STORED, Reason.CANCELLED]
+    }
 
 
 async def test_trade_confirmations_are_read_too(vault: Vault, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def test_a_slice_is_that_of_a_list(length: int) -> None:
 def test_executions_come_back_equal() -> None:
     """Trades, cancellations and what is known of their versions."""
     trade = Trade("x.01", datetime(2024, 1, 2, tzinfo=UTC), "SPY", TradeAction.SLD, 1.5, -2, "A", 1, 2)
-    rows = [Execution(1, trade, "x", 1, corrected=True, earlier_ids=("y", "z")), Execution(2, None)]
+    rows = [
+        Execution(1, trade, "x", 1, corrected=True, earlier_ids=("y", "z"), booking="U1/5", order=7),
+        Execution(2, None),
+    ]
     executions = Executions()
     for row in rows:
         executions.append(row)

@@ -46,6 +46,9 @@ _FIELDS: Final = {
 _VERSIONED: Final = re.compile(r"(.+)\.(\d+)")
 _OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
 _SLASHES: Final = "has slashes, so that day and month cannot be told apart; choose the date format yyyyMMdd"
+_NO_ORDER: Final = (
+    "transactionID: an older statement would bring back what they cancel; add Transaction ID to the Flex query"
+)
 _NO_TIME: Final = "names no time of day; add Date/Time to the Flex query"
 
 
@@ -112,9 +115,9 @@ class _Reader:
         self._unknown: Counter[str] = Counter()
         self._summaries = 0
         self._seen = Executions()
-        self._orders: list[int | None] = []
-        # Where in these two an execution's only version is, or all of them.
-        self._by_trade_id: dict[str, int | list[int]] = {}
+        # Where in it a booking's only version is, or all of them.
+        self._by_booking: dict[str, int | list[int]] = {}
+        self._without_order = 0
         self._rows = ReadRows()
         self.count = 0
 
@@ -147,21 +150,23 @@ class _Reader:
         own_id = getattr(parsed, "ibExecID", None) or getattr(parsed, "execID", None)
         trade_id = (parsed.origTradeID if cancels else None) or parsed.tradeID
         order = int(parsed.transactionID) if (parsed.transactionID or "").isdecimal() else None
+        booking = f"{parsed.accountId}/{trade_id}" if trade_id else None
         if cancels:
             ids = (self._exec_id(parsed.accountId, own_id, trade_id),) if own_id else ()
-            execution = Execution(self.count, None, earlier_ids=ids)
+            execution = Execution(self.count, None, earlier_ids=ids, booking=booking, order=order)
+            self._without_order += booking is None or order is None
         else:
             trade = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
             family, revision = self._family(trade.exec_id)
-            execution = Execution(self.count, trade, family, revision, corrected=kind == "TradeCorrect")
+            corrected = kind == "TradeCorrect"
+            execution = Execution(self.count, trade, family, revision, corrected, (), booking, order)
         place = len(self._seen)
         self._seen.append(execution)
-        self._orders.append(order)
-        earlier = self._by_trade_id.setdefault(trade_id or f"row {self.count}", place)
+        earlier = self._by_booking.setdefault(booking or f"row {self.count}", place)
         if isinstance(earlier, list):
             earlier.append(place)
         elif earlier != place:
-            self._by_trade_id[trade_id or ""] = [earlier, place]
+            self._by_booking[booking or ""] = [earlier, place]
 
     def _exec_id(self, account_id: str | None, own_id: str | None, trade_id: str | None) -> str:
         exec_id = own_id or (f"tradeID:{trade_id}" if trade_id else "")
@@ -215,7 +220,7 @@ class _Reader:
         its ``ibExecID`` or the very same.
         """
         final: dict[int, Execution | None] = {}
-        for places in self._by_trade_id.values():
+        for places in self._by_booking.values():
             if isinstance(places, list):
                 final |= self._settle(places)
         cancellations: list[Execution] = []
@@ -224,6 +229,9 @@ class _Reader:
             if settled is None:
                 key = None if execution.trade is None else execution.trade.exec_id
                 self._rows.duplicate.add(execution.row, key, Reason.SUPERSEDED)
+                if execution.trade is None and execution.booking is not None and execution.order is not None:
+                    known = self._rows.cancelled.get(execution.booking, execution.order)
+                    self._rows.cancelled[execution.booking] = max(known, execution.order)
             elif settled.trade is None:
                 cancellations.append(settled)
             else:
@@ -232,20 +240,23 @@ class _Reader:
             self._rows.executions.append(cancellation)
         if self._unknown:
             self._rows.warnings.append(f"attributes that ibflex does not know: {', '.join(sorted(self._unknown))}")
+        if self._without_order:
+            self._rows.warnings.append(f"{self._without_order} cancellations without a {_NO_ORDER}")
         if self._summaries:
             self._rows.warnings.append(f"{self._summaries} elements left out that sum up executions")
         return self._rows
 
     def _settle(self, places: list[int]) -> dict[int, Execution | None]:
         """Return what becomes of the versions of one ``tradeID``: ``None`` for those that later ones replaced."""
-        if all(self._orders[place] is not None for place in places):
-            places = sorted(places, key=lambda place: self._orders[place] or 0)
+        versions = {place: self._seen.slice(place, place + 1)[0] for place in places}
+        if all(version.order is not None for version in versions.values()):
+            places = sorted(places, key=lambda place: versions[place].order or 0)
         settled: dict[int, Execution | None] = {}
         cancellations: list[int] = []
         ids: dict[str, None] = {}
         live: dict[int, Execution] = {}
         for place in places:
-            (execution,) = self._seen.slice(place, place + 1)
+            execution = versions[place]
             if execution.trade is not None:
                 live[place] = execution
                 continue

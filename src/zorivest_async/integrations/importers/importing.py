@@ -9,6 +9,7 @@ from zorivest_async.database.long_operation import Operation, ProgressCallback, 
 from zorivest_async.domain.entities import Account, Trade
 from zorivest_async.domain.enums import AccountType
 from zorivest_async.errors import ConfigurationError
+from zorivest_async.integrations.importers.cancellations import Cancellations
 from zorivest_async.integrations.importers.packing import PackedTrade, pack_trade
 from zorivest_async.integrations.importers.results import ImportEntries, ImportReport, Reason
 from zorivest_async.integrations.importers.versions import find_families, is_in_use, move_attachments
@@ -31,6 +32,8 @@ SLICE_ROWS: Final = 100
 """Rows decided in one go. Few enough entities live at a time that the garbage collector counts none of them as old:
 with 500, importing 100,000 rows led to collections of everything, each of which held the event loop for 50 ms."""
 
+_NO_ORDER: Final = "its booking was cancelled, before or after: add Transaction ID to the Flex query"
+_IMPORT_AGAIN: Final = "import the statement that contains it again"
 _ACCOUNT: Final = [f.name for f in fields(Trade)].index("account_id")
 
 
@@ -81,6 +84,7 @@ async def import_trades(
         for start in range(0, total, SLICE_ROWS):
             reporting.report("store", start, total)
             await importing.take(start, rows.executions.slice(start, start + SLICE_ROWS))
+        await importing.finish()
         reporting.report("store", total, total)  # before the commit: what the callback raises undoes everything
         if not dry_run:
             await uow.commit()
@@ -114,12 +118,15 @@ class _Import:
         self._stored: dict[str, PackedTrade] = {}
         self._to_insert: list[Trade] = []
         self._to_update: list[Trade] = []
+        self._cancellations = Cancellations()
         self.report = ImportReport(
             duplicate=rows.duplicate, failed=rows.failed, warnings=rows.warnings, dry_run=dry_run
         )
 
     async def take(self, start: int, rows: list[Execution]) -> None:
         """Import some rows, of which the first is at ``start``."""
+        if any(row.booking is not None for row in rows):
+            await self._know_cancellations()
         ids = {row.trade.exec_id for row in rows if row.trade is not None}
         families = {row.family for row in rows if row.family is not None and row.family not in self._families}
         if families:
@@ -133,8 +140,18 @@ class _Import:
             if row.trade is None:
                 await self._cancel(row)
             else:
-                await self._execute(row, row.trade)
+                await self._execute_or_cancel(row, row.trade)
         await self._flush()
+
+    async def finish(self) -> None:
+        """Remember what was cancelled."""
+        if not self._dry_run:
+            await self._cancellations.save(self._uow)
+
+    async def _know_cancellations(self) -> None:
+        await self._cancellations.load(self._uow)
+        for booking, order in self._rows.cancelled.items():
+            self._cancellations.remember(booking, order)
 
     async def _flush(self) -> None:
         inserting, self._to_insert = self._to_insert, []
@@ -150,6 +167,21 @@ class _Import:
             return self._stored.get(exec_id)
         place = self._taken[exec_id]
         return None if place is None else self._rows.executions.packed_trade(place)
+
+    async def _execute_or_cancel(self, row: Execution, trade: Trade) -> None:
+        cancelled = self._cancellations.about(row)
+        if cancelled is None:
+            await self._execute(row, trade)
+        elif row.order is None:
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, _NO_ORDER)
+        elif row.order > cancelled.order:
+            await self._execute(row, trade)
+            if self._taken.get(trade.exec_id) == self._place:
+                self._cancellations.book_again(row, trade.exec_id)
+        elif trade.exec_id in cancelled.booked_since:
+            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+        else:
+            await self._delete(row, [trade.exec_id], cancelled.order)
 
     async def _execute(self, row: Execution, trade: Trade) -> None:
         if not await self._has_account(trade.account_id):
@@ -213,14 +245,31 @@ class _Import:
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT)
 
     async def _cancel(self, row: Execution) -> None:
-        if not row.earlier_ids:
-            self._note(self.report.failed, row, None, Reason.CANCELLED_UNKNOWN)
-            return
-        stored = sorted(exec_id for exec_id in row.earlier_ids if self._get(exec_id) is not None)
-        if not stored:
-            self._note(self.report.duplicate, row, row.earlier_ids[0], Reason.CANCELLED)
-        elif await self._count_in_use(stored):
+        known = self._cancellations.about(row)
+        again = known is not None and row.order is not None and row.order <= known.order
+        if row.earlier_ids:
+            kept = known.booked_since if known is not None and again else ()
+            await self._delete(row, [exec_id for exec_id in row.earlier_ids if exec_id not in kept], row.order)
+        elif known is not None and known.met and again:
+            self._note(self.report.duplicate, row, None, Reason.CANCELLED)
+        else:
+            self._cancellations.remember(row.booking, row.order, met=False)
+            self._note(self.report.failed, row, None, Reason.CANCELLED_UNKNOWN, _IMPORT_AGAIN)
+
+    async def _delete(self, row: Execution, exec_ids: list[str], order: int | None) -> None:
+        """Delete what a row of the broker's says was cancelled, and remember it unless it is in use."""
+        stored = sorted(exec_id for exec_id in exec_ids if self._get(exec_id) is not None)
+        if stored and await self._count_in_use(stored):
             self._note(self.report.failed, row, stored[0], Reason.CANCELLED_IN_USE)
+            return
+        self._cancellations.remember(row.booking, order)
+        if not stored:
+            self._note(
+                self.report.duplicate,
+                row,
+                row.earlier_ids[0] if row.trade is None else row.trade.exec_id,
+                Reason.CANCELLED,
+            )
         else:
             await self._flush()
             for exec_id in stored:

@@ -37,6 +37,8 @@ class Execution:
         corrected: The source says itself that it replaces what is stored under its ``exec_id``.
         earlier_ids: Other identifiers of versions that it replaces, or cancels; a cancellation without any is of an
             execution that is not known.
+        booking: What the source's cancellations name it by.
+        order: Its place among the broker's transactions; ``None`` where that is not known.
     """
 
     row: int
@@ -45,6 +47,8 @@ class Execution:
     revision: int = 0
     corrected: bool = False
     earlier_ids: tuple[str, ...] = ()
+    booking: str | None = None
+    order: int | None = None
 
 
 def pack_trade(trade: Trade) -> PackedTrade:
@@ -76,6 +80,8 @@ class Executions:
                 execution.revision,
                 execution.corrected,
                 execution.earlier_ids,
+                execution.booking,
+                execution.order,
                 None if execution.trade is None else pack_trade(execution.trade),
             )
         )
@@ -98,6 +104,6 @@ class Executions:
 
 
 def _unpack(row: Row) -> Execution:
-    number, family, revision, corrected, earlier_ids, packed = row
+    *about, packed = row
     trade = None if packed is None else _unpack_trade(packed)
-    return Execution(number, trade, family, revision, corrected, earlier_ids)
+    return Execution(about[0], trade, *about[1:])

@@ -51,12 +51,15 @@ class ReadRows:
         duplicate: Rows that another row of the source makes superfluous.
         failed: Rows that cannot be read.
         warnings: What else was noticed.
+        cancelled: Bookings whose cancellation the source itself follows up with a new execution, and the cancellation's
+            place among the broker's transactions.
     """
 
     executions: Executions = field(default_factory=Executions)
     duplicate: ImportEntries = field(default_factory=ImportEntries)
     failed: ImportEntries = field(default_factory=ImportEntries)
     warnings: list[str] = field(default_factory=list[str])
+    cancelled: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class TradeSource(Protocol):
