@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from aiogram import BaseMiddleware, Bot, Dispatcher, F, Router
@@ -18,7 +19,7 @@ from zorivest_async import SqlAlchemyUnitOfWork, Vault
 router = Router()
 
 
-@router.message(Command("trade"))
+@router.message(F.text, Command("trade"))  # which may be a caption, too
 async def record_trade(message: Message, bot: Bot, command: CommandObject, uow: SqlAlchemyUnitOfWork) -> journal.Answer:
     """Store the trade that the message tells of."""
     exec_id = f"telegram-{bot.id}-{message.message_id}"
@@ -97,4 +98,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with suppress(KeyboardInterrupt):  # which is how Ctrl-C arrives on Windows
+        asyncio.run(main())
