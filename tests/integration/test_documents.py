@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_ELSEWHERE = {
+    "bots.md": "tests/integrations/bots/test_document.py",
     "testing.md": "tests/integrations/test_pytest_plugin.py",
     "web.md": "tests/integrations/web/test_document.py",
 }

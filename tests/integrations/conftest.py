@@ -22,8 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 NEEDS = {
     "bots": ("aiogram", "discord", "telegram"),
-    "notebooks": ("ipykernel", "matplotlib", "nbclient", "playwright"),
-    "test_charts.py": ("matplotlib",),
+    "notebooks": ("ipykernel", "nbclient", "playwright"),
     "test_site.py": ("fastapi", "furo", "myst_parser", "sphinx"),
     "web": ("fastapi", "httpx", "jinja2", "uvicorn"),
 }

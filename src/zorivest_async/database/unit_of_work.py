@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
-from sqlalchemy.util.concurrency import await_
 
 from zorivest_async.database.failures import translated
 from zorivest_async.database.repositories import (
@@ -22,15 +20,14 @@ from zorivest_async.database.repositories import (
     SqlAlchemyTradeRepository,
     SqlAlchemyWatchlistRepository,
 )
+from zorivest_async.database.session import JoinedSession
 from zorivest_async.database.transaction import Outcome, Transaction
 from zorivest_async.errors import UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from types import TracebackType
-
-    from sqlalchemy import Connection
 
     from zorivest_async.database.driver import StatementResult
     from zorivest_async.database.turns import TurnQueue
@@ -147,7 +144,7 @@ class SqlAlchemyUnitOfWork:
         self._require_own_task()
         if self._session is None:
             self._session = AsyncSession(
-                sync_session_class=_JoinedSession,
+                sync_session_class=JoinedSession,
                 open_connection=self._transaction.connection,
                 expire_on_commit=False,
                 join_transaction_mode="rollback_only",
@@ -289,14 +286,3 @@ class _Channel:
             await flushing
         async with self._transaction.savepoint():
             yield
-
-
-class _JoinedSession(Session):
-    """A session that finds the unit of work's connection when it first needs one, inside SQLAlchemy's greenlet."""
-
-    def __init__(self, *, open_connection: Callable[[], Coroutine[Any, Any, AsyncConnection]], **options: Any) -> None:
-        super().__init__(**options)
-        self._open_connection = open_connection
-
-    def get_bind(self, *_args: Any, **_options: Any) -> Connection:
-        return cast("Connection", await_(self._open_connection()).sync_connection)

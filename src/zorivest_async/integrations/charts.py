@@ -6,7 +6,7 @@ coroutine, call them, and ``savefig``, in a thread.
 
 Example:
     >>> from zorivest_async.analytics import equity_curve_of
-    >>> plot_equity_curve(equity_curve_of([], [])).savefig("equity.svg")  # doctest: +SKIP
+    >>> plot_equity_curve(equity_curve_of([], [])).savefig("equity.svg")
 """
 
 from __future__ import annotations

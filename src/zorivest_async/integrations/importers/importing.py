@@ -264,12 +264,8 @@ class _Import:
             return
         self._cancellations.remember(row.booking, order)
         if not stored:
-            self._note(
-                self.report.duplicate,
-                row,
-                row.earlier_ids[0] if row.trade is None else row.trade.exec_id,
-                Reason.CANCELLED,
-            )
+            about = row.earlier_ids[0] if row.trade is None else row.trade.exec_id
+            self._note(self.report.duplicate, row, about, Reason.CANCELLED)
         else:
             await self._flush()
             for exec_id in stored:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import subprocess
 import sys
 from datetime import datetime
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zorivest_async.analytics import Performance
-
-pytestmark = pytest.mark.integrations
 
 MINUS = "\N{MINUS SIGN}"
 ROOT = Path(__file__).parents[2]
@@ -255,24 +251,3 @@ def test_nothing_global_is_touched_and_nothing_fetched() -> None:
         [sys.executable, "-W", "error", "-c", ALONE], capture_output=True, text=True, check=True, timeout=60
     )
     assert finished.stdout == "False True\n"
-
-
-@pytest.mark.asyncio
-async def test_the_document_draws_its_charts(tmp_path: Path) -> None:
-    """All examples of the document, one after another, leave two pictures and print what it says."""
-    document = await asyncio.to_thread((ROOT / "docs/analytics.md").read_text, encoding="utf-8")
-    script = "\n".join(re.findall(r"```python\n(.*?)```", document, re.DOTALL))
-    await asyncio.to_thread((tmp_path / "example.py").write_text, script, encoding="utf-8")
-    finished = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.stderr == ""
-    assert finished.stdout == "".join(re.findall(r"```text\n(.*?)```", document, re.DOTALL))
-    for name in ("equity.png", "calendar.svg"):
-        assert (await asyncio.to_thread((tmp_path / name).stat)).st_size > 10_000
