@@ -17,8 +17,8 @@ from zorivest_async.domain.entities import (
     Watchlist,
     WatchlistItem,
 )
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
-from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
+from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, SearchKind, TradeAction
+from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (
     AdoptionError,
@@ -89,6 +89,8 @@ __all__ = [
     "ReadOnlyError",
     "RepositoryError",
     "SaveResult",
+    "SearchHit",
+    "SearchKind",
     "Setting",
     "SqlAlchemyUnitOfWork",
     "Trade",

@@ -21,6 +21,7 @@ from zorivest_async.database.failures import result_code, vault_error_of
 from zorivest_async.database.files import remove_leftovers, require_free, typed_os_errors
 from zorivest_async.database.lock import VaultLock
 from zorivest_async.database.rows import SLICE_ROWS
+from zorivest_async.database.search_schema import SEARCH_TABLES
 from zorivest_async.database.vault_file import create_file, create_schema, new_vault_key
 from zorivest_async.domain.entities import Account, BalanceSnapshot, ImageAttachment, Trade, TradePlan
 from zorivest_async.domain.enums import AccountType, ImageOwnerType
@@ -149,7 +150,8 @@ def _tables_of(plaintext: sqlite3.Connection) -> list[str]:
     rows = plaintext.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
     )
-    return [name for (name,) in rows]
+    names = [name for (name,) in rows]
+    return [name for name in names if name not in SEARCH_TABLES] if "search_rows" in names else names
 
 
 class _Adoption:

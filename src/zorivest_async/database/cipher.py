@@ -78,6 +78,7 @@ class ConnectionSettings:
             "PRAGMA temp_store = MEMORY",  # a temporary file would be plaintext
             f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}",
             "PRAGMA foreign_keys = ON",
+            "PRAGMA recursive_triggers = ON",  # what REPLACE deletes leaves the search index, too
             "PRAGMA trusted_schema = OFF",
             "PRAGMA cell_size_check = ON",
             "PRAGMA mmap_size = 0",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from zorivest_async.database.search_schema import keep_search_index
 from zorivest_async.database.types import EnumText, TagList, UTCDateTime
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
 
@@ -32,7 +33,7 @@ __all__ = [
     "WatchlistModel",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """``PRAGMA user_version`` of a vault with these tables."""
 
 
@@ -265,3 +266,6 @@ class MarketProviderSettingModel(Base):
     updated_at: Mapped[dt.datetime | None]
 
     __table_args__ = (CheckConstraint("encrypted_api_key LIKE 'ENC:%'", name="encrypted_api_key"),)
+
+
+keep_search_index(Base.metadata)

@@ -14,6 +14,7 @@ from zorivest_async.database.repositories import (
     SqlAlchemyBalanceSnapshotRepository,
     SqlAlchemyImageRepository,
     SqlAlchemyMarketProviderSettingRepository,
+    SqlAlchemySearchRepository,
     SqlAlchemySettingRepository,
     SqlAlchemyTradePlanRepository,
     SqlAlchemyTradeReportRepository,
@@ -130,6 +131,11 @@ class SqlAlchemyUnitOfWork:
     def market_provider_settings(self) -> SqlAlchemyMarketProviderSettingRepository:
         """Credentials and limits of market-data providers."""
         return SqlAlchemyMarketProviderSettingRepository(self._channel, self._api_key_cipher)
+
+    @property
+    def search(self) -> SqlAlchemySearchRepository:
+        """The words of all texts."""
+        return SqlAlchemySearchRepository(self._channel)
 
     @property
     def session(self) -> AsyncSession:

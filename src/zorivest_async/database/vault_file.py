@@ -19,6 +19,7 @@ from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vaul
 from zorivest_async.database.failures import vault_error_of
 from zorivest_async.database.files import new_file, publish, sync_file, typed_os_errors
 from zorivest_async.database.models import SCHEMA_VERSION, Base
+from zorivest_async.database.search_schema import create_statements, trigger_statements
 from zorivest_async.errors import (
     NotAVaultError,
     NotEncryptedError,
@@ -227,7 +228,7 @@ def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection]
 
 
 def create_schema(raw: sqlcipher.Connection) -> None:
-    """Write the tables of a vault, and the marks that tell it from other databases, in one transaction."""
+    """Write the tables of a vault, their search index, and the marks that tell it from other databases, in one transaction."""
     raw.execute("BEGIN IMMEDIATE")
     for statement in _schema_statements():
         raw.execute(statement)
@@ -249,4 +250,6 @@ def _schema_statements() -> tuple[str, ...]:
     return (
         *(str(CreateTable(table).compile(dialect=dialect)) for table in tables),
         *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes),
+        *create_statements(sqlcipher.sqlite_version_info),
+        *trigger_statements(),
     )

@@ -12,6 +12,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async.database.driver import require_authentic
 from zorivest_async.database.failures import result_code, vault_error_of
 from zorivest_async.database.long_operation import Operation
+from zorivest_async.database.search_schema import INDEXED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def verify(
     problems = list[str]()
     with ExitStack() as connections:
         try:
-            pages, structure, references = (connections.enter_context(closing(connect())) for _ in range(3))
+            pages, structure, references, search = (connections.enter_context(closing(connect())) for _ in range(4))
             pages.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             (page_count,) = pages.execute("PRAGMA page_count").fetchone()
         except sqlcipher.DatabaseError as error:
@@ -93,6 +94,7 @@ def verify(
             ("pages", _bad_pages(pages, operation, page_count)),
             ("structure", _broken_structures(structure, operation, page_count)),
             ("references", _broken_references(references, operation, page_count)),
+            ("the search index", _wrong_entries(search, operation, page_count)),
         ):
             try:
                 problems.extend(found)
@@ -126,6 +128,15 @@ def _broken_references(raw: sqlcipher.Connection, operation: Operation, page_cou
             yield f"row {row_id} of {table} refers to a row of {parent} that does not exist"
         for image_id, owner_type in _authentic(raw, _ORPHANED_IMAGES):
             yield f"image {image_id} belongs to a {owner_type} that does not exist"
+
+
+def _wrong_entries(raw: sqlcipher.Connection, operation: Operation, page_count: int) -> Iterator[str]:
+    """Compare the search index with the tables; whether it is right in itself is a matter of structure."""
+    with operation.phase(raw, "search", page_count):
+        for table in INDEXED:
+            wrong = sum(1 for _ in _authentic(raw, table.differences()))
+            if wrong:
+                yield f"the search index is wrong about {wrong} rows of {table.name}; uow.search.rebuild() makes it anew"
 
 
 def _authentic(raw: sqlcipher.Connection, statement: str) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["AccountType", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "TradeAction"]
+__all__ = ["AccountType", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "SearchKind", "TradeAction"]
 
 
 class TradeAction(StrEnum):
@@ -50,3 +50,14 @@ class ImageOwnerType(StrEnum):
     TRADE = "trade"
     REPORT = "report"
     PLAN = "plan"
+
+
+class SearchKind(StrEnum):
+    """What a search finds."""
+
+    REPORT = "report"
+    PLAN = "plan"
+    IMAGE = "image"
+    ACCOUNT = "account"
+    WATCHLIST = "watchlist"
+    WATCHLIST_ITEM = "watchlist_item"

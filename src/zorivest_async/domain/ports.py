@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         Watchlist,
         WatchlistItem,
     )
-    from zorivest_async.domain.enums import ImageOwnerType, PlanStatus
-    from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
+    from zorivest_async.domain.enums import ImageOwnerType, PlanStatus, SearchKind
+    from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilter
     from zorivest_async.domain.settings import MarketProviderSetting, Setting, SettingValue
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "BalanceSnapshotRepository",
     "ImageRepository",
     "MarketProviderSettingRepository",
+    "SearchRepository",
     "SettingRepository",
     "TradePlanRepository",
     "TradeReportRepository",
@@ -169,6 +170,15 @@ class MarketProviderSettingRepository(_Named["MarketProviderSetting"], Protocol)
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[MarketProviderSetting]: ...
 
 
+class SearchRepository(Protocol):
+    """The words of all texts."""
+
+    async def find(
+        self, query: str, *, kinds: Iterable[SearchKind] | None = None, limit: int | None = 100, offset: int = 0
+    ) -> list[SearchHit]: ...
+    async def rebuild(self) -> None: ...
+
+
 class UnitOfWork(Protocol):
     """One transaction and the repositories that take part in it."""
 
@@ -190,6 +200,8 @@ class UnitOfWork(Protocol):
     def settings(self) -> SettingRepository: ...
     @property
     def market_provider_settings(self) -> MarketProviderSettingRepository: ...
+    @property
+    def search(self) -> SearchRepository: ...
     @property
     def outcome(self) -> Literal["open", "committed", "rolled_back"]: ...
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.enums import ImageOwnerType, SearchKind, TradeAction
 from zorivest_async.domain.validation import Identifier, Moment, Text
 
-__all__ = ["Page", "SaveResult", "TradeFilter"]
+__all__ = ["Page", "SaveResult", "SearchHit", "TradeFilter"]
 
 _ItemT = TypeVar("_ItemT")
 
@@ -59,3 +59,30 @@ class Page(NamedTuple, Generic[_ItemT]):
 
     items: list[_ItemT]
     next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """Something whose texts have all the words of a query.
+
+    Attributes:
+        kind: What was found.
+        id: Its identifier, as its repository's ``get`` takes it: of an account a string, else a row number.
+        field: The field that has the most of the words.
+        excerpt: Of that field, plain text of at most 4,000 characters; ``"…"`` stands where it was cut.
+        matches: Where the words are in the excerpt: ``excerpt[start:end]`` for each pair, in order and apart.
+        trade_id: Of a report: its trade's ``exec_id``.
+        owner_type: Of an image: what it explains.
+        owner_id: Of an image: its owner's identifier.
+        watchlist_id: Of a watchlist's item: the list it is on.
+    """
+
+    kind: SearchKind
+    id: int | str
+    field: str
+    excerpt: str
+    matches: tuple[tuple[int, int], ...]
+    trade_id: str | None = None
+    owner_type: ImageOwnerType | None = None
+    owner_id: str | None = None
+    watchlist_id: int | None = None

@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy.types import TypeDecorator
 
 from zorivest_async.database.models import Base
+from zorivest_async.database.search_schema import SEARCH_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,6 +40,11 @@ def render_plain_type(kind: str, item: Any, _context: AutogenContext) -> str | L
     return False
 
 
+def compares(name: str | None, kind: str, _parents: object) -> bool:
+    """Return whether a thing in the database is to be among the models, which know nothing of the search index."""
+    return not (kind == "table" and name in SEARCH_TABLES)
+
+
 def run() -> None:
     """Run whatever command Alembic was given."""
     connection = context.config.attributes["connection"]
@@ -48,6 +54,7 @@ def run() -> None:
         target_metadata=Base.metadata,
         render_as_batch=True,
         compare_server_default=True,
+        include_name=compares,
         render_item=render_plain_type,
         on_version_apply=record_version,
     )

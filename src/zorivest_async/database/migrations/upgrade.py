@@ -13,6 +13,7 @@ from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vaul
 from zorivest_async.database.failures import result_code
 from zorivest_async.database.files import new_file, sidecars_of, sync_folder, typed_os_errors
 from zorivest_async.database.long_operation import Operation
+from zorivest_async.database.search_schema import trigger_statements
 from zorivest_async.errors import VaultError, VaultFullError, VaultInUseError, VaultUpgradeError
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def _run_revisions(raw: sqlcipher.Connection, path: Path) -> None:
     with at_head(raw):
         # A table that was rebuilt knows the row numbers it has, but not those of deleted rows.
         raw.executemany("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", row_numbers)
+        for statement in trigger_statements():  # which it has lost
+            raw.execute(statement)
         if _broken_references(raw) - broken:  # what was broken before is no reason to shut the owner out
             raise VaultUpgradeError(path, "an upgraded row refers to one that is not there; the vault is as it was")
 

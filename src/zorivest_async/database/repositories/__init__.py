@@ -4,6 +4,7 @@ from zorivest_async.database.repositories.accounts import SqlAlchemyAccountRepos
 from zorivest_async.database.repositories.balance_snapshots import SqlAlchemyBalanceSnapshotRepository
 from zorivest_async.database.repositories.images import SqlAlchemyImageRepository
 from zorivest_async.database.repositories.market_provider_settings import SqlAlchemyMarketProviderSettingRepository
+from zorivest_async.database.repositories.search import SqlAlchemySearchRepository
 from zorivest_async.database.repositories.settings import SqlAlchemySettingRepository
 from zorivest_async.database.repositories.trade_plans import SqlAlchemyTradePlanRepository
 from zorivest_async.database.repositories.trade_reports import SqlAlchemyTradeReportRepository
@@ -15,6 +16,7 @@ __all__ = [
     "SqlAlchemyBalanceSnapshotRepository",
     "SqlAlchemyImageRepository",
     "SqlAlchemyMarketProviderSettingRepository",
+    "SqlAlchemySearchRepository",
     "SqlAlchemySettingRepository",
     "SqlAlchemyTradePlanRepository",
     "SqlAlchemyTradeReportRepository",

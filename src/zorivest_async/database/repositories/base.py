@@ -59,6 +59,28 @@ async def decoded(mapper: RowMapper[_EntityT], rows: list[tuple[Any, ...]]) -> l
     return entities
 
 
+def window_values(entity: str, limit: int | None, offset: int) -> dict[str, int]:
+    """Return the parameters of a statement's :func:`window`.
+
+    Raises:
+        InvalidQueryError: They are no such numbers.
+    """
+    if limit is not None:
+        require_count(entity, "limit", limit, minimum=0)
+    require_count(entity, "offset", offset, minimum=0)
+    return {"limit": _ALL_ROWS if limit is None else limit, "offset": offset}
+
+
+def require_count(entity: str, name: str, number: int, *, minimum: int) -> None:
+    """Check a whole number that somebody asked for.
+
+    Raises:
+        InvalidQueryError: It is none, too small, or too large for SQLite.
+    """
+    if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= LARGEST_INTEGER:
+        raise InvalidQueryError(entity, problem=f"{name} must be a whole number, {minimum} or more")
+
+
 class Repository(Generic[_EntityT]):
     """Base of all repositories.
 
@@ -132,15 +154,10 @@ class Repository(Generic[_EntityT]):
         return self.mapper.to_row(entity, names)
 
     def _window(self, limit: int | None, offset: int) -> dict[str, int]:
-        """Return the parameters of a statement's :func:`window`."""
-        if limit is not None:
-            self._require_count("limit", limit, minimum=0)
-        self._require_count("offset", offset, minimum=0)
-        return {"limit": _ALL_ROWS if limit is None else limit, "offset": offset}
+        return window_values(self._name, limit, offset)
 
     def _require_count(self, name: str, number: int, *, minimum: int) -> None:
-        if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= LARGEST_INTEGER:
-            raise InvalidQueryError(self._name, problem=f"{name} must be a whole number, {minimum} or more")
+        require_count(self._name, name, number, minimum=minimum)
 
     async def _insert(self, entity: _EntityT) -> int:
         about = getattr(entity, self.mapper.key, None)
