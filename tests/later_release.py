@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zorivest_async.database import store, vault_file
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.migrations import revisions
+from zorivest_async.database.models import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.security import VaultKey
 
-VERSION = 3
+VERSION = SCHEMA_VERSION + 2
 
 _REVISION = '''
 import sqlalchemy as sa
@@ -45,11 +46,11 @@ FILL_A_TABLE = """
 """
 
 
-def make_location(folder: Path, second: str = REBUILD_TABLES, third: str = FILL_A_TABLE) -> Path:
+def make_location(folder: Path, first: str = REBUILD_TABLES, second: str = FILL_A_TABLE) -> Path:
     """Copy the environment and its revisions, add two, and return where they are."""
     location = folder / "later-release"
     shutil.copytree(revisions.LOCATION, location, ignore=shutil.ignore_patterns("__pycache__"))
-    for number, statements in ((2, second), (3, third)):
+    for number, statements in ((VERSION - 1, first), (VERSION, second)):
         text = _REVISION.format(number, number - 1, statements.strip())
         (location / "versions" / f"{number:04}_later.py").write_text(text)
     return location

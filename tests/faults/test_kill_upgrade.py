@@ -18,6 +18,7 @@ from later_release import VERSION, become, make_location, query
 from workers.launch import read_line, started
 from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault
+from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def kill_again_and_again(
     original, location = folder / "original.vault", make_location(folder)
     asyncio.run(make_old_vault(original))
     whole_upgrade_s = upgrade(Path(shutil.copy(original, folder / "whole.vault")), location)
-    found = {1: 0, VERSION: 0}
+    found = {SCHEMA_VERSION: 0, VERSION: 0}
     become(location, patch)
     for kill in range(kills):
         path = folder / str(kill) / "journal.vault"
@@ -81,15 +82,15 @@ def kill_again_and_again(
         shutil.copy(original, path)
         upgrade_until_killed(path, location, chance.uniform(0, 1.2 * whole_upgrade_s))
         ((version,),) = query(path, VaultKey(KEY), "PRAGMA user_version")
-        assert version in (1, VERSION)
+        assert version in found
         found[version] += 1
-        if version == 1:
+        if version == SCHEMA_VERSION:
             assert path.read_bytes() == original.read_bytes()
         else:
-            backup = path.with_name(f"{path.name}.v1.backup")
+            backup = path.with_name(f"{path.name}.v{SCHEMA_VERSION}.backup")
             assert query(backup, VaultKey(KEY), "SELECT count(*) FROM trades") == [(len(TRADES),)]
         asyncio.run(assert_complete(path))
-    report(f"{kills} kills within {whole_upgrade_s:.2f} s: {found[1]} old vaults, {found[VERSION]} new ones, 0 torn")
+    report(f"{kills} kills within {whole_upgrade_s:.2f} s: {found[SCHEMA_VERSION]} old vaults, {found[VERSION]} new ones, 0 torn")
 
 
 def test_a_killed_upgrade_leaves_the_old_vault_or_the_new_one(

@@ -100,7 +100,7 @@ async def assert_as_before(vault: Vault, operation: str, finished: bool) -> None
         ("backup", ["copy", "verify", "publish"]),
         ("rekey", ["copy", "verify", "publish"]),
         ("restore", ["copy", "verify", "publish"]),
-        ("verify", ["pages", "structure", "references"]),
+        ("verify", ["pages", "structure", "references", "search"]),
     ],
 )
 async def test_progress_is_told_on_the_event_loop(opened: Vault, operation: str, phases: list[str]) -> None:

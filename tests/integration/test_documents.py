@@ -14,6 +14,7 @@ import pytest
 from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_command
 from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, Vault
+from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.vault_file import APPLICATION_ID
 from zorivest_async.rendering.pictures import LONGEST_SIDE_PX
 from zorivest_async.rendering.tables import DEFAULT_ROWS, FIRST_TEXT_IN_LIST
@@ -116,7 +117,7 @@ async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: P
         finally:
             connection.close()
 
-    assert await asyncio.to_thread(open_and_read) == (("true", "bool"), APPLICATION_ID, 1)
+    assert await asyncio.to_thread(open_and_read) == (("true", "bool"), APPLICATION_ID, SCHEMA_VERSION)
 
 
 def test_the_file_format_names_every_profile() -> None:

@@ -31,7 +31,7 @@ ENDLESS = """
 
 @pytest_asyncio.fixture
 async def old_vault(vault_path: Path) -> Path:
-    """A closed vault of version 1."""
+    """A closed vault of this release."""
     async with Vault.open(vault_path, key=KEY) as vault:
         await write_account(vault)
     return vault_path

@@ -29,6 +29,7 @@ from zorivest_async import (
 from zorivest_async.database import maintenance
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.migrations import upgrade
+from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.asyncio
 TRADES = make_trades(50)
 REPORT = make_report(TRADES[0].exec_id)
 VERSIONS = "PRAGMA user_version"
+BACKUP = f".v{SCHEMA_VERSION}.backup"
 
 
 async def make_old_vault(path: Path) -> None:
@@ -80,7 +82,7 @@ async def version_of(path: Path) -> int:
 
 @pytest_asyncio.fixture
 async def old_vault(vault_path: Path) -> Path:
-    """A closed vault of version 1."""
+    """A closed vault of this release."""
     await make_old_vault(vault_path)
     return vault_path
 
@@ -97,7 +99,7 @@ async def test_an_older_vault_is_upgraded_when_it_is_opened(later: Path) -> None
     await assert_complete(later)
     assert await version_of(later) == VERSION
     assert await asyncio.to_thread(query, later, VaultKey(KEY), "SELECT name FROM venues") == [("SMART",)]
-    assert await files_beside(later) == [".v1.backup"]
+    assert await files_beside(later) == [BACKUP]
 
 
 async def test_the_backup_opens_at_the_old_version(
@@ -108,18 +110,18 @@ async def test_the_backup_opens_at_the_old_version(
     monkeypatch.undo()
     with pytest.raises(VaultVersionError):
         await Vault.open(later, key=KEY)
-    backup = tmp_path / f"{later.name}.v1.backup"
-    assert await version_of(backup) == 1
+    backup = tmp_path / f"{later.name}{BACKUP}"
+    assert await version_of(backup) == SCHEMA_VERSION
     await assert_complete(backup)
 
 
 async def test_a_backup_replaces_no_earlier_one(later: Path) -> None:
     """The name gets a number."""
-    earlier = later.with_name(f"{later.name}.v1.backup")
+    earlier = later.with_name(f"{later.name}{BACKUP}")
     await asyncio.to_thread(earlier.write_bytes, b"precious")
     await assert_complete(later)
     assert await contents_of(earlier) == b"precious"
-    assert await version_of(later.with_name(f"{later.name}.v1-1.backup")) == 1
+    assert await version_of(later.with_name(f"{later.name}.v{SCHEMA_VERSION}-1.backup")) == SCHEMA_VERSION
 
 
 async def test_row_numbers_go_on_after_a_table_was_rebuilt(later: Path) -> None:
@@ -143,7 +145,7 @@ async def test_what_the_rebuilt_tables_promised_still_holds(later: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("second", "third"),
+    ("first", "second"),
     [
         (REBUILD_TABLES, 'op.execute("INSERT INTO nowhere VALUES (1)")'),
         (REBUILD_TABLES, 'raise RuntimeError("on purpose")'),
@@ -154,12 +156,12 @@ async def test_what_the_rebuilt_tables_promised_still_holds(later: Path) -> None
     ids=["statement", "exception", "broken references", "constraint", "syntax"],
 )  # fmt: skip
 async def test_an_upgrade_that_fails_leaves_the_vault_byte_for_byte(
-    old_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str, third: str
+    old_vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
 ) -> None:
     """In its second revision, or when it is verified; nothing else is left either."""
     before = await contents_of(old_vault)
     with monkeypatch.context() as patch:
-        become(await asyncio.to_thread(make_location, tmp_path, second, third), patch)
+        become(await asyncio.to_thread(make_location, tmp_path, first, second), patch)
         with pytest.raises(VaultUpgradeError) as caught:
             await Vault.open(old_vault, key=KEY)
         assert caught.value.path == str(old_vault)
@@ -239,7 +241,7 @@ async def test_tasks_that_open_one_older_vault_upgrade_it_once(later: Path) -> N
             assert await uow.trades.list_all(limit=None) == TRADES[::-1]
         await vault.aclose()
     assert await version_of(later) == VERSION
-    assert await files_beside(later) == [".v1.backup"]
+    assert await files_beside(later) == [BACKUP]
 
 
 async def test_a_vault_that_was_upgraded_meanwhile_is_left_alone(later: Path) -> None:
@@ -248,7 +250,7 @@ async def test_a_vault_that_was_upgraded_meanwhile_is_left_alone(later: Path) ->
     before = await contents_of(later)
     await asyncio.to_thread(upgrade.upgrade_file, later, VaultKey(KEY), VERSION)
     assert await contents_of(later) == before
-    assert await files_beside(later) == [".v1.backup"]
+    assert await files_beside(later) == [BACKUP]
 
 
 async def test_several_vaults_are_upgraded_at_once(later: Path) -> None:
@@ -266,7 +268,7 @@ async def test_a_vault_that_somebody_uses_is_not_replaced(later: Path) -> None:
     with closing(reader):
         with pytest.raises(VaultInUseError):
             await Vault.open(later, key=KEY, busy_timeout_s=0.1)
-        assert await version_of(later) == 1
+        assert await version_of(later) == SCHEMA_VERSION
     await assert_complete(later)
 
 
