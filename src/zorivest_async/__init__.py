@@ -17,7 +17,14 @@ from zorivest_async.domain.entities import (
     Watchlist,
     WatchlistItem,
 )
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, SearchKind, TradeAction
+from zorivest_async.domain.enums import (
+    AccountType,
+    ConvictionLevel,
+    ImageOwnerType,
+    PlanStatus,
+    SearchKind,
+    TradeAction,
+)
 from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (

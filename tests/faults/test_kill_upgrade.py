@@ -90,7 +90,8 @@ def kill_again_and_again(
             backup = path.with_name(f"{path.name}.v{SCHEMA_VERSION}.backup")
             assert query(backup, VaultKey(KEY), "SELECT count(*) FROM trades") == [(len(TRADES),)]
         asyncio.run(assert_complete(path))
-    report(f"{kills} kills within {whole_upgrade_s:.2f} s: {found[SCHEMA_VERSION]} old vaults, {found[VERSION]} new ones, 0 torn")
+    old, new = found.values()
+    report(f"{kills} kills within {whole_upgrade_s:.2f} s: {old} old vaults, {new} new ones, 0 torn")
 
 
 def test_a_killed_upgrade_leaves_the_old_vault_or_the_new_one(

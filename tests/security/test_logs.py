@@ -145,7 +145,7 @@ async def test_an_upgrade_is_logged_without_rows(
     rows = op.get_bind().exec_driver_sql("SELECT notes FROM accounts").fetchall()
     op.get_bind().exec_driver_sql("UPDATE accounts SET notes = ?", (rows[0][0],))
     """
-    location = await asyncio.to_thread(later_release.make_location, tmp_path, third=reading)
+    location = await asyncio.to_thread(later_release.make_location, tmp_path, second=reading)
     later_release.become(location, monkeypatch)
     async with Vault.open(vault_path, passphrase=PASSPHRASE):
         pass

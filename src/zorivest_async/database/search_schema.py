@@ -6,6 +6,8 @@ numbers, because those of accounts are SQLite's own, which ``VACUUM`` may change
 two, so that a migration may rebuild any other.
 """
 
+# ruff: noqa: S608 - the statements are made of the names that stand here
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -21,10 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
 
 __all__ = [
-    "INDEXED",
     "SEARCH_FIELDS",
     "SEARCH_TABLES",
-    "IndexedTable",
+    "WRONG_ENTRIES",
     "create_statements",
     "keep_search_index",
     "rebuild_statements",
@@ -59,9 +60,11 @@ CREATE TABLE search_rows (
     UNIQUE (kind, key)
 )"""
 
+_COLUMNS: Final = ",\n    ".join(SEARCH_FIELDS)
+
 _INDEX: Final = f"""\
 CREATE VIRTUAL TABLE search USING fts5(
-    {", ".join(SEARCH_FIELDS)},
+    {_COLUMNS},
     tokenize = 'unicode61 remove_diacritics 2'
 )"""
 
@@ -72,7 +75,7 @@ _DROP: Final = ("DROP TABLE IF EXISTS search", "DROP TABLE IF EXISTS search_rows
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedTable:
+class _IndexedTable:
     """A table whose texts are in the index.
 
     Attributes:
@@ -121,8 +124,7 @@ class IndexedTable:
 
     def _trigger(self, name: str, moment: str, condition: str, body: str) -> str:
         return (
-            f"CREATE TRIGGER IF NOT EXISTS search_{self.name}_{name} AFTER {moment}\n"
-            f"WHEN {condition}\nBEGIN\n{body}END"
+            f"CREATE TRIGGER IF NOT EXISTS search_{self.name}_{name} AFTER {moment}\nWHEN {condition}\nBEGIN\n{body}END"
         )
 
     def _remove(self, row: str) -> str:
@@ -144,7 +146,7 @@ class IndexedTable:
         )
 
     def differences(self) -> str:
-        """Return a query for the identifiers of rows that are not in the index as they are stored, or not stored."""
+        """Return a query with a row for each that is not in the index as it is stored, or in it and not stored."""
         differs = " OR ".join(f"stored.{field} IS NOT search.{field}" for field in self.fields)
         stored = f"SELECT 1 FROM {self.name} AS stored WHERE stored.{self.key} = search_rows.key"
         return (
@@ -154,14 +156,20 @@ class IndexedTable:
         )
 
 
-INDEXED: Final = (
-    IndexedTable("trade_reports", SearchKind.REPORT, "id", SEARCH_FIELDS[:1]),
-    IndexedTable("trade_plans", SearchKind.PLAN, "id", SEARCH_FIELDS[1:5]),
-    IndexedTable("images", SearchKind.IMAGE, "id", ("caption",)),
-    IndexedTable("accounts", SearchKind.ACCOUNT, "account_id", ("notes",)),
-    IndexedTable("watchlists", SearchKind.WATCHLIST, "id", ("description",)),
-    IndexedTable("watchlist_items", SearchKind.WATCHLIST_ITEM, "id", ("notes",)),
+_INDEXED: Final = (
+    _IndexedTable("trade_reports", SearchKind.REPORT, "id", SEARCH_FIELDS[:1]),
+    _IndexedTable("trade_plans", SearchKind.PLAN, "id", SEARCH_FIELDS[1:5]),
+    _IndexedTable("images", SearchKind.IMAGE, "id", ("caption",)),
+    _IndexedTable("accounts", SearchKind.ACCOUNT, "account_id", ("notes",)),
+    _IndexedTable("watchlists", SearchKind.WATCHLIST, "id", ("description",)),
+    _IndexedTable("watchlist_items", SearchKind.WATCHLIST_ITEM, "id", ("notes",)),
 )
+
+WRONG_ENTRIES: Final = {
+    **{table.name: table.differences() for table in _INDEXED},
+    "the index itself": "SELECT rowid FROM search WHERE rowid NOT IN (SELECT id FROM search_rows)",
+}
+"""Queries for what is not in the index as it is in the tables, by table; none gives a row where all is well."""
 
 
 def create_statements(sqlite_version: tuple[int, ...]) -> list[str]:
@@ -172,7 +180,7 @@ def create_statements(sqlite_version: tuple[int, ...]) -> list[str]:
 
 def trigger_statements(tables: Collection[str] | None = None) -> list[str]:
     """Return the statements that make the triggers of some tables, or all; those that are there stay as they are."""
-    return [made for table in INDEXED if tables is None or table.name in tables for made in table.triggers()]
+    return [made for table in _INDEXED if tables is None or table.name in tables for made in table.triggers()]
 
 
 def rebuild_statements(sqlite_version: tuple[int, ...], tables: Collection[str] | None = None) -> list[str]:
@@ -180,7 +188,7 @@ def rebuild_statements(sqlite_version: tuple[int, ...], tables: Collection[str] 
     return [
         *_DROP,
         *create_statements(sqlite_version),
-        *(statement for table in INDEXED if tables is None or table.name in tables for statement in table.fill()),
+        *(statement for table in _INDEXED if tables is None or table.name in tables for statement in table.fill()),
     ]
 
 
@@ -199,6 +207,6 @@ def _after_create(_metadata: MetaData, connection: Connection, tables: Collectio
 
 
 def _after_drop(_metadata: MetaData, connection: Connection, tables: Collection[Table], **_: Any) -> None:
-    if {table.name for table in INDEXED} <= {table.name for table in tables}:
+    if {table.name for table in _INDEXED} <= {table.name for table in tables}:
         for statement in _DROP:
             connection.exec_driver_sql(statement)

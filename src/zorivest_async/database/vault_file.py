@@ -228,7 +228,7 @@ def create_file(path: Path, key: VaultKey, fill: Callable[[sqlcipher.Connection]
 
 
 def create_schema(raw: sqlcipher.Connection) -> None:
-    """Write the tables of a vault, their search index, and the marks that tell it from other databases, in one transaction."""
+    """Write the tables of a vault, their index, and the marks that tell it from other databases, in one transaction."""
     raw.execute("BEGIN IMMEDIATE")
     for statement in _schema_statements():
         raw.execute(statement)

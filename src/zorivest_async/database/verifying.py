@@ -12,7 +12,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async.database.driver import require_authentic
 from zorivest_async.database.failures import result_code, vault_error_of
 from zorivest_async.database.long_operation import Operation
-from zorivest_async.database.search_schema import INDEXED
+from zorivest_async.database.search_schema import WRONG_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,10 +133,9 @@ def _broken_references(raw: sqlcipher.Connection, operation: Operation, page_cou
 def _wrong_entries(raw: sqlcipher.Connection, operation: Operation, page_count: int) -> Iterator[str]:
     """Compare the search index with the tables; whether it is right in itself is a matter of structure."""
     with operation.phase(raw, "search", page_count):
-        for table in INDEXED:
-            wrong = sum(1 for _ in _authentic(raw, table.differences()))
-            if wrong:
-                yield f"the search index is wrong about {wrong} rows of {table.name}; uow.search.rebuild() makes it anew"
+        for table, query in WRONG_ENTRIES.items():
+            if wrong := sum(1 for _ in _authentic(raw, query)):
+                yield f"the search index is wrong about {wrong} rows of {table}; uow.search.rebuild() makes it anew"
 
 
 def _authentic(raw: sqlcipher.Connection, statement: str) -> Iterator[Any]:

@@ -135,7 +135,8 @@ class _Marks(NamedTuple):
         matches: list[tuple[int, int]] = []
         for piece in found:
             match, _, between = piece.partition(self.end)
-            matches.append((len(text), len(text) + len(match)))
+            if match:  # unless it was cut off
+                matches.append((len(text), len(text) + len(match)))
             text += match + between
         return text, tuple(matches)
 
@@ -143,7 +144,9 @@ class _Marks(NamedTuple):
 def _hit(row: tuple[Any, ...], marks: _Marks) -> SearchHit:
     kind, key, owner, owner_type, *snippets = row
     excerpts = [
-        (field, *marks.read(marked)) for field, marked in zip(SEARCH_FIELDS, snippets, strict=True) if marked is not None
+        (field, *marks.read(marked))
+        for field, marked in zip(SEARCH_FIELDS, snippets, strict=True)
+        if marked is not None
     ]
     field, excerpt, matches = max(excerpts, key=lambda candidate: len(candidate[2]))
     return SearchHit(
@@ -163,4 +166,6 @@ def _kinds(kinds: Iterable[SearchKind] | None) -> str:
     try:
         return json.dumps([SearchKind(kind) for kind in (SearchKind if kinds is None else kinds)])
     except (TypeError, ValueError):
-        raise InvalidQueryError("Search", problem="kinds must be members of SearchKind, such as [SearchKind.PLAN]") from None
+        raise InvalidQueryError(
+            "Search", problem="kinds must be members of SearchKind, such as [SearchKind.PLAN]"
+        ) from None

@@ -1,5 +1,7 @@
 """The search index, and the texts that are there already in it."""
 
+# ruff: noqa: S608 - the statements are made of the names that stand here
+
 from __future__ import annotations
 
 from typing import Final
@@ -36,7 +38,14 @@ CREATE TABLE search_rows (
     op.execute(
         """\
 CREATE VIRTUAL TABLE search USING fts5(
-    lessons_learned, strategy_name, strategy_description, entry_conditions, exit_conditions, caption, notes, description,
+    lessons_learned,
+    strategy_name,
+    strategy_description,
+    entry_conditions,
+    exit_conditions,
+    caption,
+    notes,
+    description,
     tokenize = 'unicode61 remove_diacritics 2'
 )"""
     )
