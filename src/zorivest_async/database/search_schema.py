@@ -11,7 +11,7 @@ two, so that a migration may rebuild any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import event, inspect
 
@@ -31,6 +31,9 @@ __all__ = [
     "rebuild_statements",
     "trigger_statements",
 ]
+
+_Version: TypeAlias = tuple[int | str, ...] | None
+"""As SQLAlchemy's dialects have it."""
 
 _OLDEST_WITH_SECURE_DELETE: Final = (3, 42)
 """Older ones serve plaintext databases alone: a vault's driver is newer."""
@@ -172,9 +175,9 @@ WRONG_ENTRIES: Final = {
 """Queries for what is not in the index as it is in the tables, by table; none gives a row where all is well."""
 
 
-def create_statements(sqlite_version: tuple[int, ...]) -> list[str]:
+def create_statements(sqlite_version: _Version) -> list[str]:
     """Return the statements that make an empty index, and no triggers."""
-    secure = [_SECURE_DELETE] if sqlite_version >= _OLDEST_WITH_SECURE_DELETE else []
+    secure = [_SECURE_DELETE] if (sqlite_version or ()) >= _OLDEST_WITH_SECURE_DELETE else []
     return [_ROWS, _INDEX, *secure]
 
 
@@ -183,7 +186,7 @@ def trigger_statements(tables: Collection[str] | None = None) -> list[str]:
     return [made for table in _INDEXED if tables is None or table.name in tables for made in table.triggers()]
 
 
-def rebuild_statements(sqlite_version: tuple[int, ...], tables: Collection[str] | None = None) -> list[str]:
+def rebuild_statements(sqlite_version: _Version, tables: Collection[str] | None = None) -> list[str]:
     """Return the statements that make the index anew from some tables, or all, whatever state it is in."""
     return [
         *_DROP,
@@ -201,7 +204,7 @@ def keep_search_index(metadata: MetaData) -> None:
 def _after_create(_metadata: MetaData, connection: Connection, tables: Collection[Table], **_: Any) -> None:
     there = set(inspect(connection).get_table_names())
     if tables or "search" not in there:
-        version = connection.dialect.server_version_info or ()
+        version = connection.dialect.server_version_info
         for statement in (*rebuild_statements(version, there), *trigger_statements(there)):
             connection.exec_driver_sql(statement)
 

@@ -108,10 +108,9 @@ class SqlAlchemySearchRepository:
         Raises:
             ReadOnlyError: The unit of work is read-only.
         """
-        connection = await self._channel.connection()
-        version = connection.dialect.server_version_info or ()
         with translated("Search"):
-            for statement in rebuild_statements(version):
+            connection = await self._channel.connection()
+            for statement in rebuild_statements(connection.dialect.server_version_info):
                 await self._channel.send(statement, ())
 
 
