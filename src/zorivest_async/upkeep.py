@@ -173,7 +173,7 @@ class VaultUpkeep:
         return await run_operation(partial(work, credentials=credentials, profile=profile), progress)
 
     async def verify(self, *, progress: ProgressCallback | None = None) -> VerifyReport:
-        """Check every page, structure and reference, and return what is wrong.
+        """Check every page, structure, reference and the search index, and return what is wrong.
 
         Pages are authenticated as they are on the disk, after a checkpoint. What nothing inside the file can show: that
         it was replaced by an older copy of itself. Reading goes on meanwhile; so does writing. Cancellation ends the

@@ -54,6 +54,7 @@ WRITES: dict[str, Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]] = {
     "watchlists.add_item": lambda uow: uow.watchlists.add_item(1, make_item()),
     "watchlists.update_item": lambda uow: uow.watchlists.update_item(make_item(id=1)),
     "watchlists.remove_item": lambda uow: uow.watchlists.remove_item(1),
+    "search.rebuild": lambda uow: uow.search.rebuild(),
     "settings.set": lambda uow: uow.settings.set("key", 2),
     "settings.bulk_upsert": lambda uow: uow.settings.bulk_upsert({"key": 2}),
     "settings.delete": lambda uow: uow.settings.delete("key"),
@@ -72,6 +73,7 @@ READS: dict[str, Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]] = {
     "report": lambda uow: uow.trade_reports.get_for_trade("0001"),
     "plan": lambda uow: uow.trade_plans.get_one(1),
     "watchlist": lambda uow: uow.watchlists.get_one(1),
+    "search": lambda uow: uow.search.find("breakout"),
     "settings": lambda uow: uow.settings.get_all(),
     "provider": lambda uow: uow.market_provider_settings.get_one("Alpha Vantage"),
     "key": lambda uow: uow.market_provider_settings.reveal_api_key("Alpha Vantage"),
@@ -87,7 +89,7 @@ async def full(journal: Vault) -> Vault:
         await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png())
         await uow.balance_snapshots.save(make_snapshot())
         await uow.trade_reports.save(make_report())
-        await uow.trade_plans.save(make_plan())
+        await uow.trade_plans.save(make_plan(strategy_name="breakout"))
         await uow.watchlists.save(make_watchlist("W", "SPY"))
         await uow.settings.set("key", 1)
         await uow.market_provider_settings.save(make_provider(api_key="secret"))

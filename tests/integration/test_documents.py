@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_comma
 from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, Vault
 from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.repositories.search_query import MAX_QUERY_LENGTH, MAX_QUERY_WORDS
+from zorivest_async.database.search_schema import SEARCH_FIELDS
 from zorivest_async.database.vault_file import APPLICATION_ID
 from zorivest_async.rendering.pictures import LONGEST_SIDE_PX
 from zorivest_async.rendering.tables import DEFAULT_ROWS, FIRST_TEXT_IN_LIST
@@ -118,6 +121,15 @@ async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: P
             connection.close()
 
     assert await asyncio.to_thread(open_and_read) == (("true", "bool"), APPLICATION_ID, SCHEMA_VERSION)
+
+
+def test_the_document_about_searching_names_every_field() -> None:
+    """Its table of kinds is the index's, and its limits are the real ones."""
+    document = read("docs/search.md")
+    rows = re.findall(r"^\| `(\w+)` \| (`.*?`) \|", document, re.MULTILINE)
+    assert [kind for kind, _ in rows] == list(SearchKind)
+    assert {field.strip("`") for _, fields in rows for field in fields.split(", ")} == set(SEARCH_FIELDS)
+    assert f"{MAX_QUERY_LENGTH:,} characters and {MAX_QUERY_WORDS} words" in document
 
 
 def test_the_file_format_names_every_profile() -> None:

@@ -60,7 +60,7 @@ def statements(draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
         "SAVEPOINT here",
         "ROLLBACK TO here",
     ]
-    return writes[draw(st.integers(0, len(writes) - 1))]
+    return str(draw(st.sampled_from(writes)))
 
 
 def state_of(raw: sqlcipher.Connection) -> list[Any]:

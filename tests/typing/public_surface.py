@@ -13,6 +13,8 @@ from zorivest_async import (
     ImageOwnerType,
     Page,
     SaveResult,
+    SearchHit,
+    SearchKind,
     SqlAlchemyUnitOfWork,
     Trade,
     TradeAction,
@@ -68,6 +70,7 @@ async def use(vault: Vault) -> None:
         async for streamed in uow.trades.stream():
             assert_type(streamed, Trade)
         assert_type(await uow.images.list_for_owner(ImageOwnerType.TRADE, "1"), list[ImageInfo])
+        assert_type(await uow.search.find("breakout", kinds=[SearchKind.PLAN]), list[SearchHit])
         assert_type(await uow.watchlists.save(Watchlist("tech", items=(WatchlistItem("AAPL"),))), int)
         await uow.commit()
 
