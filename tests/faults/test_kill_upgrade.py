@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from factories import make_account, make_trades
+from first_release import make_first_release_vault
 from later_release import VERSION, become, make_location, query
 from workers.launch import read_line, started
 from workers.ledger import KEY
@@ -46,18 +47,18 @@ async def assert_complete(path: Path) -> None:
         assert (await vault.verify()).problems == ()
 
 
-def upgrade(path: Path, location: Path) -> float:
+def upgrade(path: Path, *location: Path) -> float:
     """Upgrade a vault in a process of its own, and return how long it took."""
-    with started("upgrade", path, location) as process:
+    with started("upgrade", path, *location) as process:
         assert read_line(process) == "ready"
         began = time.monotonic()
         assert read_line(process) == "open"
         return time.monotonic() - began
 
 
-def upgrade_until_killed(path: Path, location: Path, life_s: float) -> None:
+def upgrade_until_killed(life_s: float, path: Path, *location: Path) -> None:
     """Upgrade a vault in a process that is killed after so long."""
-    with started("upgrade", path, location) as process:
+    with started("upgrade", path, *location) as process:
         assert read_line(process) == "ready"
         time.sleep(life_s)
         process.kill()
@@ -80,7 +81,7 @@ def kill_again_and_again(
         path = folder / str(kill) / "journal.vault"
         path.parent.mkdir()
         shutil.copy(original, path)
-        upgrade_until_killed(path, location, chance.uniform(0, 1.2 * whole_upgrade_s))
+        upgrade_until_killed(chance.uniform(0, 1.2 * whole_upgrade_s), path, location)
         ((version,),) = query(path, VaultKey(KEY), "PRAGMA user_version")
         assert version in found
         found[version] += 1
@@ -99,6 +100,35 @@ def test_a_killed_upgrade_leaves_the_old_vault_or_the_new_one(
 ) -> None:
     """The old one byte for byte; either is complete, and opening it again finishes the job."""
     kill_again_and_again(tmp_path, 10, 1, monkeypatch, tell)
+
+
+def test_a_killed_upgrade_of_a_vault_of_the_first_release(tmp_path: Path, tell: Callable[[str], None]) -> None:
+    """The revisions of this release: it is the old vault, byte for byte, or has all of the search index."""
+    chance = random.Random(3)
+    original = tmp_path / "original.vault"
+    make_first_release_vault(original, KEY, 500)
+    whole_upgrade_s = upgrade(Path(shutil.copy(original, tmp_path / "whole.vault")))
+    found = {1: 0, SCHEMA_VERSION: 0}
+    for kill in range(4):
+        path = tmp_path / str(kill) / "journal.vault"
+        path.parent.mkdir()
+        shutil.copy(original, path)
+        upgrade_until_killed(chance.uniform(0.3, 1.2) * whole_upgrade_s, path)
+        ((version,),) = query(path, VaultKey(KEY), "PRAGMA user_version")
+        assert isinstance(version, int)
+        found[version] += 1
+        if version == 1:
+            assert path.read_bytes() == original.read_bytes()
+        asyncio.run(assert_searchable(path, 500))
+    tell(f"4 kills within {whole_upgrade_s:.2f} s: {found[1]} old vaults, {found[SCHEMA_VERSION]} new ones, 0 torn")
+
+
+async def assert_searchable(path: Path, reports: int) -> None:
+    """Every report is found, in a sound vault."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        async with vault.unit_of_work(read_only=True) as uow:
+            assert len(await uow.search.find("zulu", limit=None)) == reports
+        assert (await vault.verify()).problems == ()
 
 
 @pytest.mark.soak

@@ -1,6 +1,6 @@
-"""Open a vault as a later release does, which upgrades it.
+"""Open a vault, which upgrades it: as this release does, or as a later one with revisions of its own.
 
-Usage: ``python -m workers.upgrade PATH LOCATION``; prints ``ready``, and ``open`` once the vault is.
+Usage: ``python -m workers.upgrade PATH [LOCATION]``; prints ``ready``, and ``open`` once the vault is.
 """
 
 from __future__ import annotations
@@ -25,5 +25,6 @@ async def main(path: str) -> None:
 
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
-        become(Path(sys.argv[2]), patch)
+        if len(sys.argv) > 2:
+            become(Path(sys.argv[2]), patch)
         asyncio.run(main(sys.argv[1]))
