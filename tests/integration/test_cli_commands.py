@@ -24,6 +24,7 @@ from command_line import (
     run_vault_command,
 )
 from zorivest_async import WrongPassphraseError, __version__
+from zorivest_async.database.models import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def test_create_makes_an_empty_vault(vault_path: Path, profile: str) -> None:
     assert json.loads(shown.stdout) == {
         "size_bytes": vault_path.stat().st_size,
         "profile": profile,
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "rows": EMPTY_TABLES,
         "oldest_trade": None,
         "newest_trade": None,

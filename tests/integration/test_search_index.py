@@ -228,6 +228,20 @@ async def test_any_engine_with_the_schema_is_searched() -> None:
     await engine.dispose()
 
 
+@pytest.mark.parametrize(("notes", "expected"), [("'zulu'", ["U1"]), ("NULL", [])])
+async def test_replacing_a_row_is_followed_where_it_fires_no_trigger(notes: str, expected: list[str]) -> None:
+    """As on connections that the library has not made: SQLite then deletes the old row and tells nobody."""
+    engine = create_async_engine("sqlite+aiosqlite://")
+    await make_plain(engine)
+    row = f"('U1', 'x', 'broker', {notes}, '2024')"
+    replacement = f"INSERT OR REPLACE INTO accounts (account_id, name, account_type, notes, created_at) VALUES {row}"  # noqa: S608
+    async with SqlAlchemyUnitOfWork(engine) as uow:
+        await (await uow.connection()).execute(text(replacement))
+        assert [hit.id for hit in await uow.search.find("zulu")] == expected
+        assert await uow.search.find("alpha") == []
+    await engine.dispose()
+
+
 async def test_the_schema_is_made_and_dropped_with_the_index() -> None:
     """Again, in part, or where an older release made the tables: what they hold is in it."""
     engine = create_async_engine("sqlite+aiosqlite://")
