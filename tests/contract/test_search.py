@@ -160,12 +160,12 @@ async def test_the_words_of_a_plan_may_be_in_different_fields(noted: Vault) -> N
 
 async def test_an_excerpt_is_the_part_of_a_text_that_matters(vault: Vault) -> None:
     """As plain text: what looks like markup, or like a mark, stays what it is."""
-    await save_notes(vault, "word " * 200 + "<b>the \x01 needle</b> & [more]" + " word" * 200)
+    await save_notes(vault, "word " * 200 + "<b>the \x01[mark\x01]\x01- needle</b> & [more]" + " word" * 200)
     async with vault.unit_of_work(read_only=True) as uow:
         (hit,) = await uow.search.find("needle more")
     assert hit.excerpt.startswith("…")
     assert hit.excerpt.endswith("…")
-    assert "<b>the \x01 [needle]</b> & [[more]]" in marked(hit)
+    assert "<b>the \x01[mark\x01]\x01- [needle]</b> & [[more]]" in marked(hit)
     assert len(hit.excerpt.split()) < 40
 
 
