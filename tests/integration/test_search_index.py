@@ -295,6 +295,13 @@ DAMAGE = {
         "UPDATE search_content SET c0 = 'other' WHERE c0 = 'bravo'",
         'fts5: checksum mismatch for table "search"',
     ),
+    "no trigger": (
+        (
+            "DROP TRIGGER search_images_insert; INSERT INTO images (owner_type, owner_id, caption, created_at, data) "
+            "VALUES ('trade', '0001', 'other', '2024', x'00')"
+        ),
+        "the search index is wrong about 1 rows of images",
+    ),
     "no structure at all": (
         "DELETE FROM search_data WHERE id > 10",
         "fts5: corruption found",
@@ -307,10 +314,12 @@ async def test_a_wrong_index_is_found_and_mended(vault_path: Path, statement: st
     """Verifying tells of it, and making it anew is enough."""
     async with Vault.open(vault_path, key=KEY, profile=KdfProfile.CHEAPEST) as vault, vault.unit_of_work() as uow:
         await fill(uow)
-    await change(vault_path, statement)
+    await change(vault_path, *statement.split("; "))
     async with Vault.open(vault_path, key=KEY) as vault:
         problems = (await vault.verify()).problems
         assert any(found.startswith(problem) for found in problems), problems
+        await vault.backup(vault_path.with_name("backup.vault"))
+        await vault.rekey("another", profile=KdfProfile.CHEAPEST)
         async with vault.unit_of_work() as uow:
             await uow.search.rebuild()
             await uow.commit()

@@ -5,6 +5,7 @@ Plain functions that block; call them in a thread. Each opens a connection of it
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -42,6 +43,9 @@ _EXPORT_RESULTS: Final = {
     "file is not a database": sqlite3.SQLITE_NOTADB,
 }
 """What ``sqlcipher_export()`` says where any other statement has a result code of its own: its own is always 1."""
+
+_IN_INDEX: Final = re.compile("fts5", re.IGNORECASE)
+"""In what FTS5 says about its own tables, which are no reason to have no copy: they can be made anew."""
 
 
 def backup(source: Path, key: VaultKey, destination: Path, operation: Operation | None = None) -> None:
@@ -179,8 +183,8 @@ def reading(source: Path, key: VaultKey) -> Generator[None]:
 def require_sound(temporary: Path, key: VaultKey, path: Path, operation: Operation) -> None:
     """Reopen a finished copy, read all of it, and wait until it is on the disk.
 
-    A fresh copy has no free pages, so checking its structure authenticates each page. References are not checked: what
-    is broken in the original is so in the copy.
+    A fresh copy has no free pages, so checking its structure authenticates each page. References are not checked, and
+    the search index is not compared with its texts: what is broken in the original is so in the copy.
 
     Raises:
         VaultDamagedError: The copy is not what was written.
@@ -188,8 +192,8 @@ def require_sound(temporary: Path, key: VaultKey, path: Path, operation: Operati
     with closing(open_cipher(vault_uri(temporary), key, ConnectionSettings())) as raw:
         (page_count,) = raw.execute("PRAGMA page_count").fetchone()
         with operation.phase(raw, "verify", page_count):
-            problems = [row[0] for row in raw.execute("PRAGMA integrity_check")]
-    if problems != ["ok"]:
+            found = [row[0] for row in raw.execute("PRAGMA integrity_check")]
+    if problems := [problem for problem in found if problem != "ok" and not _IN_INDEX.search(problem)]:
         raise VaultDamagedError(path, f"the copy does not verify, so it was thrown away: {problems[0]}")
     sync_file(temporary)
 

@@ -181,17 +181,18 @@ def create_statements(sqlite_version: _Version) -> list[str]:
     return [_ROWS, _INDEX, *secure]
 
 
-def trigger_statements(tables: Collection[str] | None = None) -> list[str]:
-    """Return the statements that make the triggers of some tables, or all; those that are there stay as they are."""
-    return [made for table in _INDEXED if tables is None or table.name in tables for made in table.triggers()]
+def trigger_statements() -> list[str]:
+    """Return the statements that make all triggers; those that are there stay as they are."""
+    return [statement for table in _INDEXED for statement in table.triggers()]
 
 
 def rebuild_statements(sqlite_version: _Version, tables: Collection[str] | None = None) -> list[str]:
-    """Return the statements that make the index anew from some tables, or all, whatever state it is in."""
+    """Return the statements that make index and triggers anew for some tables, or all, whatever state they are in."""
+    there = [table for table in _INDEXED if tables is None or table.name in tables]
     return [
         *_DROP,
         *create_statements(sqlite_version),
-        *(statement for table in _INDEXED if tables is None or table.name in tables for statement in table.fill()),
+        *(statement for table in there for statement in (*table.fill(), *table.triggers())),
     ]
 
 
@@ -204,8 +205,7 @@ def keep_search_index(metadata: MetaData) -> None:
 def _after_create(_metadata: MetaData, connection: Connection, tables: Collection[Table], **_: Any) -> None:
     there = set(inspect(connection).get_table_names())
     if tables or "search" not in there:
-        version = connection.dialect.server_version_info
-        for statement in (*rebuild_statements(version, there), *trigger_statements(there)):
+        for statement in rebuild_statements(connection.dialect.server_version_info, there):
             connection.exec_driver_sql(statement)
 
 

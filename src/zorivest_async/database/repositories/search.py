@@ -103,15 +103,16 @@ class SqlAlchemySearchRepository:
         return hits
 
     async def rebuild(self) -> None:
-        """Make the index anew from the tables, which a vault needs whose verification found it to be wrong.
+        """Make the index anew from the tables, all of it or nothing: for a vault whose verification finds it wrong.
 
         Raises:
             ReadOnlyError: The unit of work is read-only.
         """
         with translated("Search"):
             connection = await self._channel.connection()
-            for statement in rebuild_statements(connection.dialect.server_version_info):
-                await self._channel.send(statement, ())
+            async with self._channel.savepoint():
+                for statement in rebuild_statements(connection.dialect.server_version_info):
+                    await self._channel.send(statement, ())
 
 
 class _Marks(NamedTuple):
