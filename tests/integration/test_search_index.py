@@ -31,6 +31,7 @@ from zorivest_async.database.long_operation import Operation
 from zorivest_async.database.migrations.upgrade import upgrade_file
 from zorivest_async.database.models import SCHEMA_VERSION, Base
 from zorivest_async.database.repositories import SqlAlchemySearchRepository
+from zorivest_async.database.search_schema import WRONG_ENTRIES
 from zorivest_async.integrations.journal import export_journal, import_journal
 from zorivest_async.security import VaultKey
 
@@ -239,6 +240,8 @@ async def test_replacing_a_row_is_followed_where_it_fires_no_trigger(notes: str,
         await (await uow.connection()).execute(text(replacement))
         assert [hit.id for hit in await uow.search.find("zulu")] == expected
         assert await uow.search.find("alpha") == []
+        for wrong in WRONG_ENTRIES.values():
+            assert (await (await uow.connection()).execute(text(wrong))).all() == []
     await engine.dispose()
 
 
