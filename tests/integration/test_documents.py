@@ -14,7 +14,7 @@ import pytest
 
 from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_command
 from documents import PAGES, ROOT, blocks_of
-from zorivest_async import KdfProfile, Vault
+from zorivest_async import KdfProfile, SearchKind, Vault
 from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.repositories.search_query import MAX_QUERY_LENGTH, MAX_QUERY_WORDS
 from zorivest_async.database.search_schema import SEARCH_FIELDS
