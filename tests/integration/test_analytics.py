@@ -52,12 +52,12 @@ EVERY_WAY: list[dict[str, Any]] = [
 
 
 def invented_trades() -> list[Trade]:
-    """Make executions over some weeks, several at the same time, in three accounts, a third of them with results."""
+    """Make executions over some weeks, several at each time, in three accounts, a third of them with results."""
     random = Random(20240308)  # noqa: S311 - the same every time
     return [
         make_trade(
             f"{random.getrandbits(32):08x}-{n}",
-            time=minutes_later(random.randrange(0, 60_000, 5)),
+            time=minutes_later(random.randrange(0, 60_000, 300)),
             instrument=random.choice(["SPY", "QQQ", "ESZ4"]),
             account_id=random.choice(["U1", "U2", "E1"]),
             action=random.choice([*TradeAction]),
