@@ -201,10 +201,14 @@ async def test_nulls_of_other_programs_count_as_zero(vault: Vault) -> None:
     """The columns allow them, though the library writes none."""
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(make_account())
-        await uow.trades.save(make_trade(realized_pnl=5.0, commission=1.0))
-        await (await uow.connection()).exec_driver_sql("UPDATE trades SET commission = NULL, realized_pnl = NULL")
+        await uow.trades.save_many(make_trades(2, realized_pnl=5.0, commission=1.0))
+        connection = await uow.connection()
+        await connection.exec_driver_sql("UPDATE trades SET commission = NULL WHERE exec_id = '00000'")
+        await connection.exec_driver_sql("UPDATE trades SET realized_pnl = NULL WHERE exec_id = '00001'")
         (found,) = await performance(uow)
-        assert (found.executions, found.closed, found.commission) == (1, 0, 0.0)
+        assert (found.executions, found.closed, found.commission) == (2, 1, 1.0)
+        (curve,) = await equity_curve(uow, less_commission=True)
+        assert curve.values == (5.0, 4.0)
 
 
 async def test_what_cannot_be_asked_leaves_the_unit_of_work_usable(vault: Vault, trades: list[Trade]) -> None:
