@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import time
 from fractions import Fraction
 from random import Random
@@ -24,8 +25,16 @@ from zorivest_async import (
     UnitOfWorkError,
     Vault,
 )
-from zorivest_async.analytics import GroupBy, equity_curve, equity_curve_of, match_fifo, performance, performance_of
-from zorivest_async.analytics.tallies import Tallies
+from zorivest_async.analytics import (
+    GroupBy,
+    Performance,
+    equity_curve,
+    equity_curve_of,
+    match_fifo,
+    performance,
+    performance_of,
+)
+from zorivest_async.analytics.tallies import GroupKey, Tallies
 from zorivest_async.database.repositories.trade_results import TradeResultReader
 from zorivest_async.database.rows import SLICE_ROWS
 from zorivest_async.integrations.frames import to_polars
@@ -245,10 +254,12 @@ async def test_an_account_that_is_not_there_is_named(vault: Vault) -> None:
 
 
 @pytest.mark.usefixtures("trades")
-async def test_the_loop_has_its_turn_between_slices(vault: Vault) -> None:
+async def test_the_loop_has_its_turn_between_slices(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more rows than a slice are added up, and no more groups finished than a few, before others may run."""
     turns = 0
-    sizes: list[int] = []
+    added: Counter[int] = Counter()
+    finished: Counter[int] = Counter()
+    add, finish = Tallies.add, Tallies.performance
 
     async def take_turns() -> None:
         nonlocal turns
@@ -256,16 +267,22 @@ async def test_the_loop_has_its_turn_between_slices(vault: Vault) -> None:
             await asyncio.sleep(0)
             turns += 1
 
+    def note_added(self: Tallies, rows: Any) -> None:
+        added[turns] += len(rows)
+        add(self, rows)
+
+    def note_finished(self: Tallies, key: GroupKey) -> Performance:
+        finished[turns] += 1
+        return finish(self, key)
+
+    monkeypatch.setattr(Tallies, "add", note_added)
+    monkeypatch.setattr(Tallies, "performance", note_finished)
     others = asyncio.create_task(take_turns())
     async with vault.unit_of_work(read_only=True) as uow:
-        async for rows in TradeResultReader(uow.trades).slices(TradeFilter(), None):
-            sizes.append(len(rows))
-            assert turns >= len(sizes)
-        turns = 0
         groups = await performance(uow, by=GroupBy.DAY, time_zone=NEW_YORK)
-        assert turns >= len(sizes) + len(groups) // 20
     others.cancel()
-    assert sizes == [SLICE_ROWS] * 3 + [TRADES % SLICE_ROWS]
+    assert (added.total(), max(added.values())) == (TRADES, SLICE_ROWS)
+    assert (finished.total(), max(finished.values())) == (len(groups), 20)
 
 
 async def test_cancelling_stops_between_slices(vault: Vault, trades: list[Trade], monkeypatch: Any) -> None:
