@@ -89,12 +89,12 @@ def test_first_steps_shows_trades_and_charts(tmp_path: Path) -> None:
     assert pictures_in(outputs) == [(800, 480)]
 
 
-def test_last_month_shows_a_frame_and_a_curve(tmp_path: Path) -> None:
-    """The month's trades, sums by instrument, and a drawing."""
+def test_last_month_shows_a_frame_a_curve_and_a_calendar(tmp_path: Path) -> None:
+    """The month's trades, sums by instrument, two plots, and the month in words."""
     outputs = run(FOLDER / "last_month.ipynb", tmp_path)
     trades, sums = tables_in(outputs)
     assert "… " in trades
     assert all(instrument in sums for instrument in ("SPY", "QQQ", "GLD"))
     assert "datetime64[us, UTC]" in str(outputs)
-    ((width, height),) = pictures_in(outputs)
-    assert (width > 700, height > 250) == (True, True)
+    assert [width > 700 and height > 250 for width, height in pictures_in(outputs)] == [True, True]
+    assert " USD in " in str(outputs)
