@@ -183,7 +183,7 @@ async def test_a_damaged_connection_is_thrown_away(vault_path: Path) -> None:
     """Every statement of its transaction says so; the next unit of work has a new one, which tells the truth again."""
     async with Vault.open(vault_path, passphrase="p") as vault:
         async with vault.unit_of_work() as uow:
-            await uow.accounts.save(make_account("U1", notes="x" * 100_000))
+            await uow.accounts.save(make_account("U1", institution="x" * 100_000))
             await uow.commit()
         await vault.verify()  # which writes the WAL back
         await vault.read_engine.dispose()
