@@ -199,5 +199,5 @@ class VaultUpkeep:
 
     async def _dispose_engines(self) -> None:
         await self._engine.dispose()
-        if self._read_engine is not self._engine:
+        if self._read_engine.pool is not self._engine.pool:
             await self._read_engine.dispose()

@@ -56,8 +56,10 @@ class Vault(VaultUpkeep):
         self._write_queue = WriteQueue(settings.busy_timeout_s)
         self._read_turns: TurnQueue = TurnQueue(readers, settings.busy_timeout_s)
         self._image_offload = ImageOffload(images)
-        self._engine = self._read_engine = create_engine_over(store.connect, settings, pool_size=1)
-        if store.path is not None:
+        self._engine = create_engine_over(store.connect, settings, pool_size=1)
+        if store.path is None:
+            self._read_engine = self._engine.execution_options(sqlcipher_read_only=True)
+        else:
             reading = replace(settings, read_only=True)
             self._read_engine = create_engine_over(store.connect, reading, pool_size=readers)
         self._unclosed = weakref.finalize(self, _warn_unclosed, store.name)

@@ -166,7 +166,7 @@ async def test_a_vault_in_memory_is_a_vault() -> None:
         await write_account(vault)
         assert await count_accounts(vault) == 1
         assert vault.path is None
-        assert vault.engine is vault.read_engine
+        assert vault.engine.pool is vault.read_engine.pool
         assert (await vault.verify()).ok
         for operation in (vault.backup("copy"), vault.rekey("x")):
             with pytest.raises(ConfigurationError):

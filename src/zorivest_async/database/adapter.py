@@ -38,12 +38,12 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     whose text they have already.
     """
 
-    __slots__ = ("_abandoned", "_announced", "_begin_due", "_cipher", "_failed", "autocommit")
+    __slots__ = ("_abandoned", "_announced", "_begin_due", "_cipher", "_failed", "_read_only", "autocommit")
 
     def __init__(self, dbapi: Any, connection: CipherConnection) -> None:
         super().__init__(dbapi, cast("Any", connection))  # aiosqlite does not declare SQLAlchemy's protocol
         self._cipher = connection
-        self.autocommit = False
+        self.autocommit = self._read_only = False
         self._abandoned = self._announced = self._begin_due = False
         self._failed: BaseException | None = None
 
@@ -118,7 +118,21 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     @property
     def reads_only(self) -> bool:
         """Whether its transactions take no write lock."""
-        return self._cipher.begin_statement == "BEGIN"
+        return self._begin_statement == "BEGIN"
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused for a while, on a connection that is there for both."""
+        return self._read_only
+
+    @read_only.setter
+    def read_only(self, value: bool) -> None:
+        self._read_only = value
+        self._cipher.post(lambda: self._cipher.raw.execute(f"PRAGMA query_only = {value:d}"))
+
+    @property
+    def _begin_statement(self) -> str:
+        return "BEGIN" if self._read_only else self._cipher.begin_statement
 
     def close(self) -> None:
         """Close the connection."""
@@ -200,7 +214,7 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
             raw = connection.raw
             self._roll_back_if_open()  # after a COMMIT that failed SQLAlchemy sends none; abandoning may fail, too
             try:
-                raw.execute(connection.begin_statement)
+                raw.execute(self._begin_statement)
             except sqlcipher.OperationalError as error:
                 if _is_busy(error):
                     raise _BeginBusyError from error

@@ -18,13 +18,15 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_module
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.engine.characteristics import ConnectionCharacteristic
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
+from sqlalchemy.util import immutabledict
 from sqlalchemy.util.concurrency import await_, in_greenlet
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -82,12 +84,30 @@ class _DBAPI(AsyncAdapt_dbapi_module):
         return CipherAdapter(self, await_(async_creator_fn()))
 
 
+class _ReadOnly(ConnectionCharacteristic):
+    """The execution option ``sqlcipher_read_only``, for engines and connections: writes are refused."""
+
+    transactional: ClassVar[bool] = True
+
+    def set_characteristic(self, dialect: Any, dbapi_conn: Any, value: Any) -> None:  # noqa: ARG002
+        dbapi_conn.read_only = bool(value)
+
+    def get_characteristic(self, dialect: Any, dbapi_conn: Any) -> Any:  # noqa: ARG002
+        return dbapi_conn.read_only
+
+    def reset_characteristic(self, dialect: Any, dbapi_conn: Any) -> None:  # noqa: ARG002
+        dbapi_conn.read_only = False
+
+
 class SQLiteDialect_aiosqlcipher(SQLiteDialect_aiosqlite):  # noqa: N801 - SQLAlchemy's way of naming dialects
     """The dialect behind ``sqlite+aiosqlcipher://``."""
 
     driver = "aiosqlcipher"
     supports_statement_cache = True
     has_terminate = True
+    connection_characteristics = immutabledict[str, ConnectionCharacteristic](
+        {**SQLiteDialect_aiosqlite.connection_characteristics, "sqlcipher_read_only": _ReadOnly()}
+    )
 
     @classmethod
     def import_dbapi(cls) -> Any:
