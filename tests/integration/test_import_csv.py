@@ -147,6 +147,7 @@ async def test_rows_of_an_unknown_account_fail_unless_it_may_be_made(vault: Vaul
     report = await import_lines(vault, tmp_path, *lines, profile=profile, accounts="require")
     assert counts(report) == (1, 0, 0, 1)
     assert (report.failed[0].row, report.failed[0].reason) == (3, Reason.UNKNOWN_ACCOUNT)
+    assert "accounts='create'" in report.failed[0].detail
     report = await import_lines(vault, tmp_path, *lines, profile=profile)
     assert (counts(report), report.accounts_created) == ((1, 1, 0, 0), ["unknown"])
 

@@ -34,6 +34,7 @@ with 500, importing 100,000 rows led to collections of everything, each of which
 
 _NO_ORDER: Final = "its booking was cancelled, before or after: add Transaction ID to the Flex query"
 _IMPORT_AGAIN: Final = "import the statement that contains it again"
+_SAVE_ACCOUNT: Final = "save it first, or import with accounts='create'"
 _ACCOUNT: Final = [f.name for f in fields(Trade)].index("account_id")
 
 
@@ -61,7 +62,7 @@ async def import_trades(
         source: Where from: a :class:`FlexTrades` or :class:`CsvTrades`.
         dry_run: Report what would be done and write nothing.
         accounts: What becomes of rows whose account is not stored: ``"require"``: they fail. ``"create"``: the account
-            is made, named by its identifier.
+            is made, a broker's in USD, named by its identifier.
         on_conflict: What to do with an ``exec_id`` that is taken by an execution with other values: ``"fail"`` the row
             (default), ``"keep"`` or ``"update"`` what is stored. A row of another account always fails: the profile
             should then form ``exec_id`` with the account.
@@ -185,7 +186,7 @@ class _Import:
 
     async def _execute(self, row: Execution, trade: Trade) -> None:
         if not await self._has_account(trade.account_id):
-            self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT)
+            self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
             return
         versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
         if any(_revision(version) > row.revision for version in versions):
