@@ -199,6 +199,13 @@ def test_every_cell_is_light_enough_for_its_text() -> None:
     assert min((luminance(_COLORS(n / 100)) + 0.05) / (ink + 0.05) for n in range(101)) >= 4.5
 
 
+def test_an_equity_curve_is_not_made_of_days() -> None:
+    """They have no values that follow one another."""
+    days: Any = days_with({"2024-03-08": 1})
+    with pytest.raises(ConfigurationError, match="equity_curve"):
+        plot_equity_curve(days)
+
+
 def test_a_calendar_is_of_days() -> None:
     """Each once, in months that make a figure."""
     days = days_with({"2024-03-08": 1})

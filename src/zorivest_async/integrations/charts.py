@@ -74,9 +74,11 @@ def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: 
         time_zone: IANA name of the zone of the dates below it.
 
     Raises:
-        ConfigurationError: The curves are of several currencies, or there is no such time zone.
+        ConfigurationError: They are no curves, or of several currencies, or there is no such time zone.
     """
     curves = [curve] if isinstance(curve, EquityCurve) else [*curve]
+    if not all(isinstance(one, EquityCurve) for one in curves):
+        raise ConfigurationError("an equity curve is what equity_curve(...) or equity_curve_of(...) returned")
     if len(curves) > 1:
         which = ", ".join(one.currency for one in curves)
         raise ConfigurationError(f"amounts of several currencies are not plotted together ({which}); pass one curve")
