@@ -248,7 +248,7 @@ class DuplicateError(RepositoryError):
 class ForeignKeyError(RepositoryError):
     """A row refers to one that does not exist, or others still refer to it."""
 
-    problem = "it refers to a row that does not exist, or other rows still refer to it"
+    problem = "it refers to a row that is not stored (save that one first), or other rows still refer to it"
 
 
 class ReadOnlyError(RepositoryError):

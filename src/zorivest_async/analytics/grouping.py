@@ -93,7 +93,7 @@ class Grouping:
 
     def _group_by_time(self, time_zone: str | None, start: time | None, *, whole_months: bool) -> None:
         if time_zone is None:
-            raise ConfigurationError("days and months are those of a time zone: time_zone='America/New_York'")
+            raise ConfigurationError("days and months need a time zone; name one, such as time_zone='America/New_York'")
         if start is not None and start.tzinfo is not None:
             raise ConfigurationError("session_start is in time_zone, and has no time zone of its own")
         zone = load_zone(time_zone)

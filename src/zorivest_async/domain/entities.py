@@ -51,7 +51,7 @@ class Trade(Entity):
 
     Attributes:
         exec_id: The broker's identifier of the execution, unique in the vault.
-        time: When it was executed.
+        time: When it was executed; without a time zone, it is taken as UTC.
         instrument: What was traded, ``"SPY"``.
         action: Bought or sold.
         quantity: How many units, above zero.
