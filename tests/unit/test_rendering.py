@@ -30,7 +30,8 @@ from factories import (
     minutes_later,
     size_of_picture,
 )
-from zorivest_async import ConfigurationError, ImageInfo, Setting, TradeAction, TradeFilter
+from zorivest_async import ConfigurationError, ImageInfo, SearchHit, SearchKind, Setting, TradeAction, TradeFilter
+from zorivest_async.analytics import GroupBy, performance_of
 from zorivest_async.images import make_thumbnail
 from zorivest_async.images.policy import ImagePolicy
 from zorivest_async.integrations.notebook import show
@@ -241,6 +242,19 @@ def test_rows_are_a_whole_number(rows: Any) -> None:
     """Of at least one."""
     with pytest.raises(ConfigurationError, match="rows must be a whole number"):
         show([], rows=rows)
+
+
+def test_results_and_hits_are_tables() -> None:
+    """What analytics and searching return in lists is shown as entities are, days and drawdowns in words."""
+    trades = [make_trade(str(n), time=minutes_later(n), realized_pnl=result) for n, result in enumerate((5.5, -2.25))]
+    days = performance_of(trades, [make_account()], by=GroupBy.DAY, time_zone="UTC")
+    table = shown(show(days))
+    assert table.column("group") == ["2024-03-08"]
+    assert table.column("drawdown") == ["2.25 from 2024-03-08 14:30 to 2024-03-08 14:31"]
+    hit = SearchHit(SearchKind.REPORT, 7, "lessons_learned", "<b>wait</b>", ((3, 7),), trade_id="0001")
+    table = shown(show([hit]))
+    assert (table.column("excerpt"), table.column("id")) == (["<b>wait</b>"], ["7"])
+    assert "owner_id" not in table.rows[0]
 
 
 def test_secrets_are_masked() -> None:

@@ -38,6 +38,9 @@ class Drawdown:
     begin: datetime
     end: datetime
 
+    def __str__(self) -> str:
+        return f"{self.amount} from {self.begin:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
+
 
 @dataclass(frozen=True, slots=True)
 class Performance:

@@ -1,18 +1,21 @@
-"""Lists of entities in notebooks. Single entities show themselves; a built-in list cannot.
+"""Lists of entities, results and hits in notebooks. Single entities show themselves; a built-in list cannot.
 
 Needs nothing to be installed; IPython brings its own part::
 
     %load_ext zorivest_async.integrations.notebook
 
-From then on, a list of entities of one class that ends a cell is shown as a table, other lists as ever. Elsewhere in
-a cell, and in notebooks that are not IPython's, :func:`show` makes the same table.
+From then on, a list of entities of one class that ends a cell is shown as a table, as are results of
+:func:`~zorivest_async.analytics.performance` and hits of a search; other lists are shown as ever. Elsewhere in a cell,
+and in notebooks that are not IPython's, :func:`show` makes the same table.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from zorivest_async.analytics import Performance
 from zorivest_async.domain.entity import Entity
+from zorivest_async.domain.queries import SearchHit
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.images.policy import require_whole_number
 from zorivest_async.rendering.tables import DEFAULT_ROWS, list_html
@@ -22,18 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["EntityTable", "load_ipython_extension", "show", "unload_ipython_extension"]
 
+_Row: TypeAlias = Entity | Performance | SearchHit
+
 
 class EntityTable:
-    """Entities of one class, which a notebook shows as a table.
+    """Entities, results or hits, which a notebook shows as a table.
 
     Args:
-        entities: The entities.
+        entities: All of one class.
         rows: How many of them are shown; the others are counted.
     """
 
     __slots__ = ("_entities", "_rows")
 
-    def __init__(self, entities: list[Entity], rows: int) -> None:
+    def __init__(self, entities: list[_Row], rows: int) -> None:
         self._entities = entities
         self._rows = rows
 
@@ -44,11 +49,11 @@ class EntityTable:
         return f"<EntityTable of {len(self._entities)}>"
 
 
-def show(entities: Iterable[Entity], *, rows: int = DEFAULT_ROWS) -> EntityTable:
-    """Return a table of entities, for the end of a cell or for ``display()``.
+def show(entities: Iterable[_Row], *, rows: int = DEFAULT_ROWS) -> EntityTable:
+    """Return a table, for the end of a cell or for ``display()``.
 
     Args:
-        entities: Of one class, such as a list of trades.
+        entities: Entities of one class, such as a list of trades; results of analytics; hits of a search.
         rows: How many of them to show, at least 1; the others are counted.
 
     Raises:
@@ -91,8 +96,8 @@ class _ListFormatter:
         return None if self.before is None else self.before(value)
 
 
-def _is_of_one_class(values: list[Any]) -> TypeGuard[list[Entity]]:
-    return bool(values) and isinstance(values[0], Entity) and len(set(map(type, values))) == 1
+def _is_of_one_class(values: list[Any]) -> TypeGuard[list[_Row]]:
+    return bool(values) and isinstance(values[0], Entity | Performance | SearchHit) and len(set(map(type, values))) == 1
 
 
 def _html_formatter_of(shell: Any) -> Any:

@@ -78,10 +78,11 @@ def _value_in_full(name: str, value: Any) -> str:
     return f"{shown} {_UNITS[name]}" if name in _UNITS and value is not None else shown
 
 
-def list_html(entities: Sequence[Entity], rows: int) -> str:
-    """Return entities of one class as a table of the first ``rows`` of them; columns without a value are left out.
+def list_html(entities: Sequence[Any], rows: int) -> str:
+    """Return entities, or other dataclasses, of one class as a table of the first ``rows`` of them.
 
-    Images are shown by their thumbnails, where these are small; originals are not decoded.
+    Columns without a value are left out. Images are shown by their thumbnails, where these are small; originals are not
+    decoded.
     """
     if not entities:
         return _page("<div>no rows</div>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from zorivest_async.domain.enums import TradeAction
@@ -74,6 +74,8 @@ def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
             shown = text_html(value, limit)
         case datetime():
             shown = moment_text(value)
+        case date():
+            shown = text_html(str(value), limit)
         case bytes():
             shown = f"{len(value)} bytes"
         case tuple():
@@ -81,7 +83,7 @@ def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
         case dict() | list():
             shown = text_html(json.dumps(value, ensure_ascii=False), limit)
         case _:
-            shown = text_html(repr(value), limit)
+            shown = text_html(str(value), limit)
     return shown
 
 
