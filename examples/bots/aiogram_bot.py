@@ -80,7 +80,7 @@ class UnitOfWorkMiddleware(BaseMiddleware):
 async def main() -> None:
     """Answer the owner until told to stop (SIGINT, SIGTERM); the vault is open for as long."""
     server = TelegramAPIServer.from_base(journal.setting("BOT_API", "https://api.telegram.org"))
-    owner = int(journal.setting("BOT_OWNER"))
+    owner = journal.owner()
     async with (
         Bot(journal.setting("BOT_TOKEN"), AiohttpSession(api=server)) as bot,
         journal.open_journal() as vault,

@@ -109,7 +109,7 @@ async def list_last(interaction: discord.Interaction[JournalBot]) -> None:
 
 async def main() -> None:
     """Answer the owner until told to stop; the vault is open for as long."""
-    owner = int(journal.setting("BOT_OWNER"))
+    owner = journal.owner()
     async with journal.open_journal() as vault, JournalBot(vault, owner) as bot:
         await bot.start(journal.setting("BOT_TOKEN"))
 

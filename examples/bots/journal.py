@@ -41,6 +41,7 @@ __all__ = [
     "explain",
     "list_last",
     "open_journal",
+    "owner",
     "record_trade",
     "setting",
     "trade_named_in",
@@ -98,6 +99,14 @@ def setting(name: str, default: str | None = None) -> str:
     if value is None:
         raise SystemExit(f"set the environment variable {name}")
     return value
+
+
+def owner() -> int:
+    """Return the number of the only person who is answered; without one, the program ends and says so."""
+    number = setting("BOT_OWNER")
+    if not number.isdecimal():
+        raise SystemExit("BOT_OWNER must be your number on the platform, not a name")
+    return int(number)
 
 
 @asynccontextmanager

@@ -65,9 +65,10 @@ async def handle(
 
 def create_application() -> Application[Any, Any, Any, Any, Any, Any]:
     """Return the bot; its vault is opened before the first update and closed after the last."""
+    journal.setting("ZORIVEST_PASSPHRASE")  # now: after a SystemExit in post_init, the bot ends without a word
     api = journal.setting("BOT_API", "https://api.telegram.org")
     # The chat with a person has the person's number: nobody else gets an answer, and it shows in no group.
-    owner = filters.Chat(int(journal.setting("BOT_OWNER"))) & filters.UpdateType.MESSAGE
+    owner = filters.Chat(journal.owner()) & filters.UpdateType.MESSAGE
     opened = AsyncExitStack()
 
     async def open_vault(application: Application[Any, Any, Any, Any, Any, Any]) -> None:

@@ -201,6 +201,23 @@ async def test_a_wrong_passphrase_ends_the_bot(start: Any, platform: Any) -> Non
         assert secret not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ZORIVEST_PASSPHRASE": ""}, "set the environment variable ZORIVEST_PASSPHRASE"),
+        ({"BOT_OWNER": ""}, "set the environment variable BOT_OWNER"),
+        ({"BOT_OWNER": "@me"}, "BOT_OWNER must be your number on the platform, not a name"),
+    ],
+)
+async def test_a_bad_setting_ends_the_bot(start: Any, platform: Any, given: dict[str, str], words: str) -> None:
+    """It says which it is, whatever the framework makes of a program that ends."""
+    platform.environment |= given
+    with pytest.raises(pytest.fail.Exception) as caught:
+        async with start(platform, passphrase=given.get("ZORIVEST_PASSPHRASE", PASSPHRASE)):
+            pass
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize("recipe", TELEGRAM, indirect=True)
 async def test_an_update_that_comes_again_is_not_stored_again(start: Any, platform: Any) -> None:
     """Telegram delivers again what a bot that was killed had not confirmed; the trade and its chart stay one."""
