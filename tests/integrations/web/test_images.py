@@ -127,6 +127,13 @@ def test_bad_images_are_refused_by_kind(client: httpx.Client) -> None:
     assert announced.status_code == 413
 
 
+def test_a_form_is_told_from_a_bad_image(client: httpx.Client) -> None:
+    """What ``curl -F`` and HTML forms send has the image in it: the answer says what to send instead."""
+    response = client.post("/images", files={"chart": ("entry.png", make_png(), "image/png")})
+    assert response.status_code == 415
+    assert response.json()["detail"] == "this is a form; send the image itself as the body of the request"
+
+
 def test_an_upload_without_a_length_is_measured(client: httpx.Client) -> None:
     """Where the client does not announce how much it sends, it is refused when it has sent too much."""
     chunks = (bytes(1024 * 1024) for _ in range(40))

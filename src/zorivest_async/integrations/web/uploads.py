@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from zorivest_async.errors import ImageTooLargeError
+from zorivest_async.errors import ImageTooLargeError, UnsupportedImageError
 from zorivest_async.images import ImagePolicy
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ async def read_image(request: Request, *, max_bytes: int = ImagePolicy().max_byt
 
     Raises:
         ImageTooLargeError: The client announces or sends more.
+        UnsupportedImageError: The body is a form with a file in it, as of ``curl -F`` or an HTML form.
     """
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise UnsupportedImageError("this is a form; send the image itself as the body of the request")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise ImageTooLargeError("bytes", int(announced), max_bytes)
