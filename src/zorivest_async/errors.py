@@ -76,7 +76,7 @@ class ValidationError(ZorivestError, ValueError):
 
     Attributes:
         entity: Name of the entity, ``"Trade"``.
-        field: Name of the field, ``"price"``.
+        field: Name of the field, ``"price"``; ``"self"`` where the whole of it is meant.
         problem: What is wrong with it, without the value.
     """
 
@@ -87,7 +87,7 @@ class ValidationError(ZorivestError, ValueError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.entity}.{self.field} {self.problem}"
+        return f"{'the entity' if self.field == 'self' else f'{self.entity}.{self.field}'} {self.problem}"
 
 
 class ImportSourceError(ZorivestError, ValueError):

@@ -81,7 +81,7 @@ async def test_a_snapshot_needs_its_account(journal: Vault) -> None:
     """Nothing is stored without."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.balance_snapshots.save(make_snapshot("absent"))
-    assert caught.value.entity == "BalanceSnapshot"
+    assert str(caught.value) == "BalanceSnapshot: its account is not stored; save the account first"
     async with journal.unit_of_work() as uow:
         assert await uow.balance_snapshots.count_for_account("absent") == 0
 

@@ -90,7 +90,7 @@ async def test_a_plan_refers_to_what_exists(journal: Vault, method: str, field: 
         await getattr(uow.trade_plans, method)(
             make_plan(id=number if method == "update" else None, **{field: "absent"})
         )
-    assert caught.value.entity == "TradePlan"
+    assert str(caught.value) == "TradePlan: its account or trade is not stored; save that first"
     async with journal.unit_of_work() as uow:
         (found,) = await uow.trade_plans.list_all()
         assert_same(found, COMPLETE, id=number)

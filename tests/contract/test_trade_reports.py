@@ -68,7 +68,7 @@ async def test_a_report_needs_its_trade(journal: Vault) -> None:
     """Nothing is stored without."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.trade_reports.save(make_report("absent"))
-    assert caught.value.entity == "TradeReport"
+    assert str(caught.value) == "TradeReport: its trade is not stored; save the trade first"
     async with journal.unit_of_work() as uow:
         assert await uow.trade_reports.get_for_trade("absent") is None
 

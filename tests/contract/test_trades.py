@@ -109,6 +109,7 @@ async def test_a_trade_needs_its_account(journal: Vault) -> None:
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.trades.save(make_trade("0002", account_id="absent"))
     assert (caught.value.entity, caught.value.key) == ("Trade", "0002")
+    assert str(caught.value) == "Trade: its account is not stored; save the account first"
     async with journal.unit_of_work() as uow:
         assert not await uow.trades.exists("0002")
 

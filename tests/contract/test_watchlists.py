@@ -164,7 +164,7 @@ async def test_an_item_needs_its_list(vault: Vault) -> None:
     """Nothing is stored without."""
     async with refusal(vault, ForeignKeyError) as (uow, caught):
         await uow.watchlists.add_item(7, make_item())
-    assert caught.value.entity == "WatchlistItem"
+    assert str(caught.value) == "WatchlistItem: its watchlist is not stored; save the watchlist first"
     async with vault.unit_of_work() as uow:
         assert await uow.watchlists.get_items(7) == []
 

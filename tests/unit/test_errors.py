@@ -148,6 +148,7 @@ def test_a_validation_error_knows_entity_field_and_problem() -> None:
     error = errors.ValidationError("Trade", "price", "must be a finite number")
     assert (error.entity, error.field, error.problem) == ("Trade", "price", "must be a finite number")
     assert str(error) == "Trade.price must be a finite number"
+    assert str(errors.ValidationError("Trade", "self", "must be a Trade")) == "the entity must be a Trade"
 
 
 @pytest.mark.parametrize("cls", VAULT_ERRORS, ids=_name)

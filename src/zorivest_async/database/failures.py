@@ -38,6 +38,15 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[RepositoryError]], ...]] = (
 )
 """SQLite's words for constraints: the driver reports no extended result code that would tell them apart."""
 
+_NOT_STORED: Final = {
+    "Trade": "its account is not stored; save the account first",
+    "BalanceSnapshot": "its account is not stored; save the account first",
+    "TradeReport": "its trade is not stored; save the trade first",
+    "TradePlan": "its account or trade is not stored; save that first",
+    "WatchlistItem": "its watchlist is not stored; save the watchlist first",
+}
+"""What a foreign key means, by entity: deleting one of these never leaves a reference to it."""
+
 _BY_RESULT_CODE: Final[dict[int, type[VaultError]]] = {
     sqlite3.SQLITE_BUSY: VaultBusyError,
     sqlite3.SQLITE_LOCKED: VaultBusyError,
@@ -102,7 +111,7 @@ def translation_of(
     message = str(cause)
     for words, kind in _BY_MESSAGE:
         if words in message:
-            return kind(entity, key)
+            return kind(entity, key, _NOT_STORED.get(entity or "") if kind is ForeignKeyError else None)
     code = result_code(cause)
     if code == sqlite3.SQLITE_READONLY:
         return ReadOnlyError(entity, key)
