@@ -7,12 +7,21 @@ import getpass
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 
 from examples.journal_web.app import create_app
 from examples.journal_web.sample import add_sample
 from zorivest_async import KdfProfile, Vault
+
+
+def ask_for_passphrase(path: str) -> str:
+    """Ask for the passphrase; twice where it is that of a new vault, which a slip would lock for good."""
+    passphrase = getpass.getpass("Passphrase: ")
+    if not Path(path).exists() and getpass.getpass("Again, as this vault is new: ") != passphrase:
+        raise SystemExit("the two passphrases differ")
+    return passphrase
 
 
 def main() -> None:
@@ -23,7 +32,7 @@ def main() -> None:
     parser.add_argument("--sample", action="store_true", help="add a few invented trades with charts")
     parser.add_argument("--cheapest", action="store_true", help=argparse.SUPPRESS)  # for tests
     arguments = parser.parse_args()
-    passphrase = os.environ.get("ZORIVEST_PASSPHRASE") or getpass.getpass("Passphrase: ")
+    passphrase = os.environ.get("ZORIVEST_PASSPHRASE") or ask_for_passphrase(arguments.path)
     profile = KdfProfile.CHEAPEST if arguments.cheapest else KdfProfile.DEFAULT
 
     @asynccontextmanager

@@ -23,7 +23,9 @@ async def add_sample(vault: Vault) -> None:
         first = datetime(2024, 3, 4, 14, 31, tzinfo=UTC)
         for n, result in enumerate(_RESULTS):
             action = TradeAction.SLD if n % 2 else TradeAction.BOT
-            time, price = first + timedelta(days=n // 2, minutes=47 * (n % 2)), 171.0 + n
+            day = n // 2 if n < 10 else 7  # not on Saturday
+            time = first + timedelta(days=day, minutes=47 * (n % 2))
+            price = 171.0 + n // 2 + round((result + 2.1) / 100, 3) * (n % 2)  # the result is after both commissions
             await uow.trades.save(
                 Trade(f"sample-{n + 1:02}", time, "AAPL", action, 100, price, "SAMPLE", 1.05, float(result))
             )
