@@ -9,11 +9,21 @@ from typing import Any
 import httpx
 import pytest
 
-from factories import make_account, make_png, make_trade
+from factories import make_account, make_png
 from zorivest_async import Vault
 from zorivest_async.integrations.web.failures import STATUS_CODES
 
 pytestmark = pytest.mark.integrations
+
+TRADE = {
+    "exec_id": "0001",
+    "time": "2024-03-08T14:31:00Z",
+    "instrument": "SPY",
+    "action": "BOT",
+    "quantity": 100,
+    "price": 513.07,
+    "account_id": "U1",
+}
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
 
@@ -34,11 +44,13 @@ async def test_its_application_works(app: Any) -> None:
     """It keeps a chart, shows it, and forgets it with its trade."""
     async with Vault.open("journal.vault", passphrase="correct horse") as vault, vault.unit_of_work() as uow:
         await uow.accounts.save(make_account())
-        await uow.trades.save(make_trade())
         await uow.commit()
     async with app.router.lifespan_context(app) as state:
         transport = httpx.ASGITransport(_with_state(app, state))
         async with httpx.AsyncClient(transport=transport, base_url="http://journal") as client:
+            sent = await client.post("/trades", json=TRADE)
+            assert sent.status_code == 201
+            assert (await client.get("/trades")).json() == [sent.json()]
             assert (await client.get("/trades/0001")).json() == 513.07
             number = (await client.post("/trades/0001/images", content=make_png())).json()
             assert (await client.get(f"/images/{number}")).content == make_png()
