@@ -96,5 +96,5 @@ def test_last_month_shows_a_frame_a_curve_and_a_calendar(tmp_path: Path) -> None
     assert "… " in trades
     assert all(instrument in sums for instrument in ("SPY", "QQQ", "GLD"))
     assert "datetime64[us, UTC]" in str(outputs)
-    assert [width > 700 and height > 250 for width, height in pictures_in(outputs)] == [True, True]
+    assert [width > 500 and height > 250 for width, height in pictures_in(outputs)] == [True, True]
     assert " USD in " in str(outputs)
