@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from hashlib import sha256
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from browsers import browser_path
 
@@ -63,20 +65,36 @@ def drop(page: Page, selector: str, name: str, data: bytes) -> None:
     page.evaluate(DROP, [selector, name, base64.b64encode(data).decode()])
 
 
+def difference(screenshot: bytes, chart: bytes) -> float:
+    """Return by how much a screenshot differs from a chart, from 0 to 255, a mean over parts of them."""
+    with Image.open(BytesIO(screenshot)) as shown, Image.open(BytesIO(chart)) as drawn:
+        pictures = [picture.convert("RGB").resize((40, 24), Image.Resampling.BOX) for picture in (shown, drawn)]
+    return max(ImageStat.Stat(ImageChops.difference(*pictures)).mean)
+
+
+def darkened(chart: bytes) -> bytes:
+    """Return a chart in inverted colours, as which no empty page could pass."""
+    with Image.open(BytesIO(chart)) as drawn, BytesIO() as file:
+        ImageOps.invert(drawn).save(file, "PNG")
+        return file.getvalue()
+
+
 def test_a_dropped_chart_is_shown_and_opens(page: Page, zorivest_make_chart: ChartMaker) -> None:
     """In the gallery and on the trade's page; what opens is the original, byte for byte."""
-    chart = zorivest_make_chart(width_px=1200, height_px=700)
+    chart = darkened(zorivest_make_chart(width_px=1200, height_px=700))
     drop(page, "[data-upload]", "entry <b>&amp;.png", chart)
     thumbnail = page.locator(".chart img")
     thumbnail.wait_for()
     assert thumbnail.evaluate(IS_SHOWN) or thumbnail.evaluate("image => image.decode().then(() => true)")
     assert thumbnail.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [200, 117]
+    assert difference(thumbnail.screenshot(), chart) < 30
     assert thumbnail.get_attribute("alt") == "entry <b>&amp;.png"
     page.get_by_role("link", name="SPY").click()
     page.locator("#charts .chart img").wait_for()
     page.locator("#charts .chart").click()
     page.wait_for_url("**/images/1")
     assert page.evaluate("[document.images[0].naturalWidth, document.images[0].naturalHeight]") == [1200, 700]
+    assert difference(page.locator("img").screenshot(), chart) < 3
     response = page.request.get("/images/1")
     assert sha256(response.body()).digest() == sha256(chart).digest()
 
