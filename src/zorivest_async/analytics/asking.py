@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
+from zorivest_async.analytics.answers import GroupBy
 from zorivest_async.analytics.grouping import Grouping
-from zorivest_async.analytics.tallies import Curves, Tallies
+from zorivest_async.analytics.tallies import Curves, Tallies, currencies_of
 from zorivest_async.database.repositories.trade_results import TradeResultReader
 from zorivest_async.domain.queries import TradeFilter
 
 if TYPE_CHECKING:
     from datetime import time
 
-    from zorivest_async.analytics.answers import EquityCurve, GroupBy, Performance
+    from zorivest_async.analytics.answers import EquityCurve, Performance
     from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 
 __all__ = ["equity_curve", "performance"]
@@ -55,12 +56,18 @@ async def performance(
         ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` has one itself.
         InvalidQueryError: Nothing is grouped by that, or a sum is beyond the range of float64.
         MissingDependencyError: There are no time zones here.
+        NotFoundError: An execution's account is not there.
+        ValidationError: Something else than the library has stored a value that no release writes.
     """
     grouping = await to_thread.run_sync(Grouping, by, time_zone, session_start)
     tallies = Tallies(await _currencies(uow), grouping)
+    has_any_number_of_groups = grouping.by is GroupBy.TAG  # in each row
     async with aclosing(TradeResultReader(uow.trades).slices(trade_filter or TradeFilter(), grouping.detail)) as slices:
         async for rows in slices:
-            tallies.add(rows)
+            if has_any_number_of_groups:
+                await to_thread.run_sync(tallies.add, rows)
+            else:
+                tallies.add(rows)
     keys = await to_thread.run_sync(tallies.keys)
     found: list[Performance] = []
     for start in range(0, len(keys), _GROUPS_AT_ONCE):
@@ -87,6 +94,8 @@ async def equity_curve(
 
     Raises:
         InvalidQueryError: A sum is beyond the range of float64.
+        NotFoundError: An execution's account is not there.
+        ValidationError: Something else than the library has stored a value that no release writes.
     """
     curves = Curves(await _currencies(uow), less_commission=less_commission)
     async with aclosing(TradeResultReader(uow.trades).slices(trade_filter or TradeFilter(), None)) as slices:
@@ -96,4 +105,4 @@ async def equity_curve(
 
 
 async def _currencies(uow: SqlAlchemyUnitOfWork) -> dict[str, str]:
-    return {account.account_id: account.currency for account in await uow.accounts.list_all(limit=None)}
+    return currencies_of(await uow.accounts.list_all(limit=None))

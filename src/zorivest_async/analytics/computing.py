@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from zorivest_async.analytics.grouping import Grouping
-from zorivest_async.analytics.tallies import Curves, Tallies
+from zorivest_async.analytics.tallies import Curves, Tallies, currencies_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -51,7 +51,7 @@ def performance_of(
     """
     grouping = Grouping(by, time_zone, session_start)
     tags = {report.trade_id: report.tags for report in reports}
-    tallies = Tallies(_currencies(accounts), grouping, closing)
+    tallies = Tallies(currencies_of(accounts), grouping, closing)
     tallies.add(_rows(trades, grouping.detail, tags))
     return [*map(tallies.performance, tallies.keys())]
 
@@ -70,16 +70,13 @@ def equity_curve_of(
         InvalidQueryError: A sum is beyond the range of float64.
         NotFoundError: A trade's account is not among ``accounts``.
     """
-    curves = Curves(_currencies(accounts), less_commission=less_commission)
+    curves = Curves(currencies_of(accounts), less_commission=less_commission)
     curves.add(_rows(trades, None, {}))
     return curves.curves()
-
-
-def _currencies(accounts: Iterable[Account]) -> dict[str, str]:
-    return {account.account_id: account.currency for account in accounts}
 
 
 def _rows(trades: Iterable[Trade], detail: Detail | None, tags: dict[str, tuple[str, ...]]) -> Iterator[ResultRow]:
     for trade in sorted(trades, key=_in_time):
         more = trade.instrument if detail == "instrument" else tags.get(trade.exec_id)
-        yield trade.time, trade.exec_id, trade.account_id, trade.commission, trade.realized_pnl, more
+        # Read from a vault, both are None where another program has left them out.
+        yield trade.time, trade.exec_id, trade.account_id, trade.commission or 0.0, trade.realized_pnl or 0.0, more

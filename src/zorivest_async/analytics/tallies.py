@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from zorivest_async.analytics.grouping import Grouping
     from zorivest_async.database.repositories.trade_results import ResultRow
+    from zorivest_async.domain.entities import Account
 
-__all__ = ["Curves", "GroupKey", "Tallies"]
+__all__ = ["Curves", "GroupKey", "Tallies", "currencies_of"]
 
 _SORTED_AT_ONCE: Final = 1000
+_DEFAULT_CURRENCY: Final = "USD"
 
 GroupKey = tuple[Group, str]
 """A group and a currency."""
@@ -187,6 +189,14 @@ class Curves:
             EquityCurve(currency, self._less_commission, tuple(times), tuple(values), tuple(drawdowns))
             for currency, (_, times, values, drawdowns) in sorted(self._curves.items())
         ]
+
+
+def currencies_of(accounts: Iterable[Account]) -> dict[str, str]:
+    """Return the currencies of accounts, by their identifiers.
+
+    Read from a vault, an account has none where another program has left it out, which then is the default.
+    """
+    return {account.account_id: account.currency or _DEFAULT_CURRENCY for account in accounts}
 
 
 def _place(key: GroupKey) -> tuple[bool, Group, str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 
+from anyio import to_thread
 from sqlalchemy import String, bindparam, func, literal, select, tuple_
 
 from zorivest_async.database.repositories.base import Repository, window
 from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
 from zorivest_async.database.repositories.trades import SqlAlchemyTradeRepository
 from zorivest_async.database.rows import SLICE_ROWS
-from zorivest_async.database.statements import DIALECT
 from zorivest_async.database.tables import TRADE_REPORTS, TRADES
 from zorivest_async.database.types import UTCDateTime
+from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from datetime import datetime
 
     from zorivest_async.database.statements import Statement
@@ -29,10 +32,10 @@ Detail: TypeAlias = Literal["instrument", "tags"]
 ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
 """Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
 
+# The text as it is stored: other programs write moments in other forms, which would come back as another text.
 _FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
-    bindparam("last_time", type_=TRADES.c.time.type), bindparam("last_exec_id", type_=String)
+    bindparam("last_time", type_=String), bindparam("last_exec_id", type_=String)
 )
-_tags_of: Final = TRADE_REPORTS.c.tags.type.dialect_impl(DIALECT).result_processor(DIALECT, None)
 
 
 class TradeResultReader(Repository[Any]):
@@ -48,6 +51,9 @@ class TradeResultReader(Repository[Any]):
         Args:
             trade_filter: Which ones.
             detail: What else to read: the instrument, or the tags of the execution's report.
+
+        Raises:
+            ValidationError: A value is not one that a release stores, so something else has written it.
         """
         parameters = conditions_of(trade_filter)
         names = tuple(parameters)
@@ -55,15 +61,55 @@ class TradeResultReader(Repository[Any]):
         while rows := await self._fetch_rows(
             _statement(names, detail, goes_on=bool(following)), **parameters, **following, **self._window(SLICE_ROWS, 0)
         ):
-            results = [_decoded(row, detail) for row in rows]
-            following = {"last_time": results[-1][0], "last_exec_id": results[-1][1]}
-            yield results
+            following = {"last_time": rows[-1][0], "last_exec_id": rows[-1][1]}
+            # A report may have any number of tags.
+            yield await to_thread.run_sync(_decoded, rows, detail) if detail == "tags" else _decoded(rows, detail)
 
 
-def _decoded(row: tuple[Any, ...], detail: Detail | None) -> ResultRow:
-    time, exec_id, account_id, commission, realized_pnl, more = row
-    more = _tags_of(more) if detail == "tags" and _tags_of is not None else more
-    return UTCDateTime.from_text(time), exec_id, account_id, commission, realized_pnl, more
+def _decoded(rows: Sequence[tuple[Any, ...]], detail: Detail | None) -> list[ResultRow]:
+    times, exec_ids, account_ids, commissions, results, details = zip(*rows, strict=True)
+    if detail == "tags":
+        details = _column("TradeReport", "tags", _tags, details)
+    elif detail == "instrument":
+        details = _column("Trade", "instrument", _text, details)
+    return [
+        *zip(
+            _column("Trade", "time", UTCDateTime.from_text, times),
+            exec_ids,
+            account_ids,
+            _column("Trade", "commission", _number, commissions),
+            _column("Trade", "realized_pnl", _number, results),
+            details,
+            strict=True,
+        )
+    ]
+
+
+def _column(entity: str, field: str, decode: Callable[[Any], Any], stored: tuple[Any, ...]) -> tuple[Any, ...]:
+    try:
+        return tuple(map(decode, stored))
+    except (TypeError, ValueError, RecursionError):
+        # Not from that error, which shows the value.
+        raise ValidationError(entity, field, "is stored in a form that no release writes") from None
+
+
+def _number(stored: Any) -> float:
+    if not isfinite(stored):
+        raise ValueError
+    return float(stored)
+
+
+def _text(stored: Any) -> str:
+    if not isinstance(stored, str):
+        raise TypeError
+    return stored
+
+
+def _tags(stored: Any) -> tuple[str, ...]:
+    tags: Any = json.loads(stored) if stored is not None else ()
+    if not isinstance(tags, list | tuple):
+        raise TypeError
+    return tuple(map(_text, cast("Iterable[Any]", tags)))
 
 
 @cache
