@@ -5,8 +5,9 @@ Needs nothing to be installed; IPython brings its own part::
     %load_ext zorivest_async.integrations.notebook
 
 From then on, a list of entities of one class that ends a cell is shown as a table, as are results of
-:func:`~zorivest_async.analytics.performance` and hits of a search; other lists are shown as ever. Elsewhere in a cell,
-and in notebooks that are not IPython's, :func:`show` makes the same table.
+:func:`~zorivest_async.analytics.performance` and hits of a search; other lists, and classes
+derived from them, are shown as ever. Elsewhere in a cell, and in notebooks that are not
+IPython's, :func:`show` makes the same table.
 """
 
 from __future__ import annotations
@@ -91,9 +92,13 @@ class _ListFormatter:
         self.before = before
 
     def __call__(self, value: list[Any]) -> Any:
-        if _is_of_one_class(value):
+        if type(value) is list and _is_of_one_class(value):
             return list_html(value, DEFAULT_ROWS)
-        return None if self.before is None else self.before(value)
+        if self.before is not None:
+            return self.before(value)
+        # IPython asks a formatter of lists about their subclasses as well, and then no longer asks those themselves.
+        own: Callable[[list[Any]], Any] | None = getattr(type(value), "_repr_html_", None)
+        return None if own is None else own(value)
 
 
 def _is_of_one_class(values: list[Any]) -> TypeGuard[list[_Row]]:

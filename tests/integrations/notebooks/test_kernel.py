@@ -88,6 +88,16 @@ def test_anothers_lists_stay_anothers(kernel: Kernel) -> None:
         assert kernel.run("[1]").shown[0]["text/html"] == "<i>[1]</i>"
 
 
+def test_what_is_derived_from_lists_shows_itself(journal: Kernel) -> None:
+    """Its class knows how, also where it holds entities; without such a method it is shown as ever."""
+    journal.run("%load_ext zorivest_async.integrations.notebook")
+    journal.run("class Own(list):\n    def _repr_html_(self): return f'<i>{len(self)}</i>'\nclass Plain(list): pass")
+    journal.run("async with vault.unit_of_work() as uow: trades = await uow.trades.list_all()")
+    for held in ("[1]", "trades"):
+        assert journal.run(f"Own({held})").shown[0]["text/html"] == "<i>1</i>"
+        assert [*journal.run(f"Plain({held})").shown[0]] == ["text/plain"]
+
+
 def test_an_image_is_a_picture(journal: Kernel) -> None:
     """In the media types of notebooks, whatever the image is; a hostile one is described, and nothing is said."""
     journal.run(
