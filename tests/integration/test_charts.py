@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from itertools import accumulate, islice
@@ -141,6 +142,23 @@ def test_amounts_of_several_currencies_are_not_plotted_together() -> None:
     assert texts_of(plot_equity_curve([dollars])) == texts_of(plot_equity_curve(dollars))
     with pytest.raises(ConfigurationError, match=r"several currencies .*EUR, USD"):
         plot_calendar([*days_with({"2024-03-08": 1}), *days_with({"2024-03-11": 2}, "E1")])
+
+
+@pytest.mark.parametrize("currency", ["$x_{$", r"$\frac$", "US$", "a_b"])
+def test_a_currency_is_no_formula(currency: str) -> None:
+    """An account checks its own, but what another program has stored, or a curve made by hand has, may be anything."""
+    days = [replace(day, currency=currency) for day in days_with({"2024-03-08": 1.0})]
+    figures: list[Any] = [plot_equity_curve(curve_through(1, -2, currency=currency)), plot_calendar(days)]
+    for figure in figures:
+        svg = BytesIO()
+        figure.savefig(svg, format="svg")
+        comments = [line for line in svg.getvalue().decode().splitlines() if line.strip().startswith("<!--")]
+        assert [line for line in comments if line.strip() == f"<!-- {figure_total(figure, currency)} -->"]
+
+
+def figure_total(figure: Any, currency: str) -> str:
+    """Return the sum that stands above a curve or a month."""
+    return f"{MINUS}1.00 {currency}" if len(figure.axes) == 2 else f"+1.00 {currency}"
 
 
 def test_without_data_a_plot_says_so() -> None:

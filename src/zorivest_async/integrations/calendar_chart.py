@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zorivest_async.analytics.answers import GroupBy
 from zorivest_async.analytics.exact import EXACT, ZERO, exact, rounded
 from zorivest_async.errors import ConfigurationError
-from zorivest_async.integrations.chart_style import FAINT, GRID, INK, PAPER, money, short_amount
+from zorivest_async.integrations.chart_style import FAINT, GRID, INK, PAPER, literal, money, short_amount
 from zorivest_async.integrations.extras import import_extra
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def draw_calendar(figure: Any, daily: Sequence[Performance]) -> bool:
         bottom = height - (row + 1) * (month_in[1] + _HEAD_IN)
         axes = figure.add_axes((left / width, bottom / height, month_in[0] / width, month_in[1] / height))
         _draw_month(axes, month, days, currency, largest)
-    note = f"Realised P&L in {currency}, with closing trades.  \N{BLACK UP-POINTING TRIANGLE} profit, blue   "
+    note = f"Realised P&L in {literal(currency)}, with closing trades.  \N{BLACK UP-POINTING TRIANGLE} profit, blue   "
     figure.text(
         _GAP_IN / width,
         _FOOT_IN / 2 / height,

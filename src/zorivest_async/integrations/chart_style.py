@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FAINT", "GAIN", "GRID", "INK", "LOSS", "PAPER", "amount", "money", "short_amount"]
+__all__ = ["FAINT", "GAIN", "GRID", "INK", "LOSS", "PAPER", "amount", "literal", "money", "short_amount"]
 
 PAPER: Final = "#ffffff"
 INK: Final = "#1f2a37"
@@ -28,7 +28,12 @@ def amount(value: float) -> str:
 
 def money(value: float, currency: str) -> str:
     """Return an amount with a sign and its currency, to the cent; small ones with more digits."""
-    return f"{_signed(value, _cents(abs(value)))} {currency}"
+    return f"{_signed(value, _cents(abs(value)))} {literal(currency)}"
+
+
+def literal(text: str) -> str:
+    """Return a text for Matplotlib to write as it is: between dollar signs it would read a formula."""
+    return text.replace("$", r"\$")
 
 
 def short_amount(value: float) -> str:

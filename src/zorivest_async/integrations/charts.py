@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from zorivest_async.integrations.calendar_chart import draw_calendar
-from zorivest_async.integrations.chart_style import FAINT, GAIN, GRID, INK, LOSS, PAPER, amount, money
+from zorivest_async.integrations.chart_style import FAINT, GAIN, GRID, INK, LOSS, PAPER, amount, literal, money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,7 @@ def _style(axes: Any, currency: str) -> None:
     axes.set_facecolor(PAPER)
     axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_ylabel(currency, color=INK)
+    axes.set_ylabel(literal(currency), color=INK)
     axes.yaxis.set_major_formatter(_ticker.FuncFormatter(_tick))
     axes.tick_params(colors=INK, labelsize=9)
     for side, spine in axes.spines.items():
