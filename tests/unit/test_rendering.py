@@ -195,6 +195,15 @@ def test_what_hides_in_text_is_named() -> None:
     assert image.images[0]["alt"] == "gnp.exe[31m 👩\u200d🚀"
 
 
+def test_what_is_half_a_character_is_named() -> None:
+    """Another program may have stored one, in JSON; no notebook could send or save it."""
+    report = make_report()
+    object.__setattr__(report, "tags", ("\ud83d", "\udc00"))
+    for value in (report, show([report])):
+        assert "[U+D83D], [U+DC00]" in shown(value).text
+        assert value._repr_html_().encode()
+
+
 def test_dollars_are_no_formula() -> None:
     """MathJax pairs them only within one element, so each has one of its own."""
     html = make_report(lessons_learned=r"bought $SPY and $QQQ \(x\)")._repr_html_()

@@ -21,8 +21,11 @@ FIRST_TEXT: Final = 2_000
 FIGURE_SPACE: Final = "\u2007"
 """As wide as a digit, where digits are as wide as each other; ``float()`` ignores it."""
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Control characters, and those that turn the direction of text or hide in it (Unicode Standard Annex 9, section 2).
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+)
+"""Control characters, those that turn the direction of text or hide in it (Unicode Standard Annex 9, section 2), and
+lone surrogates, which UTF-8 cannot hold.
 
 Tabs, line ends and what joins emoji and letters are no such characters.
 """
