@@ -90,11 +90,11 @@ def test_what_would_be_divided_by_zero_is_none() -> None:
 
 def test_zero_is_an_opening_fill_unless_the_caller_knows_better() -> None:
     """Told which executions close, a result of zero is break-even, and the win rate is still of wins and losses."""
-    trades = trades_with(0, 10, 0, 0, 0, -10)
+    trades = trades_with(0, 10, 0, 0, 0, -4)
     told = only(trades, closing={"00001", "00003", "00005"})
     assert (told.closed, told.wins, told.losses, told.break_even) == (3, 1, 1, 1)
-    assert (told.win_rate, told.expectancy) == (0.5, 0.0)
-    assert (only(trades).closed, only(trades).break_even) == (2, 0)
+    assert (told.win_rate, told.expectancy) == (0.5, 2.0)
+    assert (only(trades).closed, only(trades).break_even, only(trades).expectancy) == (2, 0, 3.0)
 
 
 def test_commissions_are_beside_results_not_in_them() -> None:
@@ -190,6 +190,11 @@ def test_what_cannot_be_asked_is_refused() -> None:
             {"by": GroupBy.DAY, "time_zone": "UTC", "session_start": time(18, tzinfo=OPENING_BELL.tzinfo)},
             ConfigurationError,
             "session_start",
+        ),
+        (
+            {"by": GroupBy.DAY, "time_zone": "UTC", "session_start": "18:00"},
+            ConfigurationError,
+            r"session_start .* time\(18\)",
         ),
     ):
         with pytest.raises(error, match=words):

@@ -53,7 +53,8 @@ async def performance(
         executions.
 
     Raises:
-        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` has one itself.
+        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` is no time or has
+            a zone itself.
         InvalidQueryError: Nothing is grouped by that, or a sum is beyond the range of float64.
         MissingDependencyError: There are no time zones here.
         NotFoundError: An execution's account is not there.

@@ -44,7 +44,8 @@ def performance_of(
             with a result other than zero.
 
     Raises:
-        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` has one itself.
+        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` is no time or has
+            a zone itself.
         InvalidQueryError: Nothing is grouped by that, or a sum is beyond the range of float64.
         MissingDependencyError: There are no time zones here.
         NotFoundError: A trade's account is not among ``accounts``.

@@ -69,7 +69,8 @@ class Grouping:
         session_start: When a session begins there; midnight by default.
 
     Raises:
-        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` has one itself.
+        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` is no time or has
+            a zone itself.
         InvalidQueryError: Nothing is grouped by that.
         MissingDependencyError: There are no time zones here.
     """
@@ -94,6 +95,8 @@ class Grouping:
     def _group_by_time(self, time_zone: str | None, start: time | None, *, whole_months: bool) -> None:
         if time_zone is None:
             raise ConfigurationError("days and months need a time zone; name one, such as time_zone='America/New_York'")
+        if start is not None and not isinstance(start, time):
+            raise ConfigurationError("session_start is a datetime.time, such as time(18)")
         if start is not None and start.tzinfo is not None:
             raise ConfigurationError("session_start is in time_zone, and has no time zone of its own")
         zone = load_zone(time_zone)

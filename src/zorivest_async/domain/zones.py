@@ -18,7 +18,7 @@ def load_zone(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
+    except (ValueError, OSError, KeyError, TypeError):
         problem = ConfigurationError(f"there is no time zone {name!r}; name one such as 'America/New_York'")
     try:
         ZoneInfo("Etc/UTC")
