@@ -69,15 +69,17 @@ def test_decimals_close_what_they_say() -> None:
 
 
 def test_accounts_and_instruments_are_apart() -> None:
-    """Nothing is closed across them."""
+    """Nothing is closed across them; what is open is in the order in which it was opened, of whatever position."""
     trades = [
-        make_trade("1", action=BOT, quantity=1, price=1),
+        make_trade("1", action=BOT, quantity=1, price=3),
         make_trade("2", action=SLD, quantity=1, price=2, instrument="QQQ", time=minutes_later(1)),
-        make_trade("3", action=SLD, quantity=1, price=3, account_id="U2", time=minutes_later(2)),
+        make_trade("3", action=SLD, quantity=1, price=1, account_id="U2", time=minutes_later(2)),
+        make_trade("4", action=BOT, quantity=1, price=4, time=minutes_later(3)),
     ]
     match = match_fifo(trades)
     assert match.closing == frozenset()
-    assert [(lot.trade.exec_id, lot.quantity) for lot in match.open_lots] == [("1", 1.0), ("2", -1.0), ("3", -1.0)]
+    open_lots = [(lot.trade.exec_id, lot.quantity) for lot in match.open_lots]
+    assert open_lots == [("1", 1.0), ("2", -1.0), ("3", -1.0), ("4", 1.0)]
 
 
 def test_a_contract_is_worth_its_multiplier() -> None:
