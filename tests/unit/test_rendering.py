@@ -354,6 +354,16 @@ def test_what_cannot_be_decoded_is_described(data: bytes) -> None:
         assert shown(show([image])).images == []
 
 
+def test_what_are_no_bytes_is_no_picture() -> None:
+    """Another program may have stored a text or a number there; it is escaped, alone and in a list."""
+    info = ImageInfo(caption="chart")
+    for stored in ("<svg onload=alert(1)>", 5):
+        object.__setattr__(info, "thumbnail", stored)
+        for value in (info, show([info])):
+            assert shown(value).images == []
+            assert str(stored) in shown(value).text
+
+
 def test_a_damaged_original_leaves_the_thumbnail() -> None:
     """Which is shown instead."""
     image = make_image_entity(b"junk", thumbnail=make_thumbnail(make_png(), 100, ImagePolicy()))

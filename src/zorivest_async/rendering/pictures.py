@@ -45,7 +45,7 @@ def _preview_of(image: Any) -> tuple[Preview | None, str]:
     original: Any = getattr(image, "data", None)
     problem = ""
     for data in (original, image.thumbnail):
-        if data is not None:
+        if isinstance(data, bytes):  # another program may have stored a text
             try:
                 return make_preview(data, LONGEST_SIDE_PX, ImagePolicy()), ""
             except ImageError as error:

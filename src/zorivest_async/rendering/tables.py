@@ -146,9 +146,9 @@ class _Column:
         return [text + FIGURE_SPACE * (max(decimals) - count) for text, count in zip(shown, decimals, strict=True)]
 
 
-def _thumbnail_html(thumbnail: bytes | None) -> str:
-    if thumbnail is None:
-        return value_html(None)
+def _thumbnail_html(thumbnail: Any) -> str:
+    if not isinstance(thumbnail, bytes):  # another program may have stored a text
+        return value_html(thumbnail, FIRST_TEXT_IN_LIST)
     try:
         preview = make_preview(thumbnail, _THUMBNAIL_PX, _THUMBNAIL_POLICY)
     except ImageError:
