@@ -182,7 +182,8 @@ def test_a_calendar_has_a_cell_for_each_day() -> None:
     february, march, may = figure.axes
     assert [sum(isinstance(patch, Rectangle) for patch in axes.patches) for axes in figure.axes] == [29, 31, 31]
     where = {text.get_text(): text.get_position() for text in march.texts}
-    assert where["+0.2"] in {(4.5, 0.56), (7.5, 0.55)}
+    weeks = [(text.get_position()[1], text.get_text()) for text in march.texts if text.get_position()[0] == 7.5]
+    assert weeks == [(-0.18, "Week"), (0.55, "+0.2"), (1.55, f"{MINUS}1,500")]
     assert where["8"][0] == pytest.approx(4.1)
     assert {"March 2024", f"{MINUS}1,500.05 USD", f"{MINUS}1,500", "▲", "▼", "1 trade"} <= where.keys()
     assert where["▼"] == (4.88, 1.24)

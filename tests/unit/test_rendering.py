@@ -364,6 +364,13 @@ def test_what_are_no_bytes_is_no_picture() -> None:
             assert str(stored) in shown(value).text
 
 
+def test_a_large_thumbnail_is_not_decoded_in_a_list() -> None:
+    """There may be many of them; alone it is a picture."""
+    info = ImageInfo(thumbnail=make_png(1100, 1000))
+    assert shown(show([info])).images == []
+    assert len(shown(info).images) == 1
+
+
 def test_a_damaged_original_leaves_the_thumbnail() -> None:
     """Which is shown instead."""
     image = make_image_entity(b"junk", thumbnail=make_thumbnail(make_png(), 100, ImagePolicy()))
