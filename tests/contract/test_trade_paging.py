@@ -46,6 +46,30 @@ async def test_pages_join_to_the_listing(journal: Vault, size: int, lengths: lis
         assert [name for page in pages for name in page] == names(await uow.trades.list_all())
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"], ids=["ISO 8601", "SQLite's datetime()"])
+async def test_times_in_another_form_are_passed_once(journal: Vault, form: str) -> None:
+    """Another program may have written them; what is read back as a moment is not the text that orders the rows."""
+    async with journal.unit_of_work() as uow:
+        await uow.trades.save_many(make_trades(1200))
+        times = [(trade.time.strftime(form), trade.exec_id) for trade in make_trades(1200)]
+        for moment, exec_id in times[::2]:
+            await (await uow.connection()).exec_driver_sql(
+                "UPDATE trades SET time = ? WHERE exec_id = ?", (moment, exec_id)
+            )
+        listed = names(await uow.trades.list_all(limit=None))
+        assert len(listed) == 1201
+        async with aclosing(uow.trades.stream()) as stream:
+            streamed = [trade.exec_id async for trade in stream]
+        assert streamed == listed
+        page = await uow.trades.page(EVERYTHING, 500)
+        paged = names(page.items)
+        while page.next is not None:
+            page = await uow.trades.page(EVERYTHING, 500, page.next)
+            paged += names(page.items)
+            assert len(paged) <= len(listed)
+        assert paged == listed
+
+
 async def test_an_empty_listing_is_one_empty_page(journal: Vault) -> None:
     """There is nothing after it."""
     async with journal.unit_of_work() as uow:
@@ -122,8 +146,6 @@ GENUINE = "2024-03-08 14:30:00.000000"
         token([0, "0001"]),
         token([None, "0001"]),
         token(["yesterday", "0001"]),
-        token(["2024-03-08", "0001"]),
-        token(["2024-03-08 14:30:00", "0001"]),
         token(["2024-13-08 14:30:00.000000", "0001"]),
         token([GENUINE, None]),
         token([GENUINE, 1]),

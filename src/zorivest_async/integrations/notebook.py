@@ -5,8 +5,8 @@ Needs nothing to be installed; IPython brings its own part::
     %load_ext zorivest_async.integrations.notebook
 
 From then on, a list of entities of one class that ends a cell is shown as a table, as are results of
-:func:`~zorivest_async.analytics.performance` and hits of a search; other lists, and classes derived from them, are shown
-as ever. Elsewhere in a cell, and in notebooks that are not IPython's, :func:`show` makes the same table.
+:func:`~zorivest_async.analytics.performance` and hits of a search; other lists, and classes derived from them, are
+shown as ever. Elsewhere in a cell, and in notebooks that are not IPython's, :func:`show` makes the same table.
 """
 
 from __future__ import annotations

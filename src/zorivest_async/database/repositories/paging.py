@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.validation import identifier
 from zorivest_async.errors import InvalidQueryError
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 __all__ = ["Position"]
 
@@ -20,16 +17,17 @@ class Position(NamedTuple):
     """Where a page of trades ended.
 
     Attributes:
-        time: Of its last trade.
+        time: Of its last trade, the text as it is stored: another program may have written one of another form, which
+            would come back as another text.
         exec_id: Of its last trade, which orders trades of the same moment.
     """
 
-    time: datetime
+    time: str
     exec_id: str
 
     def to_token(self) -> str:
         """Return the position as text that fits into a URL; its form may change between releases."""
-        text = json.dumps([UTCDateTime.to_text(self.time), self.exec_id])
+        text = json.dumps(self)
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
@@ -41,7 +39,8 @@ class Position(NamedTuple):
         """
         try:
             time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = cls(UTCDateTime.from_text(time), identifier("Trade", "exec_id", exec_id))
+            UTCDateTime.from_text(time)
+            position = cls(time, identifier("Trade", "exec_id", exec_id))
             if position.to_token() == token:  # and is not one that only reads like it
                 return position
         except (AttributeError, TypeError, ValueError, RecursionError):

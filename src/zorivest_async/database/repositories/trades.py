@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
@@ -55,11 +55,12 @@ _UNLINK_PLANS = Statement(
 
 
 _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
-    bindparam("last_time", type_=TRADES.c.time.type), bindparam("last_exec_id", type_=String)
+    bindparam("last_time", type_=String), bindparam("last_exec_id", type_=String)
 )
 
 
 _MAPPER: Final = RowMapper(Trade, TRADES)
+_TIME, _EXEC_ID = (_MAPPER.fields.index(name) for name in ("time", "exec_id"))
 _GET_MANY = Statement(_MAPPER.select.where(TRADES.c.exec_id.in_(each("exec_ids"))))
 
 
@@ -207,11 +208,9 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         """
         self._require_count("size", size, minimum=1)
         position = None if after is None else Position.from_token(after)
-        trades = await self._following(trade_filter, size + 1, position)
-        if len(trades) <= size:
-            return Page(trades)
-        del trades[size:]
-        return Page(trades, Position(trades[-1].time, trades[-1].exec_id).to_token())
+        rows = await self._following(trade_filter, size + 1, position)
+        trades = await self._decode(rows[:size])
+        return Page(trades, _position(rows[size - 1]).to_token() if len(rows) > size else None)
 
     async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[Trade]:
         """Yield the trades that a filter lets through, newest first, fetched in slices as they are asked for.
@@ -227,17 +226,23 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             ['0003', '0002', '0001']
         """
         position: Position | None = None
-        while trades := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):
-            for trade in trades:
+        while rows := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):
+            position = _position(rows[-1])
+            for trade in await self._decode(rows):
                 yield trade
-            position = Position(trades[-1].time, trades[-1].exec_id)
 
-    async def _following(self, trade_filter: TradeFilter, size: int, position: Position | None) -> list[Trade]:
+    async def _following(
+        self, trade_filter: TradeFilter, size: int, position: Position | None
+    ) -> list[tuple[Any, ...]]:
         parameters = conditions_of(trade_filter)
         statement = _keyset(tuple(parameters), goes_on=position is not None)
         if position is not None:
             parameters |= {"last_time": position.time, "last_exec_id": position.exec_id}
-        return await self._fetch(statement, **parameters, **self._window(size, 0))
+        return await self._fetch_rows(statement, **parameters, **self._window(size, 0))
+
+
+def _position(row: tuple[Any, ...]) -> Position:
+    return Position(row[_TIME], row[_EXEC_ID])
 
 
 def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
