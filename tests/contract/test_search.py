@@ -131,6 +131,7 @@ async def test_every_text_is_found(noted: Vault, query: str, expected: SearchHit
         ("stop loss", "12"),
         ('"stop loss"', "1"),
         ("don't", "1"),
+        ("nai\u0308ve " * 30, "0"),
         ("ueber", ""),
         ("uber", "0"),
         ("株式", "2"),  # a script without blanks is found by the beginning of what stands between two
@@ -179,6 +180,40 @@ async def test_an_excerpt_is_short_whatever_stands_between_words(vault: Vault) -
     for hit in hits:
         assert len(hit.excerpt) <= 4_000
         assert re.fullmatch(r"\[needle\] +(\[n?e?e?d?l?e?\])?", marked(hit))
+
+
+PADDING = "on and on " * 2_000
+
+
+@pytest.mark.parametrize(
+    ("note", "query", "expected"),
+    [
+        (f"Needle {PADDING}", "needle", f"[Needle] {PADDING[:292]}…"),
+        (f"{PADDING}needless needle", "needle ", f"…{PADDING[-62:]}needless [needle]"),
+        (f"needles{PADDING}the pin, the needle", "pin need", f"…{PADDING[-49:]}the [pin], the [needle]"),
+        (f"{PADDING}old needle; needle, old", '"old needle"', f"…{PADDING[-58:]}[old needle]; needle, old"),
+        (f"na\u00efve nai\u0308ve {PADDING}", "NAIVE", f"[na\u00efve] [nai\u0308ve] {PADDING[:286]}…"),
+        (f"pinneedle{PADDING}a needle", "needle", f"…{PADDING[-60:]}a [needle]"),
+    ],
+)
+async def test_a_long_text_has_its_excerpt_from_where_the_word_is(
+    vault: Vault, note: str, query: str, expected: str
+) -> None:
+    """A short one, made without FTS5's help, and marked as every other."""
+    await save_notes(vault, note)
+    async with vault.unit_of_work(read_only=True) as uow:
+        (hit,) = await uow.search.find(query)
+    assert marked(hit) == expected
+
+
+@pytest.mark.parametrize("query", ["a", "a ", "a b", '"a a', f'"{"a " * 31}a"'])
+async def test_the_longest_text_that_is_nothing_but_the_word_is_found(vault: Vault, query: str) -> None:
+    """FTS5 would compare each of its 500,000 words with all others, for many minutes."""
+    await save_notes(vault, "b " + "a " * 499_998)
+    async with vault.unit_of_work(read_only=True) as uow:
+        (hit,) = await uow.search.find(query)
+    assert hit.matches
+    assert len(hit.excerpt) <= 302
 
 
 async def test_the_best_come_first_and_equals_in_their_order(vault: Vault) -> None:

@@ -70,7 +70,8 @@ class SearchHit:
         id: Its identifier, as its repository's ``get`` takes it: of an account a string, else a row number.
         field: The field that has the most of the words.
         excerpt: Of that field, plain text of at most 4,000 characters; ``"…"`` stands where it was cut.
-        matches: Where the words are in the excerpt: ``excerpt[start:end]`` for each pair, in order and apart.
+        matches: Where the words are in the excerpt: ``excerpt[start:end]`` for each pair, in order and apart. Of
+            more than 20,000 bytes of text they may be elsewhere, and none here.
         trade_id: Of a report: its trade's ``exec_id``.
         owner_type: Of an image: what it explains.
         owner_id: Of an image: its owner's identifier.

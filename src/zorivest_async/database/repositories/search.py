@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from zorivest_async.database.channel import BorrowedChannel, Channel
 from zorivest_async.database.failures import translated
 from zorivest_async.database.repositories.base import window_values
-from zorivest_async.database.repositories.search_query import match_expression
+from zorivest_async.database.repositories.search_query import SearchQuery
 from zorivest_async.database.search_schema import SEARCH_FIELDS, rebuild_statements
 from zorivest_async.domain.enums import ImageOwnerType, SearchKind
 from zorivest_async.domain.queries import SearchHit
@@ -30,12 +30,36 @@ _EXCERPT_CHARACTERS: Final = 4_000
 """Of which a text may have very many between two words."""
 
 _HITS_IN_ONE_GO: Final = 10
-"""A tenth of a millisecond of the event loop; where all excerpts are as long as can be, six."""
+"""A tenth of a millisecond of the event loop; where all excerpts are as long as can be, six. A hit in long texts may
+take one for each of them."""
 
-_SNIPPETS: Final = ", ".join(
-    f"substr(snippet(search, {column}, ?, ?, ?, {_EXCERPT_WORDS}), 1, {_EXCERPT_CHARACTERS})"
-    for column in range(len(SEARCH_FIELDS))
-)
+_LONG_BYTES: Final = 20_000
+"""Of the texts of a row. FTS5's ``snippet()`` compares each place where a word is with every other, and nothing
+interrupts it: some hundredths of a second here, and minutes where the texts are fifty times as long."""
+
+_PIECE_CHARACTERS: Final = 300
+"""Of a long text, in place of a snippet."""
+
+_BEFORE: Final = 60
+"""Characters of a piece that come before the word."""
+
+_START, _END = "\x02", "\x03"
+"""Tell whether a piece has the beginning and the end of its text."""
+
+
+def _excerpt_of(column: int, field: str) -> str:
+    text = f"lower(search.{field})"
+    place = f"coalesce(nullif(instr({text}, ?), 0), instr({text}, ?)) - {_BEFORE}"
+    return f"""\
+CASE WHEN {_IS_LONG}
+    THEN substr(char(2) || search.{field} || char(3), max({place}, 1), {_PIECE_CHARACTERS})
+    ELSE substr(snippet(search, {column}, ?, ?, ?, {_EXCERPT_WORDS}), 1, {_EXCERPT_CHARACTERS})
+END"""
+
+
+_BYTES: Final = " + ".join(f"coalesce(length(CAST(search.{field} AS BLOB)), 0)" for field in SEARCH_FIELDS)
+_IS_LONG: Final = f"{_BYTES} > {_LONG_BYTES}"
+_EXCERPTS: Final = ",\n".join(_excerpt_of(*column) for column in enumerate(SEARCH_FIELDS))
 
 # The limit bounds the rows that SQLite makes excerpts of and looks the owners up for, and not only those it returns.
 _FIND: Final = f"""
@@ -46,7 +70,8 @@ SELECT kind, key,
         WHEN 'watchlist_item' THEN (SELECT watchlist_id FROM watchlist_items WHERE id = key)
     END,
     CASE kind WHEN 'image' THEN (SELECT owner_type FROM images WHERE id = key) END,
-    {_SNIPPETS}
+    {_IS_LONG},
+    {_EXCERPTS}
 FROM search JOIN search_rows ON search_rows.id = search.rowid
 WHERE search MATCH ? AND kind IN (SELECT value FROM json_each(?))
 ORDER BY bm25(search), kind, key
@@ -87,19 +112,22 @@ class SqlAlchemySearchRepository:
             InvalidQueryError: The query is too long or has NUL characters or lone surrogates, a kind does not exist, or
                 the limit or the offset makes no sense.
         """
-        expression, wanted = match_expression(query), _kinds(kinds)
+        wanted, words = _kinds(kinds), SearchQuery.read(query)
         rows_wanted = window_values("Search", limit, offset)
-        if expression is None:
+        if words is None:
             return []
         marks = _Marks.fresh()
+        word = words.longest_word
+        excerpts = (f" {word}", word, *marks) * len(SEARCH_FIELDS)
         with translated("Search"):
-            values = (*marks * len(SEARCH_FIELDS), expression, wanted, rows_wanted["limit"], rows_wanted["offset"])
+            values = (*excerpts, words.expression, wanted, rows_wanted["limit"], rows_wanted["offset"])
             rows = (await self._channel.send(_FIND, values)).rows
         hits: list[SearchHit] = []
-        for start in range(0, len(rows), _HITS_IN_ONE_GO):
+        in_one_go = 1 if any(is_long for _, _, _, _, is_long, *_ in rows) else _HITS_IN_ONE_GO
+        for start in range(0, len(rows), in_one_go):
             if start:
                 await asyncio.sleep(0)  # let the event loop do something else
-            hits += (_hit(row, marks) for row in rows[start : start + _HITS_IN_ONE_GO])
+            hits += (_hit(row, words, marks) for row in rows[start : start + in_one_go])
         return hits
 
     async def rebuild(self) -> None:
@@ -141,12 +169,19 @@ class _Marks(NamedTuple):
         return text, tuple(matches)
 
 
-def _hit(row: tuple[Any, ...], marks: _Marks) -> SearchHit:
-    kind, key, owner, owner_type, *snippets = row
+def _read_piece(piece: str, query: SearchQuery) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return a piece of a long text as an excerpt, and where in it the words are."""
+    before, after = "" if piece.startswith(_START) else "…", "" if piece.endswith(_END) else "…"
+    excerpt = before + piece.removeprefix(_START).removesuffix(_END) + after
+    return excerpt, query.places_in(excerpt)
+
+
+def _hit(row: tuple[Any, ...], query: SearchQuery, marks: _Marks) -> SearchHit:
+    kind, key, owner, owner_type, is_long, *pieces = row
     excerpts = [
-        (field, *marks.read(marked))
-        for field, marked in zip(SEARCH_FIELDS, snippets, strict=True)
-        if marked is not None
+        (field, *(_read_piece(piece, query) if is_long else marks.read(piece)))
+        for field, piece in zip(SEARCH_FIELDS, pieces, strict=True)
+        if piece is not None
     ]
     field, excerpt, matches = max(excerpts, key=lambda candidate: len(candidate[2]))
     return SearchHit(
