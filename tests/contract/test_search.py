@@ -485,6 +485,8 @@ STATEMENTS = {
     "update": ("UPDATE images SET caption = 'zulu'", ["1"]),
     "another identifier": ("UPDATE accounts SET account_id = 'U9', notes = 'zulu' WHERE account_id = 'U2'", ["U9"]),
     "an identifier alone": ("UPDATE trade_plans SET id = 9", []),
+    "its row number by another name": ("UPDATE images SET rowid = 9, caption = 'zulu'", ["9"]),
+    "its row number alone": ("UPDATE trade_reports SET _rowid_ = 9", []),
     "replace": (f"INSERT OR REPLACE INTO {ACCOUNT.format(ZULU)}", ["U2"]),
     "replace by nothing": (f"INSERT OR REPLACE INTO {ACCOUNT.format('NULL')}", []),
     "replace for another value": (f"INSERT OR REPLACE INTO {REPORT}", ["2"]),

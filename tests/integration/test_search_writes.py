@@ -56,6 +56,7 @@ def statements(draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
         f"INSERT {policy} INTO {_row(draw, table)}",
         f"UPDATE {policy} {table} SET {words} = 'charlie' || {number} WHERE {key} >= '{number}'",
         f"UPDATE {policy} {table} SET {key} = '{other}' WHERE {key} = '{number}'",
+        f"UPDATE {policy} {table} SET rowid = {other} WHERE rowid = {number}",
         f"DELETE FROM {table} WHERE {key} = '{number}'",
         "SAVEPOINT here",
         "ROLLBACK TO here",

@@ -120,9 +120,8 @@ class _IndexedTable:
             f"{self.has_text('NEW')} OR EXISTS ({self.number('NEW')})",
             self._remove("NEW") + add,
         )
-        yield self._trigger(
-            "update", f"UPDATE OF {self.key}, {texts} ON {self.name}", changed, self._remove("OLD") + add
-        )
+        # Of any column: a row number has names, such as rowid, that no UPDATE OF knows for the same.
+        yield self._trigger("update", f"UPDATE ON {self.name}", changed, self._remove("OLD") + add)
         yield self._trigger("delete", f"DELETE ON {self.name}", self.has_text("OLD"), self._remove("OLD"))
 
     def _trigger(self, name: str, moment: str, condition: str, body: str) -> str:

@@ -90,7 +90,7 @@ def _create_triggers(table: str, kind: str, key: str, fields: tuple[str, ...]) -
             f"{_has_text('NEW', fields)} OR EXISTS (SELECT id FROM search_rows WHERE {new})",
             remove_new + add,
         ),
-        ("update", f"UPDATE OF {key}, {texts} ON {table}", changed, remove_old + add),
+        ("update", f"UPDATE ON {table}", changed, remove_old + add),
         ("delete", f"DELETE ON {table}", _has_text("OLD", fields), remove_old),
     ):
         op.execute(f"CREATE TRIGGER search_{table}_{name} AFTER {moment}\nWHEN {condition}\nBEGIN\n{body}END")
