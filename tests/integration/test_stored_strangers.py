@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from factories import make_account, make_plan, make_report, make_trades
-from zorivest_async import ValidationError
+from zorivest_async import RepositoryError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,6 +69,25 @@ async def test_a_value_that_no_release_stores_is_a_typed_error(
         with pytest.raises(ValidationError, match="is stored in a form that no release writes") as caught:
             await read(uow, entity, how)
         assert (caught.value.entity, caught.value.field) == (entity, field)
+        assert STRANGER not in "".join(traceback.format_exception(caught.value))
+        await uow.settings.set("still", "usable")
+        await uow.commit()
+
+
+@pytest.mark.parametrize("through_sqlalchemy", [False, True])
+@pytest.mark.parametrize("look", ["all", "search"])
+@pytest.mark.asyncio
+async def test_a_text_that_is_not_utf_8_is_not_shown(vault: Vault, look: str, *, through_sqlalchemy: bool) -> None:
+    """SQLite stores any bytes as text: the error says what is wrong with it, and the unit of work goes on."""
+    async with vault.unit_of_work() as uow:
+        await fill(uow)
+        connection = await uow.connection()
+        await connection.execute(text(f"UPDATE accounts SET notes = CAST('{STRANGER} ' || x'FF' AS TEXT)"))  # noqa: S608 - a constant
+        await uow.commit()
+        if through_sqlalchemy:
+            await uow.connection()
+        with pytest.raises(RepositoryError, match="a stored text is not valid UTF-8") as caught:
+            await (uow.accounts.list_all() if look == "all" else uow.search.find("canary"))
         assert STRANGER not in "".join(traceback.format_exception(caught.value))
         await uow.settings.set("still", "usable")
         await uow.commit()

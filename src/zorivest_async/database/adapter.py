@@ -259,6 +259,10 @@ class CipherAdapter(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
                 raise sqlcipher.DataError("an integer does not fit into SQLite's 64 bits") from None
             case UnicodeError():  # its text and its object attribute carry the value
                 raise sqlcipher.DataError("a text is not valid Unicode") from None
+            case sqlcipher.OperationalError() if str(error).startswith(
+                "Could not decode"
+            ):  # its text carries the value
+                raise sqlcipher.DataError("a stored text is not valid UTF-8") from None
             case ValueError() if "closed" in str(error) or "no active connection" in str(error):
                 raise sqlcipher.OperationalError("Connection closed") from error
             case _:
