@@ -20,12 +20,15 @@ from zorivest_async import (
     TradeAction,
     TradeFilter,
     TradeReport,
+    ValidationError,
     Vault,
 )
 from zorivest_async.integrations.importers import FlexTrades, ImportReport, ImportSourceError, Reason, import_trades
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from zorivest_async.domain.settings import SettingValue
 
 pytestmark = pytest.mark.asyncio
 
@@ -271,6 +274,33 @@ async def test_without_transaction_ids_nothing_is_guessed(vault: Vault, tmp_path
     assert reasons(report) == {"failed": [Reason.CONFLICT]}
     assert "Transaction ID" in report.failed[0].detail
     assert await stored(vault) == []
+
+
+@pytest.mark.parametrize("digits", ["transactionID", "ibExecID"])
+async def test_a_number_may_have_too_many_digits_for_python(vault: Vault, tmp_path: Path, digits: str) -> None:
+    """Such a place among the transactions is none that is known, and such an end of an identifier no revision."""
+    strange = element(**{digits: "a." * (digits == "ibExecID") + "9" * 5_000})
+    assert reasons(await import_elements(vault, tmp_path, strange)) == {"inserted": [Reason.NEW]}
+    report = await import_elements(vault, tmp_path, element(ibExecID="a.01", tradeID="2"), strange)
+    assert reasons(report) == {"inserted": [Reason.NEW], "duplicate": [Reason.STORED]}
+
+
+@pytest.mark.parametrize("value", ["text", 5, None, [1], ["1", True], [1, 1], [1, True, 5], {"a": True}])
+async def test_a_remembered_cancellation_that_somebody_changed_is_a_typed_error(
+    vault: Vault, tmp_path: Path, value: SettingValue
+) -> None:
+    """Settings are anybody's to write; nothing is imported before it is mended."""
+    await import_elements(vault, tmp_path, element(), cancellation())
+    async with vault.unit_of_work() as uow:
+        (setting,) = await uow.settings.get_all()
+        await uow.settings.set(setting.key, value)
+        await uow.commit()
+    with pytest.raises(ValidationError, match=r"begin with zorivest\.cancelled/"):
+        await import_elements(vault, tmp_path, element())
+    async with vault.unit_of_work() as uow:
+        await uow.settings.delete(setting.key)
+        await uow.commit()
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"inserted": [Reason.NEW]}
 
 
 async def test_a_cancellation_is_of_one_account(vault: Vault, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ place for what a cancellation names it by, and it is deleted.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,6 +14,7 @@ from sqlalchemy import select
 
 from zorivest_async.database.tables import SETTINGS
 from zorivest_async.domain.settings import decode_setting
+from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
     from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
@@ -50,13 +52,16 @@ class Cancellations:
     _loaded: bool = False
 
     async def load(self, uow: SqlAlchemyUnitOfWork) -> None:
-        """Read those that earlier imports met, once."""
+        """Read those that earlier imports met, once.
+
+        Raises:
+            ValidationError: Somebody else has changed one.
+        """
         if self._loaded:
             return
         self._loaded = True
         for key, value in await (await uow.connection()).execute(_LOAD):
-            order, met, *booked_since = cast("list[Any]", decode_setting(value, "json"))
-            self._known.setdefault(key[len(_PREFIX) :], Cancellation(order, met, tuple(booked_since)))
+            self._known.setdefault(key[len(_PREFIX) :], _decoded(value))
 
     def about(self, row: Execution) -> Cancellation | None:
         """Return the last cancellation of a row's booking."""
@@ -92,3 +97,13 @@ class Cancellations:
     def _set(self, booking: str, cancellation: Cancellation) -> None:
         self._known[booking] = cancellation
         self._changed.add(booking)
+
+
+def _decoded(stored: str | None) -> Cancellation:
+    with suppress(ValidationError):  # which names no setting
+        match cast("Any", decode_setting(stored or "", "json")):
+            case [int(order), bool(met), *booked_since] if all(isinstance(exec_id, str) for exec_id in booked_since):
+                return Cancellation(order, met, tuple(booked_since))
+            case _:
+                pass
+    raise ValidationError("Setting", "value", f"is no cancellation's; delete the settings that begin with {_PREFIX}")

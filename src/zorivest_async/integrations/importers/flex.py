@@ -25,6 +25,7 @@ from zorivest_async.integrations.importers.source import (
     give_way,
     to_utc,
 )
+from zorivest_async.integrations.importers.versions import LONGEST_REVISION
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -43,7 +44,8 @@ _FIELDS: Final = {
 }
 """The elements that are executions, and the attributes that a trade is made of."""
 
-_VERSIONED: Final = re.compile(r"(.+)\.(\d+)")
+_VERSIONED: Final = re.compile(rf"(.+)\.(\d{{1,{LONGEST_REVISION}}})")
+_ORDER: Final = re.compile(r"\d{1,18}")
 _OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
 _SLASHES: Final = "has slashes, so that day and month cannot be told apart; choose the date format yyyyMMdd"
 _NO_ORDER: Final = (
@@ -149,7 +151,7 @@ class _Reader:
         cancels = side.endswith("(Ca.)") or kind.endswith("Cancel")
         own_id = getattr(parsed, "ibExecID", None) or getattr(parsed, "execID", None)
         trade_id = (parsed.origTradeID if cancels else None) or parsed.tradeID
-        order = int(parsed.transactionID) if (parsed.transactionID or "").isdecimal() else None
+        order = int(parsed.transactionID) if _ORDER.fullmatch(parsed.transactionID or "") else None
         booking = f"{parsed.accountId}/{trade_id}" if trade_id else None
         if cancels:
             ids = (self._exec_id(parsed.accountId, own_id, trade_id),) if own_id else ()

@@ -74,6 +74,7 @@ async def import_trades(
         OSError: The file is not there (``FileNotFoundError``) or cannot be read.
         VaultError: The vault could not be written; nothing was stored.
         ConfigurationError: ``accounts`` or ``on_conflict`` has no such value.
+        ValidationError: A setting that remembers a cancellation was changed by somebody else.
     """
     if accounts not in ("require", "create") or on_conflict not in ("fail", "keep", "update"):
         raise ConfigurationError('accounts is "require" or "create", on_conflict "fail", "keep" or "update"')

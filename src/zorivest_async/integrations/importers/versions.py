@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 
-__all__ = ["find_families", "is_in_use", "move_attachments"]
+__all__ = ["LONGEST_REVISION", "find_families", "is_in_use", "move_attachments"]
+
+LONGEST_REVISION: Final = 18
+"""Digits; Python turns only so many into a number."""
 
 _families = func.json_each(bindparam("families")).table_valued("value", name="families")
 _FIND: Final = select(_families.c.value, TRADES.c.exec_id).where(
@@ -42,11 +45,12 @@ _MOVES: Final = (
 
 
 async def find_families(uow: SqlAlchemyUnitOfWork, families: Iterable[str]) -> dict[str, list[str]]:
-    """Return the stored identifiers that are a family's name, a period and digits."""
+    """Return the stored identifiers that are a family's name, a period and a revision's digits."""
     found: dict[str, list[str]] = {}
     connection = await uow.connection()
     for family, exec_id in await connection.execute(_FIND, {"families": json.dumps([*families])}):
-        if exec_id[len(family) + 1 :].isdecimal():
+        revision = exec_id[len(family) + 1 :]
+        if revision.isdecimal() and len(revision) <= LONGEST_REVISION:
             found.setdefault(family, []).append(exec_id)
     return found
 
