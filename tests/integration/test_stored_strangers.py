@@ -74,6 +74,20 @@ async def test_a_value_that_no_release_stores_is_a_typed_error(
         await uow.commit()
 
 
+@pytest.mark.parametrize("how", ["one", "all"])
+@pytest.mark.parametrize("tags", ['"canary-value"', '{"canary-value": 1}', '["canary-value", 7]', "7", "[" * 100_000])
+@pytest.mark.asyncio
+async def test_tags_that_are_no_list_of_texts_are_a_typed_error(vault: Vault, tags: str, how: str) -> None:
+    """JSON or not: they are not taken apart into letters."""
+    async with vault.unit_of_work() as uow:
+        await fill(uow)
+        await (await uow.connection()).execute(text("UPDATE trade_reports SET tags = :tags"), {"tags": tags})
+        with pytest.raises(ValidationError, match="is stored in a form that no release writes") as caught:
+            await read(uow, "TradeReport", how)
+        assert (caught.value.entity, caught.value.field) == ("TradeReport", "tags")
+        assert STRANGER not in "".join(traceback.format_exception(caught.value))
+
+
 @pytest.mark.parametrize("through_sqlalchemy", [False, True])
 @pytest.mark.parametrize("look", ["all", "search"])
 @pytest.mark.asyncio

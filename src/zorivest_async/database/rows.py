@@ -29,7 +29,7 @@ __all__ = ["SLICE_ROWS", "RowMapper"]
 SLICE_ROWS = 500
 """Rows converted in one go: about a millisecond of the event loop."""
 
-_UNDECODABLE: Final = (KeyError, TypeError, ValueError)
+_UNDECODABLE: Final = (KeyError, RecursionError, TypeError, ValueError)
 """What decoding a value raises that was never encoded here: an unknown member, a text that is no moment or no JSON."""
 
 _EntityT = TypeVar("_EntityT", bound=Entity)

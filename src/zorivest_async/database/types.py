@@ -104,6 +104,9 @@ class TagList(TypeDecorator[tuple[str, ...]]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
         def processor(value: Any) -> tuple[str, ...]:
-            return () if value is None else tuple(json.loads(value))
+            tags: Any = [] if value is None else json.loads(value)
+            if type(tags) is not list or not all(isinstance(tag, str) for tag in tags):
+                raise ValueError
+            return tuple(tags)
 
         return processor
