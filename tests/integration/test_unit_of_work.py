@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -158,6 +159,48 @@ async def test_the_session_may_come_first(vault: Vault) -> None:
         uow.session.add(make_account_model("U1", "ira"))
         await uow.commit()
     assert await stored_accounts(vault) == ["U1"]
+
+
+@pytest.mark.parametrize("read_first", [False, True])
+async def test_a_session_that_was_kept_goes_on_after_a_commit_or_a_rollback(vault: Vault, *, read_first: bool) -> None:
+    """What is added to it then belongs to the next transaction; what was rolled back does not."""
+    async with vault.unit_of_work() as uow:
+        session = uow.session
+        for account_id in ("U1", "U2"):
+            if read_first:
+                assert (await session.execute(select(TradeModel))).all() == []
+            session.add(make_account_model(account_id, "bank"))
+            await uow.commit()
+            session.add(make_account_model("lost", "bank"))
+            await uow.rollback()
+    assert await stored_accounts(vault) == ["U1", "U2"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("in_memory", [False, True])
+async def test_a_session_that_was_kept_ends_with_its_unit_of_work(
+    vault: Vault, *, in_memory: bool, used: bool, read_only: bool
+) -> None:
+    """It would take a connection that nobody gives back, and a turn that every writer waits for."""
+    async with Vault.in_memory(busy_timeout_s=1) if in_memory else nullcontext(vault) as opened:
+        async with opened.unit_of_work(read_only=read_only) as uow:
+            session = uow.session
+            if used:
+                await session.execute(select(TradeModel))
+        with pytest.raises(UnitOfWorkError, match="left"):
+            await session.execute(select(TradeModel))
+        async with opened.unit_of_work() as writer:
+            await writer.accounts.save(make_account())
+            await writer.commit()
+
+
+async def test_a_session_stays_in_its_task(vault: Vault) -> None:
+    """As everything else of a unit of work does."""
+    async with vault.unit_of_work() as uow:
+        session = uow.session
+        with pytest.raises(UnitOfWorkError, match="another task"):
+            await asyncio.create_task(session.execute(select(TradeModel)))
 
 
 async def test_a_row_the_session_cannot_flush_is_a_library_error(vault: Vault) -> None:

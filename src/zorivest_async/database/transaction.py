@@ -156,7 +156,10 @@ class Transaction:
         self._connection = self._pooled = self._adapter = self._lost = None
         if connection is not None:
             await finish(self._end_on(connection, session, commit=commit))
-        elif pooled is not None and adapter is not None:
+            return
+        if session is not None:
+            session.sync_session.close()  # which was on no connection
+        if pooled is not None and adapter is not None:
             await self._end_directly(pooled, adapter, lost, commit=commit)
         elif self.outcome == "open":
             self.outcome = "committed" if commit else "rolled_back"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator
@@ -104,9 +104,10 @@ class TagList(TypeDecorator[tuple[str, ...]]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
         def processor(value: Any) -> tuple[str, ...]:
-            tags: Any = [] if value is None else json.loads(value)
-            if type(tags) is not list or not all(isinstance(tag, str) for tag in tags):
-                raise ValueError
+            stored: Any = [] if value is None else json.loads(value)
+            tags = cast("list[Any]", stored)
+            if not isinstance(stored, list) or not all(isinstance(tag, str) for tag in tags):
+                raise TypeError
             return tuple(tags)
 
         return processor

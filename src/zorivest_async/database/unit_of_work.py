@@ -142,7 +142,7 @@ class SqlAlchemyUnitOfWork:
         """An ``AsyncSession`` on the same transaction, for ORM queries over the declared models.
 
         What is added to it is flushed before the next statement of a repository and by :meth:`commit`; committing or
-        rolling back is the unit of work's to do.
+        rolling back is the unit of work's to do, after which the session has forgotten its objects and goes on.
 
         Raises:
             UnitOfWorkError: Outside the block, or in another task.
@@ -151,7 +151,7 @@ class SqlAlchemyUnitOfWork:
         if self._session is None:
             self._session = AsyncSession(
                 sync_session_class=JoinedSession,
-                open_connection=self._transaction.connection,
+                open_connection=self._connection_of_session,
                 expire_on_commit=False,
                 join_transaction_mode="rollback_only",
             )
@@ -240,6 +240,11 @@ class SqlAlchemyUnitOfWork:
             return self._flush(session)
         return None
 
+    async def _connection_of_session(self) -> AsyncConnection:
+        # Somebody may have kept the session, and would begin a transaction here that nobody ends.
+        self._require_own_task()
+        return await self._transaction.connection()
+
     async def _flush(self, session: AsyncSession) -> None:
         with translated():
             await session.flush()
@@ -254,9 +259,8 @@ class SqlAlchemyUnitOfWork:
             raise UnitOfWorkError("this unit of work belongs to another task; give each task its own")
 
     async def _end(self, *, commit: bool) -> None:
-        session, self._session = self._session, None
         with translated():
-            await self._transaction.end(session, commit=commit)
+            await self._transaction.end(self._session, commit=commit)
 
 
 def _require_loop_of(task: asyncio.Task[Any]) -> None:
