@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from factories import make_account, make_plan, make_report, make_trades
-from zorivest_async import RepositoryError, ValidationError
+from factories import make_account, make_plan, make_png, make_report, make_trades
+from zorivest_async import ImageOwnerType, RepositoryError, SearchKind, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,6 +86,23 @@ async def test_tags_that_are_no_list_of_texts_are_a_typed_error(vault: Vault, ta
             await read(uow, "TradeReport", how)
         assert (caught.value.entity, caught.value.field) == ("TradeReport", "tags")
         assert STRANGER not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.asyncio
+async def test_a_hit_with_a_strange_owner_is_a_typed_error(vault: Vault) -> None:
+    """Searching decodes one value, too; what does not come upon it finds what there is."""
+    async with vault.unit_of_work() as uow:
+        await fill(uow)
+        await uow.images.attach(ImageOwnerType.TRADE, "00000", make_png(), caption="needle")
+        connection = await uow.connection()
+        await connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        await connection.execute(text(f"UPDATE images SET owner_type = '{STRANGER}'"))  # noqa: S608 - a constant
+        await connection.execute(text("PRAGMA ignore_check_constraints = OFF"))
+        with pytest.raises(ValidationError, match="is stored in a form that no release writes") as caught:
+            await uow.search.find("needle")
+        assert (caught.value.entity, caught.value.field) == ("SearchHit", "owner_type")
+        assert STRANGER not in "".join(traceback.format_exception(caught.value))
+        assert await uow.search.find("needle", kinds=[SearchKind.PLAN]) == []
 
 
 @pytest.mark.parametrize("through_sqlalchemy", [False, True])

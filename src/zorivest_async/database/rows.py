@@ -24,7 +24,10 @@ from zorivest_async.errors import ValidationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["SLICE_ROWS", "RowMapper"]
+__all__ = ["SLICE_ROWS", "STRANGE", "RowMapper"]
+
+STRANGE: Final = "is stored in a form that no release writes"
+"""What is wrong with a value that cannot be decoded."""
 
 SLICE_ROWS = 500
 """Rows converted in one go: about a millisecond of the event loop."""
@@ -183,9 +186,7 @@ class RowMapper(Generic[_EntityT]):
                 _set_all(lambda _entity, _value: None, stored, stored if decode is None else map(decode, stored))
             except _UNDECODABLE:
                 # Not from that error, which shows the value.
-                raise ValidationError(
-                    self.entity.__name__, name, "is stored in a form that no release writes"
-                ) from None
+                raise ValidationError(self.entity.__name__, name, STRANGE) from None
 
     @cached_property
     def _setters(self) -> list[tuple[Callable[[Any, Any], None], Callable[[Any], Any] | None]]:

@@ -13,10 +13,11 @@ from zorivest_async.database.channel import BorrowedChannel, Channel
 from zorivest_async.database.failures import translated
 from zorivest_async.database.repositories.base import window_values
 from zorivest_async.database.repositories.search_query import SearchQuery
+from zorivest_async.database.rows import STRANGE
 from zorivest_async.database.search_schema import SEARCH_FIELDS, rebuild_statements
 from zorivest_async.domain.enums import ImageOwnerType, SearchKind
 from zorivest_async.domain.queries import SearchHit
-from zorivest_async.errors import InvalidQueryError
+from zorivest_async.errors import InvalidQueryError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,6 +112,7 @@ class SqlAlchemySearchRepository:
         Raises:
             InvalidQueryError: The query is too long or has NUL characters or lone surrogates, a kind does not exist, or
                 the limit or the offset makes no sense.
+            ValidationError: An image that was found has an owner of a kind that no release stores.
         """
         wanted, words = _kinds(kinds), SearchQuery.read(query)
         rows_wanted = window_values("Search", limit, offset)
@@ -191,10 +193,17 @@ def _hit(row: tuple[Any, ...], query: SearchQuery, marks: _Marks) -> SearchHit:
         excerpt,
         matches,
         trade_id=owner if kind == SearchKind.REPORT else None,
-        owner_type=None if owner_type is None else ImageOwnerType(owner_type),
+        owner_type=_owner_type(owner_type),
         owner_id=owner if kind == SearchKind.IMAGE else None,
         watchlist_id=owner if kind == SearchKind.WATCHLIST_ITEM else None,
     )
+
+
+def _owner_type(stored: str | None) -> ImageOwnerType | None:
+    try:
+        return None if stored is None else ImageOwnerType(stored)
+    except ValueError:
+        raise ValidationError("SearchHit", "owner_type", STRANGE) from None
 
 
 def _kinds(kinds: Iterable[SearchKind] | None) -> str:
