@@ -36,8 +36,8 @@ class Progress:
     """How far an operation is.
 
     Attributes:
-        phase: ``"copy"``, ``"verify"`` or ``"publish"``; when verifying a vault, ``"pages"``, ``"structure"``,
-            ``"references"`` or ``"search"``.
+        phase: ``"copy"``, ``"upgrade"``, ``"verify"`` or ``"publish"``; when verifying a vault, ``"pages"``,
+            ``"structure"``, ``"references"`` or ``"search"``.
         done: Pages of 4,096 bytes, estimated. Where SQLite does not tell how far it is, 0 until the phase ends.
             Publishing is one step.
         total: What ``done`` will be at the end of the phase.
