@@ -272,6 +272,14 @@ async def test_a_vault_that_somebody_uses_is_not_replaced(later: Path) -> None:
     await assert_complete(later)
 
 
+@pytest.mark.parametrize("spent", [b"", bytes(512)], ids=["empty", "zeros"])
+async def test_a_spent_rollback_journal_is_nobody_at_work(later: Path, spent: bytes) -> None:
+    """A change of the passphrase that was killed may leave one, and SQLite lets it lie."""
+    await asyncio.to_thread(later.with_name(f"{later.name}-journal").write_bytes, spent)
+    await assert_complete(later, busy_timeout_s=0.1)
+    assert await version_of(later) == VERSION
+
+
 async def test_a_write_during_an_upgrade_is_not_lost(later: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that does not know the lock commits meanwhile: the upgrade gives up."""
     original = upgrade._run_revisions

@@ -83,8 +83,16 @@ def _require_alone(path: Path) -> None:
 
     Asking SQLite to leave WAL mode would tell as much, but change the file.
     """
-    if sidecars_of(path):
+    if any(not _is_spent(file) for file in sidecars_of(path)):
         raise VaultInUseError(path)
+
+
+def _is_spent(sidecar: Path) -> bool:
+    """Return whether a rollback journal is over: no header (https://sqlite.org/lockingv3.html#hot_journals)."""
+    if not sidecar.name.endswith("-journal"):
+        return False
+    with sidecar.open("rb") as file:
+        return file.read(1) in (b"", b"\0")
 
 
 def _upgrade_copy(path: Path, copy: Path, key: VaultKey, operation: Operation) -> None:
