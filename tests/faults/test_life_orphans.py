@@ -81,11 +81,12 @@ async def test_an_orphan_that_holds_nothing_is_no_obstacle(
         assert (await vault.verify()).ok
 
 
-async def test_an_empty_journal_does_not_outlive_the_next_opening(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", bytes(512)], ids=["empty", "zeros"])
+async def test_a_spent_journal_does_not_outlive_the_next_opening(tmp_path: Path, content: bytes) -> None:
     """A rekey that is killed at the wrong moment leaves one, which would keep everybody from replacing the file."""
     path = tmp_path / "journal.vault"
     await open_new(path)
-    await asyncio.to_thread(path.with_name("journal.vault-journal").touch)
+    await asyncio.to_thread(path.with_name("journal.vault-journal").write_bytes, content)
     await open_new(path)
     assert await names_in(tmp_path) == [path.name]
 

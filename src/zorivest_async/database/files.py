@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIDECARS",
+    "is_spent",
     "leftovers_of",
     "new_file",
     "publish",
@@ -52,13 +53,12 @@ def new_file(path: Path) -> Generator[Path]:
 def leftovers_of(path: Path) -> list[Path]:
     """Return what :func:`new_file` made beside ``path``, for those at work and those that were killed.
 
-    A rollback journal that its process was killed before writing to is one of those, too: SQLite neither needs it nor
-    removes it from beside a database in WAL mode.
+    A spent rollback journal is one of those, too: SQLite neither needs it nor removes it from beside a database in WAL
+    mode.
     """
     ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}\.new({'|'.join(SIDECARS)})?")
-    journal = path.with_name(f"{path.name}-journal")
-    empty = [journal] if journal.exists() and not journal.stat().st_size else []
-    return [file for file in path.parent.iterdir() if ours.fullmatch(file.name)] + empty
+    spent = [file for file in sidecars_of(path) if is_spent(file)]
+    return [file for file in path.parent.iterdir() if ours.fullmatch(file.name)] + spent
 
 
 def remove_leftovers(path: Path) -> None:
@@ -74,6 +74,20 @@ def remove_leftovers(path: Path) -> None:
 def sidecars_of(path: Path) -> list[Path]:
     """Return what SQLite keeps beside a database, as far as it is there."""
     return [file for suffix in SIDECARS if (file := path.with_name(path.name + suffix)).exists()]
+
+
+def is_spent(sidecar: Path) -> bool:
+    """Return whether a file is a rollback journal without a header, as a killed process may leave it.
+
+    SQLite does not roll it back (https://sqlite.org/lockingv3.html#hot_journals).
+    """
+    if not sidecar.name.endswith("-journal"):
+        return False
+    try:
+        with sidecar.open("rb") as file:
+            return file.read(1) in (b"", b"\0")
+    except FileNotFoundError:
+        return False
 
 
 def remove_sidecars(path: Path) -> None:

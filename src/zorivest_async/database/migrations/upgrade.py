@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zorivest_async.database import maintenance
 from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.failures import result_code
-from zorivest_async.database.files import new_file, sidecars_of, sync_folder, typed_os_errors
+from zorivest_async.database.files import is_spent, new_file, sidecars_of, sync_folder, typed_os_errors
 from zorivest_async.database.long_operation import Operation
 from zorivest_async.database.search_schema import trigger_statements
 from zorivest_async.errors import VaultError, VaultFullError, VaultInUseError, VaultUpgradeError
@@ -83,16 +83,8 @@ def _require_alone(path: Path) -> None:
 
     Asking SQLite to leave WAL mode would tell as much, but change the file.
     """
-    if any(not _is_spent(file) for file in sidecars_of(path)):
+    if any(not is_spent(file) for file in sidecars_of(path)):
         raise VaultInUseError(path)
-
-
-def _is_spent(sidecar: Path) -> bool:
-    """Return whether a rollback journal is over: no header (https://sqlite.org/lockingv3.html#hot_journals)."""
-    if not sidecar.name.endswith("-journal"):
-        return False
-    with sidecar.open("rb") as file:
-        return file.read(1) in (b"", b"\0")
 
 
 def _upgrade_copy(path: Path, copy: Path, key: VaultKey, operation: Operation) -> None:
