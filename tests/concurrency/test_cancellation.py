@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import anyio
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import PendingRollbackError
 
-from factories import make_account
-from zorivest_async import RepositoryError
+from factories import make_account, make_png, make_trade
+from zorivest_async import ImageOwnerType, RepositoryError
 from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.statements import Statement
 
@@ -192,3 +193,40 @@ async def test_cancellations_leave_no_threads_behind(vault: Vault, way: Way) -> 
     async with asyncio.timeout(5):
         while threading.active_count() > before:  # noqa: ASYNC110 - threads set no asyncio.Event
             await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_is_cancelled_as_it_opens_rolls_back(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A BLOB that nobody got would keep the interrupt for the ROLLBACK, which then fails in the log."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account("U1"))
+        await uow.trades.save(make_trade("0001"))
+        image_id = await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png())
+        await uow.commit()
+    opened = threading.Event()
+
+    class Told(list[Any]):
+        def __init__(self) -> None:
+            super().__init__()
+            asyncio.get_running_loop().call_soon(cancel, asyncio.current_task())
+
+        def append(self, blob: Any) -> None:
+            super().append(blob)
+            opened.set()
+
+    def cancel(task: asyncio.Task[Any]) -> None:
+        while not opened.is_set():  # the event loop hears of the BLOB only after this
+            pass
+        task.cancel()
+
+    async def stream() -> None:
+        async with vault.unit_of_work(read_only=True) as uow, aclosing(uow.images.stream(image_id)) as chunks:
+            await anext(chunks)
+
+    monkeypatch.setattr("zorivest_async.database.blob._Opened", Told)
+    for _ in range(20):
+        opened.clear()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(stream())
+    assert caplog.records == []

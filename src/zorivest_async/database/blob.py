@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.failures import result_code
 from zorivest_async.errors import RepositoryError, VaultDamagedError
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["BlobReader"]
+
+_Opened = list[Any]
 
 
 class BlobReader:
@@ -43,16 +47,24 @@ class BlobReader:
         """
         driver: Any = (await connection.get_raw_connection()).driver_connection
         raw = driver._conn  # noqa: SLF001 - aiosqlite has no public way to its connection
+        opened = _Opened()
 
         def open_blob() -> Any:
             if hasattr(raw, "blobopen"):
                 blob = raw.blobopen(table, column, row, readonly=True)
             else:
                 blob = raw.open_blob(table, column, row, True)  # sqlcipher3 has kept an older name
+            opened.append(blob)
             blob.seek(min(start, len(blob)))
             return blob
 
-        return cls(connection, driver, await _on_thread(connection, driver, open_blob))
+        try:
+            return cls(connection, driver, await _on_thread(connection, driver, open_blob))
+        except asyncio.CancelledError:
+            # While it is open, SQLite does not forget that it was interrupted, and the ROLLBACK would be, too.
+            if opened and isinstance(driver, CipherConnection):
+                driver.post(opened.pop().close)
+            raise
 
     async def read(self, size_bytes: int) -> bytes:
         """Return the next bytes, at most so many; none at the end."""
