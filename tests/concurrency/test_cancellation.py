@@ -215,7 +215,8 @@ async def test_a_stream_that_is_cancelled_as_it_opens_rolls_back(
             super().append(blob)
             opened.set()
 
-    def cancel(task: asyncio.Task[Any]) -> None:
+    def cancel(task: asyncio.Task[Any] | None) -> None:
+        assert task is not None
         while not opened.is_set():  # the event loop hears of the BLOB only after this
             pass
         task.cancel()
