@@ -14,6 +14,7 @@ from sqlalchemy.exc import PendingRollbackError
 
 from factories import make_account, make_png, make_trade
 from zorivest_async import ImageOwnerType, RepositoryError
+from zorivest_async.database import blob
 from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.statements import Statement
 
@@ -204,30 +205,31 @@ async def test_a_stream_that_is_cancelled_as_it_opens_rolls_back(
         await uow.trades.save(make_trade("0001"))
         image_id = await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png())
         await uow.commit()
-    opened = threading.Event()
+    on_thread = blob._on_thread
 
-    class Told(list[Any]):
-        def __init__(self) -> None:
-            super().__init__()
-            asyncio.get_running_loop().call_soon(cancel, asyncio.current_task())
-
-        def append(self, blob: Any) -> None:
-            super().append(blob)
-            opened.set()
-
-    def cancel(task: asyncio.Task[Any] | None) -> None:
+    async def cancelled_once_done(connection: Any, driver: Any, function: Callable[[], Any]) -> Any:
+        task, done = asyncio.current_task(), threading.Event()
         assert task is not None
-        while not opened.is_set():  # the event loop hears of the BLOB only after this
-            pass
-        task.cancel()
+
+        def run() -> Any:
+            result = function()
+            done.set()
+            return result
+
+        def cancel() -> None:
+            while not done.is_set():  # the event loop hears of the result only after this
+                pass
+            task.cancel()
+
+        asyncio.get_running_loop().call_soon(cancel)
+        return await on_thread(connection, driver, run)
 
     async def stream() -> None:
         async with vault.unit_of_work(read_only=True) as uow, aclosing(uow.images.stream(image_id)) as chunks:
             await anext(chunks)
 
-    monkeypatch.setattr("zorivest_async.database.blob._Opened", Told)
+    monkeypatch.setattr(blob, "_on_thread", cancelled_once_done)
     for _ in range(20):
-        opened.clear()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(stream())
     assert caplog.records == []

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobReader"]
 
-_Opened = list[Any]
-
 
 class BlobReader:
     """One BLOB, open for reading on its connection's thread, within the connection's transaction.
@@ -47,7 +45,7 @@ class BlobReader:
         """
         driver: Any = (await connection.get_raw_connection()).driver_connection
         raw = driver._conn  # noqa: SLF001 - aiosqlite has no public way to its connection
-        opened = _Opened()
+        opened: list[Any] = []
 
         def open_blob() -> Any:
             if hasattr(raw, "blobopen"):
