@@ -1,11 +1,8 @@
-"""A trading journal in one encrypted file, for code that awaits."""
+"""An asyncio library that keeps a trading journal in one encrypted file."""
 
 from zorivest_async._version import __version__
-from zorivest_async.database.adopt_report import AdoptCount, AdoptNote, AdoptReport
-from zorivest_async.database.connection import create_encrypted_connection, create_vault_engine
-from zorivest_async.database.long_operation import Progress, ProgressCallback
+from zorivest_async.database.sqlcipher.long_operation import Progress, ProgressCallback
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
-from zorivest_async.database.verifying import VerifyReport
 from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,
@@ -29,9 +26,11 @@ from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilt
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (
     AdoptionError,
+    CommitOutcomeUnknownError,
     ConfigurationError,
     CorruptImageError,
     DuplicateError,
+    ExportError,
     ForeignKeyError,
     ImageError,
     ImageTooLargeError,
@@ -50,17 +49,24 @@ from zorivest_async.errors import (
     VaultClosedError,
     VaultDamagedError,
     VaultError,
+    VaultForkedError,
     VaultFullError,
     VaultInUseError,
     VaultNotFoundError,
+    VaultReplacedError,
+    VaultSchemaError,
     VaultUpgradeError,
     VaultVersionError,
     WrongPassphraseError,
     ZorivestError,
 )
 from zorivest_async.images import ImagePolicy
-from zorivest_async.security import KdfProfile, derive_key
+from zorivest_async.security import KdfProfile
 from zorivest_async.vault import Vault
+from zorivest_async.vault.adopt_report import AdoptCount, AdoptNote, AdoptReport
+from zorivest_async.vault.connecting import create_encrypted_connection, create_vault_engine
+from zorivest_async.vault.deriving import derive_key
+from zorivest_async.vault.verifying import VerifyReport
 
 __all__ = [
     "Account",
@@ -70,10 +76,12 @@ __all__ = [
     "AdoptReport",
     "AdoptionError",
     "BalanceSnapshot",
+    "CommitOutcomeUnknownError",
     "ConfigurationError",
     "ConvictionLevel",
     "CorruptImageError",
     "DuplicateError",
+    "ExportError",
     "ForeignKeyError",
     "ImageAttachment",
     "ImageError",
@@ -113,9 +121,12 @@ __all__ = [
     "VaultClosedError",
     "VaultDamagedError",
     "VaultError",
+    "VaultForkedError",
     "VaultFullError",
     "VaultInUseError",
     "VaultNotFoundError",
+    "VaultReplacedError",
+    "VaultSchemaError",
     "VaultUpgradeError",
     "VaultVersionError",
     "VerifyReport",

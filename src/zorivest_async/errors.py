@@ -3,11 +3,13 @@
 ::
 
     ZorivestError
-    ├── ConfigurationError (ValueError)         arguments that contradict each other or cannot work
-    ├── MissingDependencyError (ImportError)    a package or a driver feature the library needs is absent
+    ├── ConfigurationError (ValueError)         invalid, contradictory or unusable arguments
+    ├── MissingDependencyError (ImportError)    a required package or driver feature is missing
     ├── VaultClosedError (RuntimeError)         the vault was closed, or never opened
-    ├── ValidationError (ValueError)            an entity field that cannot be right
-    ├── ImportSourceError (ValueError)          a file or folder that cannot be imported from
+    ├── VaultForkedError (RuntimeError)         opened before the process forked, and used in the child
+    ├── ValidationError (ValueError)            an invalid entity field
+    ├── ImportSourceError (ValueError)          an import source that cannot be read
+    ├── ExportError (OSError)                   an export destination that cannot be written
     ├── VaultError
     │   ├── VaultNotFoundError (FileNotFoundError)
     │   ├── WrongPassphraseError
@@ -15,13 +17,16 @@
     │   ├── NotAVaultError                      some other file, or a folder
     │   ├── VaultVersionError                   written by a newer release
     │   ├── VaultUpgradeError                   written by an older release, and the upgrade failed
-    │   ├── AdoptionError                       rows of a plaintext journal that cannot be right
+    │   ├── VaultSchemaError                    a backup whose schema another program has changed
+    │   ├── AdoptionError                       invalid rows in a plaintext journal
     │   ├── VaultDamagedError
+    │   ├── VaultReplacedError                  the file was moved, deleted or replaced while it was open
     │   ├── VaultInUseError
     │   ├── VaultFullError
+    │   ├── CommitOutcomeUnknownError           the disk failed during a commit
     │   └── VaultBusyError (TimeoutError)
-    ├── UnitOfWorkError (RuntimeError)          not entered, already left, another task's or event loop's, nested in
-    │                                           one's own write
+    ├── UnitOfWorkError (RuntimeError)          not entered, already left, used by another task or event loop, nested
+    │                                           in a write of the same task
     ├── RepositoryError
     │   ├── NotFoundError (LookupError)
     │   ├── DuplicateError
@@ -33,8 +38,8 @@
         ├── UnsupportedImageError
         └── CorruptImageError
 
-Each leaf is one condition; what is known about it is in its attributes. No message and no repr carries a passphrase, a
-key, an API key or the values of a row: identifiers are attributes, so that a log line of the error does not show them.
+Each leaf is one condition, with its details in attributes. No message and no repr contains a passphrase, a key, an API
+key or the values of a row. Identifiers are attributes, so that a log line of the error does not show them.
 """
 
 from __future__ import annotations
@@ -43,27 +48,29 @@ from os import PathLike, fspath
 from typing import Any
 
 __all__ = [
-    "AdoptionError", "ConfigurationError", "CorruptImageError", "DuplicateError", "ForeignKeyError", "ImageError",
-    "ImageTooLargeError", "ImportSourceError", "InvalidQueryError", "MissingDependencyError", "NotAVaultError",
-    "NotEncryptedError", "NotFoundError", "ReadOnlyError", "RepositoryError", "UnitOfWorkError",
-    "UnsupportedImageError", "ValidationError", "VaultBusyError", "VaultClosedError", "VaultDamagedError",
-    "VaultError", "VaultFullError", "VaultInUseError", "VaultNotFoundError", "VaultUpgradeError",
-    "VaultVersionError", "WrongPassphraseError", "ZorivestError",
+    "AdoptionError", "CommitOutcomeUnknownError", "ConfigurationError", "CorruptImageError", "DuplicateError",
+    "ExportError", "ForeignKeyError", "ImageError", "ImageTooLargeError", "ImportSourceError", "InvalidQueryError",
+    "MissingDependencyError", "NotAVaultError", "NotEncryptedError", "NotFoundError", "ReadOnlyError",
+    "RepositoryError", "UnitOfWorkError", "UnsupportedImageError", "ValidationError", "VaultBusyError",
+    "VaultClosedError", "VaultDamagedError", "VaultError", "VaultForkedError", "VaultFullError", "VaultInUseError",
+    "VaultNotFoundError", "VaultReplacedError", "VaultSchemaError", "VaultUpgradeError", "VaultVersionError",
+    "WrongPassphraseError", "ZorivestError",
 ]  # fmt: skip
 
 
 class ZorivestError(Exception):
-    """The root: catching it catches whatever this library raises on purpose."""
+    """Root of the library's error tree: catch it to catch every error that the library raises on purpose."""
 
 
 class ConfigurationError(ZorivestError, ValueError):
-    """Arguments contradict each other or cannot work."""
+    """Arguments have the wrong type, contradict each other or cannot be used."""
 
 
 class MissingDependencyError(ZorivestError, ImportError):
-    """A package, an extra or a driver feature that is needed is absent.
+    """A required package, extra or driver feature is missing.
 
-    There is no plaintext fallback: without an encrypting driver free of known corruption bugs nothing is opened.
+    There is no plaintext fallback: the library opens nothing without a driver that encrypts and has no known
+    corruption bug.
     """
 
 
@@ -71,12 +78,34 @@ class VaultClosedError(ZorivestError, RuntimeError):
     """The vault was closed, or never opened."""
 
 
+class VaultForkedError(ZorivestError, RuntimeError):
+    """A forked child process used an object that was opened before the fork, or a file that was open at the fork.
+
+    A child cannot use its parent's vault, engine, connection or unit of work, and cannot open a file that its parent
+    had open, because it inherits SQLite's table of open files without the locks. Fork first and open afterwards, or
+    start the process with ``multiprocessing``'s ``"spawn"``.
+
+    Attributes:
+        problem: What was inherited, and what to do.
+    """
+
+    problem = (
+        "this was opened before the process forked; open it in the child, after the fork (or start the process with "
+        "multiprocessing's 'spawn')"
+    )
+
+    def __init__(self, problem: str | None = None) -> None:
+        super().__init__(problem or self.problem)
+        if problem is not None:
+            self.problem = problem
+
+
 class ValidationError(ZorivestError, ValueError):
-    """An entity field holds something that cannot be right.
+    """An entity field has an invalid value.
 
     Attributes:
         entity: Name of the entity, ``"Trade"``.
-        field: Name of the field, ``"price"``; ``"self"`` where the whole of it is meant.
+        field: Name of the field, ``"price"``; ``"self"`` for the entity as a whole.
         problem: What is wrong with it, without the value.
     """
 
@@ -91,11 +120,11 @@ class ValidationError(ZorivestError, ValueError):
 
 
 class ImportSourceError(ZorivestError, ValueError):
-    """A file or folder cannot be imported from at all; nothing was written.
+    """The source of an import cannot be read; nothing was written.
 
     Attributes:
         problem: What is wrong with it, without its values.
-        line: Line of the file, from 1; ``None`` where the whole of it is meant.
+        line: Line of the file, from 1; ``None`` for the file as a whole.
     """
 
     def __init__(self, problem: str, line: int | None = None) -> None:
@@ -107,11 +136,30 @@ class ImportSourceError(ZorivestError, ValueError):
         return self.problem if self.line is None else f"line {self.line}: {self.problem}"
 
 
-class VaultError(ZorivestError):
-    """Something about the vault file.
+class ExportError(ZorivestError, OSError):
+    """The destination of an export cannot be written; it is unchanged.
 
     Attributes:
-        path: The vault, or ``None`` where an error concerns no file (an in-memory vault, a foreign engine).
+        path: The file or folder.
+        problem: What is wrong with it, and what to do.
+    """
+
+    def __init__(self, path: str | PathLike[str], problem: str) -> None:
+        # Not the next class's: OSError takes a first argument for an errno.
+        Exception.__init__(self, path, problem)
+        self.path = fspath(path)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+class VaultError(ZorivestError):
+    """Base of the errors about a vault.
+
+    Attributes:
+        path: The vault file, or ``None`` without a file (an in-memory vault, a foreign engine).
+        problem: What is wrong, without the path.
     """
 
     problem = "the vault could not be used"
@@ -128,7 +176,10 @@ class VaultError(ZorivestError):
 
 
 class VaultNotFoundError(VaultError, FileNotFoundError):
-    """There is no file, or no folder to create it in."""
+    """The file, or the parent directory for a new one, does not exist.
+
+    An existing file that cannot be opened, for lack of permission or of file descriptors, raises :class:`VaultError`.
+    """
 
     problem = "there is no vault here; pass create=True to make one"
 
@@ -136,7 +187,7 @@ class VaultNotFoundError(VaultError, FileNotFoundError):
 class WrongPassphraseError(VaultError):
     """The passphrase or key does not open the vault, or the salt in its first 16 bytes is damaged.
 
-    The two cannot be told apart: the key is a function of both.
+    The key is a function of both, so the library cannot distinguish the two cases.
     """
 
     problem = "the passphrase or key does not open this vault (or its first 16 bytes, the salt, are damaged)"
@@ -149,71 +200,121 @@ class NotEncryptedError(VaultError):
 
 
 class NotAVaultError(VaultError):
-    """The path is a folder, a file too short for a vault, or another program's file."""
+    """The path is a folder, a named pipe, a device, a file too short for a vault, or another program's file."""
 
     problem = "this is not a vault"
 
 
 class VaultVersionError(VaultError):
-    """The vault has a schema that this release does not know."""
+    """The vault has a newer schema than this release supports."""
 
     problem = "this vault was written by a newer release; upgrade zorivest-async to open it"
 
 
 class VaultUpgradeError(VaultError):
-    """An older release wrote the vault, and it could not be upgraded; it is as it was."""
+    """The vault was written by an older release and could not be upgraded; it is unchanged.
 
-    problem = "the vault could not be upgraded to the schema of this release; it is as it was"
+    Attributes:
+        objects: The names of the triggers, views, indexes, tables and columns that prevent the upgrade; empty for
+            another cause.
+    """
+
+    problem = "the vault could not be upgraded to the schema of this release; it is unchanged"
+    objects: tuple[str, ...] = ()
+
+
+class VaultSchemaError(VaultError):
+    """The schema of a backup is not the library's: another program has changed it; nothing was restored.
+
+    Triggers, views that replace tables and changed columns can alter what is stored and what is read. If they are your
+    own, restore with ``allow_changed_schema=True``.
+
+    Attributes:
+        findings: The differences, a few words each.
+    """
+
+    problem = "the schema of this backup is not the library's"
+    findings: tuple[str, ...] = ()
 
 
 class AdoptionError(VaultError):
-    """Rows of a plaintext journal cannot be right, so no vault was made of it.
+    """A plaintext journal has invalid rows, so no vault was made of it.
 
     Attributes:
-        report: The :class:`~zorivest_async.AdoptReport` that names them; ``None`` where there is none.
+        report: The :class:`~zorivest_async.AdoptReport` that names them; ``None`` without one.
     """
 
-    problem = "rows of this journal cannot be right, so no vault was made; correct them, or pass skip_invalid=True"
+    problem = "this journal has invalid rows, so no vault was made; correct them, or pass skip_invalid=True"
     report: Any = None
 
 
 class VaultDamagedError(VaultError):
-    """Part of the file does not authenticate or is not a well-formed database."""
+    """A part of the file fails authentication or is not a well-formed database."""
 
     problem = "the vault is damaged; restore it from a backup"
 
 
+class VaultReplacedError(VaultError):
+    """The file was moved, deleted or replaced while it was open; the vault refuses everything except ``aclose()``.
+
+    If a transaction raises it at its begin, no transaction was begun. If ``commit()`` raises it, the transaction is in
+    the file that was moved away, if that file still exists.
+    """
+
+    problem = (
+        "the file was moved, deleted or replaced while it was open; all commits are in the file that was moved away: "
+        "close this vault, and open the file that you want"
+    )
+
+
 class VaultInUseError(VaultError):
-    """Someone else holds the vault and the operation needs it alone."""
+    """The operation needs exclusive access, and another process, vault object or unit of work uses the vault."""
 
     problem = "the vault is in use elsewhere"
 
 
 class VaultFullError(VaultError):
-    """The disk is full, or the database has reached its largest size."""
+    """The disk is full, a quota is exceeded, or a file has reached the maximum size."""
 
     problem = "there is no space left for the vault"
 
 
+class CommitOutcomeUnknownError(VaultError):
+    """A commit failed, and neither the library nor the database can determine whether it is stored.
+
+    The unit of work's ``outcome`` is ``"unknown"``. After a failed sync the vault refuses further writes, as the commit
+    may still appear after a crash.
+    """
+
+    problem = (
+        "the disk failed during the commit, which may be stored or not: close the vault, open it again and check "
+        "before you repeat it"
+    )
+
+
 class VaultBusyError(VaultError, TimeoutError):
-    """Another writer held the vault for the whole busy timeout."""
+    """The busy timeout expired; the message says what the caller waited for.
+
+    That is another writer, a free reader connection, a connection of an engine, or a change of the passphrase.
+    """
 
     problem = "another writer held the vault for the whole busy timeout; try again"
 
 
 class UnitOfWorkError(ZorivestError, RuntimeError):
-    """A unit of work is not entered, already left, used by another task or nested in one's own write.
+    """A unit of work is not entered, already left, used by another task or nested in a write of the same task.
 
-    Also: a vault or a unit of work is used on another event loop than the one that opened or entered it.
+    It is also raised if a vault or a unit of work is used on another event loop than the one that opened or entered it.
     """
 
 
 class RepositoryError(ZorivestError):
-    """A statement could not do what was asked of it.
+    """Base of the errors of repositories: a statement failed, and stored nothing.
 
     Attributes:
-        entity: Name of the entity concerned, ``"Trade"``; ``None`` where it is not known.
-        key: The identifier concerned; ``None`` where it is not known. Not part of the message.
+        entity: Name of the entity, ``"Trade"``; ``None`` if it is not known.
+        key: The identifier; ``None`` if it is not known. It is not part of the message.
+        problem: What is wrong, without the entity.
     """
 
     problem = "the statement failed"
@@ -234,7 +335,7 @@ class RepositoryError(ZorivestError):
 
 
 class NotFoundError(RepositoryError, LookupError):
-    """There is no such row."""
+    """No row has this identifier."""
 
     problem = "no row has this identifier"
 
@@ -246,7 +347,7 @@ class DuplicateError(RepositoryError):
 
 
 class ForeignKeyError(RepositoryError):
-    """A row refers to one that does not exist, or others still refer to it."""
+    """A row refers to a row that does not exist, or other rows still refer to it."""
 
     problem = "it refers to a row that is not stored (save that one first), or other rows still refer to it"
 
@@ -258,22 +359,22 @@ class ReadOnlyError(RepositoryError):
 
 
 class InvalidQueryError(RepositoryError, ValueError):
-    """A sort field, a page token, a limit or a filter that does not exist or makes no sense."""
+    """A sort field, page token, limit or filter is invalid."""
 
-    problem = "the query makes no sense"
+    problem = "the query is invalid"
 
 
 class ImageError(ZorivestError, ValueError):
-    """An image that cannot be taken."""
+    """Base of the errors about images: the image cannot be stored."""
 
 
 class ImageTooLargeError(ImageError):
-    """More bytes or pixels than the vault's :class:`~zorivest_async.ImagePolicy` allows.
+    """The image has more bytes or pixels than the vault's :class:`~zorivest_async.ImagePolicy` allows.
 
     Attributes:
-        quantity: What was measured, ``"bytes"`` or ``"pixels"``.
-        actual: How much there was.
-        limit: How much is allowed.
+        quantity: The measured quantity, ``"bytes"`` or ``"pixels"``.
+        actual: The measured amount.
+        limit: The maximum.
     """
 
     def __init__(self, quantity: str, actual: int, limit: int) -> None:
@@ -291,4 +392,4 @@ class UnsupportedImageError(ImageError):
 
 
 class CorruptImageError(ImageError):
-    """The image announces a supported format but cannot be decoded."""
+    """The image has the signature of a supported format but cannot be decoded."""

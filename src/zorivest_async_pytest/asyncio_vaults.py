@@ -1,4 +1,4 @@
-"""The fixtures that open a vault where pytest-asyncio runs the test: one for each loop that a test may run on."""
+"""Fixtures that open a vault under pytest-asyncio: one for each scope of an event loop."""
 
 from __future__ import annotations
 

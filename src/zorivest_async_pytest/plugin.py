@@ -1,9 +1,9 @@
-"""The fixtures. Nothing but pytest is imported until one of them is used.
+"""Fixtures of the pytest plugin. Only pytest is imported until a test uses one of them.
 
-An async test, its fixtures and its vault must share one event loop. Who runs the test decides which: pytest-asyncio has
-a loop for each scope, and in its strict mode runs only fixtures declared with its own decorator; anyio runs the plain
-async fixtures of tests that use ``anyio_backend``. So the vault is opened by one of several private fixtures, and
-``zorivest_vault`` picks the one that belongs to whoever runs the test.
+An async test, its fixtures and its vault must share one event loop. The plugin that runs the test decides which:
+pytest-asyncio has a loop for each scope, and in its strict mode runs only fixtures declared with its own decorator;
+anyio runs the plain async fixtures of tests that use ``anyio_backend``. So one of several private fixtures opens the
+vault, and ``zorivest_vault`` selects the one of the plugin that runs the test.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
         Watchlist,
         WatchlistItem,
     )
-    from zorivest_async.integrations.pytest_plugin import ChartMaker, EntityFactory, VaultFile
+    from zorivest_async.integrations.pytest_plugin import ChartMaker, EntityFactory, EntityMaker, VaultFile
 
 _NO_LOOP = (
     "{fixture} needs an async test that pytest-asyncio or anyio runs; "
-    "a plain test can have zorivest_vault_file and open it itself"
+    "a synchronous test can use zorivest_vault_file and open it itself"
 )
 _NOT_ASYNCIO = 'zorivest-async runs on asyncio: let the fixture anyio_backend return "asyncio"'
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the fixtures that pytest-asyncio runs, where it is there."""
+    """Add the fixtures for pytest-asyncio, if it is installed."""
     if config.pluginmanager.hasplugin("asyncio"):
         from zorivest_async_pytest import asyncio_vaults  # noqa: PLC0415 - it needs pytest-asyncio
 
@@ -62,7 +62,7 @@ def zorivest_unit_of_work(zorivest_vault: Vault) -> SqlAlchemyUnitOfWork:
 
 @pytest.fixture
 def zorivest_vault_file(_zorivest_template: VaultFile, tmp_path: Path) -> VaultFile:
-    """A fresh empty vault in a file of its own, closed: ``Vault.open(file.path, key=file.key)``."""
+    """A fresh empty vault in a temporary file, closed: ``Vault.open(file.path, key=file.key)``."""
     return _zorivest_template.copy_to(tmp_path / "zorivest.vault")
 
 
@@ -102,12 +102,19 @@ def zorivest_make_chart() -> ChartMaker:
     return ChartMaker()
 
 
+@pytest.fixture
+def zorivest_make() -> EntityMaker:
+    """Makes entities of any class: ``zorivest_make(Trade, price=513.07)``."""
+    from zorivest_async.integrations.pytest_plugin import EntityMaker  # noqa: PLC0415 - nothing heavy before it is used
+
+    return EntityMaker()
+
+
 def _factory(name: str) -> EntityFactory[Any]:
     import zorivest_async  # noqa: PLC0415 - nothing heavy before it is used
-    from zorivest_async.integrations.pytest_plugin import DEFAULTS, EntityFactory  # noqa: PLC0415
+    from zorivest_async.integrations.pytest_plugin import EntityFactory  # noqa: PLC0415
 
-    entity = getattr(zorivest_async, name)
-    return EntityFactory(entity, DEFAULTS[entity])
+    return EntityFactory(getattr(zorivest_async, name))
 
 
 @pytest.fixture

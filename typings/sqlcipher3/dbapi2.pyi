@@ -6,10 +6,12 @@ from typing import TypeVar, overload
 sqlite_version: str
 sqlite_version_info: tuple[int, int, int]
 
+Row = sqlite3.Row
+
 class Warning(Exception): ...
 
 class Error(Exception):
-    sqlite_errorcode: int | None
+    sqlite_errorcode: int
 
 class InterfaceError(Error): ...
 class DatabaseError(Error): ...

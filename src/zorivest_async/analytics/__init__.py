@@ -1,7 +1,7 @@
-"""Questions traders ask: what was won and lost, by day, month, instrument, tag and account, in each currency.
+"""Analytics: profit and loss by day, month, instrument, tag and account, in each currency; equity curves.
 
-:func:`performance` and :func:`equity_curve` read a vault; :func:`performance_of`, :func:`equity_curve_of` and
-:func:`match_fifo` are plain functions of trades.
+:func:`performance` and :func:`equity_curve` read a vault. :func:`performance_of`, :func:`equity_curve_of` and
+:func:`match_fifo` are synchronous functions of trades.
 """
 
 from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, GroupBy, Performance

@@ -1,4 +1,4 @@
-"""What the questions are answered with: frozen, slotted values, each in one currency."""
+"""Result types of analytics: frozen, slotted dataclasses, each in one currency."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Drawdown", "EquityCurve", "Group", "GroupBy", "Performance"]
 
 
 class GroupBy(StrEnum):
-    """What executions have in common that are looked at together."""
+    """Key by which executions are grouped."""
 
     DAY = "day"
     MONTH = "month"
@@ -21,17 +21,17 @@ class GroupBy(StrEnum):
 
 
 Group: TypeAlias = date | str | None
-"""A day, the first day of a month, an instrument, a tag, an account; ``None``: everything, or what has no tag."""
+"""A day, the first day of a month, an instrument, a tag or an account; ``None``: all executions, or those untagged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """How far a sum of results fell below where it had been before.
+    """Drawdown: the fall of a cumulative result below its highest value so far.
 
     Attributes:
-        amount: How far, above zero.
-        begin: When the sum was last at its height; where that is zero, as at the beginning, when the first result came.
-        end: When it was lowest.
+        amount: Size of the fall, above zero.
+        begin: Last time at the peak; for a peak of zero at the beginning, the time of the first result.
+        end: First time at the trough.
     """
 
     amount: float
@@ -44,30 +44,30 @@ class Drawdown:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What the executions of a group brought, in one currency.
+    """Performance of a group of executions, in one currency.
 
-    Amounts are exact sums, rounded once. A ratio that has no divisor, or that float64 cannot hold, is ``None``.
+    Amounts are exact sums, rounded once. A ratio with a divisor of zero, or beyond float64, is ``None``.
 
     Attributes:
-        by: What the group has in common; ``None`` for all executions.
+        by: Key of the grouping; ``None`` for all executions.
         group: The day, the first day of the month, the instrument, the tag or the account.
-        currency: Of the accounts.
-        executions: All of them, those that open a position included.
-        closed: Closing executions: those with a result. It is the sum of the next three.
-        wins: With a result above zero.
-        losses: With one below zero.
-        break_even: With one of exactly zero; known only where the caller says which executions close a position.
+        currency: Currency of the accounts.
+        executions: Number of all executions, including those that open a position.
+        closed: Number of closing executions, which have a result: the sum of the next three.
+        wins: Number of results above zero.
+        losses: Number of results below zero.
+        break_even: Number of results of exactly zero; known only if the caller names the closing executions.
         realized_pnl: Sum of the results, as the broker recorded them: commissions are neither added nor subtracted.
         gross_profit: Sum of the wins.
         gross_loss: Sum of the losses, not above zero.
-        commission: Sum over all executions; positive is a cost.
+        commission: Sum over all executions; a cost is positive.
         win_rate: Wins per win or loss, from 0 to 1.
         average_win: Gross profit per win.
         average_loss: Gross loss per loss, below zero.
         expectancy: Realised P&L per closing execution.
         profit_factor: Gross profit per unit of gross loss.
-        drawdown: The largest of the sum of results, which begins at zero in each group; of several the first.
-            ``None`` where it never fell.
+        drawdown: Largest drawdown of the cumulative result, which begins at zero in each group; the first of equal
+            ones. ``None`` if the result never fell.
     """
 
     by: GroupBy | None
@@ -92,14 +92,14 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class EquityCurve:
-    """What results add up to over time, in one currency; a point per execution that changes it, oldest first.
+    """Equity curve: the cumulative result over time, in one currency; a point for each result, oldest first.
 
     Attributes:
-        currency: Of the accounts.
+        currency: Currency of the accounts.
         less_commission: Whether commissions were subtracted.
-        times: When each execution was.
-        values: The sum after it, from zero at the beginning; each is rounded by itself.
-        drawdowns: How far that is below the highest sum so far, zero included; not below zero.
+        times: Times of the executions.
+        values: Cumulative result after each execution, from zero at the beginning; each value is rounded once.
+        drawdowns: Difference of each value from the highest value so far (at least zero); never negative.
     """
 
     currency: str

@@ -1,4 +1,4 @@
-"""The same questions to trades at hand. Plain functions: in a coroutine, call them in a thread where there are many."""
+"""Analytics of a list of trades. The functions are synchronous: call them in a thread if there are many trades."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from datetime import time
 
     from zorivest_async.analytics.answers import EquityCurve, GroupBy, Performance
-    from zorivest_async.database.repositories.trade_results import Detail, ResultRow
     from zorivest_async.domain.entities import Account, Trade, TradeReport
+    from zorivest_async.domain.queries import ResultDetail, ResultRow
 
 __all__ = ["equity_curve_of", "performance_of"]
 
@@ -31,23 +31,22 @@ def performance_of(
     reports: Iterable[TradeReport] = (),
     closing: Container[str] | None = None,
 ) -> list[Performance]:
-    """Return what trades brought, per group and currency, as :func:`performance` does.
+    """Compute the performance of trades, for each group and currency, like :func:`performance`.
 
     Args:
-        trades: In any order.
-        accounts: Theirs, which say the currencies.
-        by: What to group them by; everything is one group by default.
-        time_zone: IANA name of the zone whose days and months are meant.
-        session_start: When a session begins there; midnight by default.
-        reports: Of the trades, for their tags.
-        closing: ``exec_id`` of the trades that close a position, as :func:`match_fifo` gives them. By default, those
+        trades: The trades, in any order.
+        accounts: Their accounts, which have the currencies.
+        by: Key of the grouping; one group of all trades by default.
+        time_zone: IANA name of the time zone of days and months.
+        session_start: Local time at which a session begins; midnight by default.
+        reports: Reports of the trades, for their tags.
+        closing: ``exec_id`` of the trades that close a position, as :func:`match_fifo` returns them. By default, those
             with a result other than zero.
 
     Raises:
-        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` is no time or has
-            a zone itself.
-        InvalidQueryError: Nothing is grouped by that, or a sum is beyond the range of float64.
-        MissingDependencyError: There are no time zones here.
+        InvalidQueryError: ``by`` is invalid, there is no such time zone, days or months have no time zone,
+            ``session_start`` is not a time or has a time zone, or a sum is beyond the range of float64.
+        MissingDependencyError: The time zone database is missing.
         NotFoundError: A trade's account is not among ``accounts``.
     """
     grouping = Grouping(by, time_zone, session_start)
@@ -60,11 +59,11 @@ def performance_of(
 def equity_curve_of(
     trades: Iterable[Trade], accounts: Iterable[Account], *, less_commission: bool = False
 ) -> list[EquityCurve]:
-    """Return what the results of trades add up to over time, one curve per currency, as :func:`equity_curve` does.
+    """Compute equity curves of trades, one for each currency, like :func:`equity_curve`.
 
     Args:
-        trades: In any order.
-        accounts: Theirs, which say the currencies.
+        trades: The trades, in any order.
+        accounts: Their accounts, which have the currencies.
         less_commission: Subtract commissions.
 
     Raises:
@@ -76,8 +75,10 @@ def equity_curve_of(
     return curves.curves()
 
 
-def _rows(trades: Iterable[Trade], detail: Detail | None, tags: dict[str, tuple[str, ...]]) -> Iterator[ResultRow]:
+def _rows(
+    trades: Iterable[Trade], detail: ResultDetail | None, tags: dict[str, tuple[str, ...]]
+) -> Iterator[ResultRow]:
     for trade in sorted(trades, key=_in_time):
         more = trade.instrument if detail == "instrument" else tags.get(trade.exec_id)
-        # Read from a vault, both are None where another program has left them out.
+        # In rows from a vault, both are None if another program has left them out.
         yield trade.time, trade.exec_id, trade.account_id, trade.commission or 0.0, trade.realized_pnl or 0.0, more

@@ -1,7 +1,7 @@
-"""Arithmetic without rounding, until a result is given out.
+"""Exact decimal arithmetic; results are rounded once, at the end.
 
-A number counts as the decimal that it prints as, the shortest that float64 tells from its neighbours: what a broker
-wrote as 0.1 is a tenth, and three of them less 0.3 are nothing.
+A number counts as the decimal that it prints as, the shortest one that identifies the float64: a broker's 0.1 is a
+tenth, and three times 0.1 less 0.3 is zero.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from zorivest_async.errors import InvalidQueryError
 
 __all__ = ["EXACT", "ZERO", "Running", "exact", "ratio", "rounded"]
 
-# Products of three float64 have fewer digits than this between the largest and the smallest of them.
+# The precision covers all digits between the largest and the smallest product of three float64.
 EXACT: Final = Context(prec=4000, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact, InvalidOperation])
-"""Adds and multiplies exactly, whatever the caller's own decimal context is."""
+"""Decimal context that adds and multiplies exactly, independent of the caller's context."""
 
 ZERO: Final = Decimal(0)
 
@@ -31,7 +31,7 @@ def rounded(number: Decimal | Fraction) -> float:
     """Return the float64 that is nearest to a number.
 
     Raises:
-        InvalidQueryError: It is beyond the largest one.
+        InvalidQueryError: The number is beyond the range of float64.
     """
     try:
         result = float(number)
@@ -43,7 +43,7 @@ def rounded(number: Decimal | Fraction) -> float:
 
 
 def ratio(number: Decimal, divisor: Decimal | int) -> float | None:
-    """Return the float64 that is nearest to a quotient; ``None`` where there is none, or no divisor."""
+    """Return the float64 that is nearest to a quotient; ``None`` for a divisor of zero, or beyond float64's range."""
     if not divisor:
         return None
     try:
@@ -53,11 +53,11 @@ def ratio(number: Decimal, divisor: Decimal | int) -> float | None:
 
 
 class Running:
-    """A sum that goes on, and how far it is below its highest value so far.
+    """Running total, with its distance from its peak.
 
     Attributes:
         total: The sum, from zero.
-        peak: The highest it was, zero included.
+        peak: Highest value so far, at least zero.
     """
 
     __slots__ = ("peak", "total")
@@ -66,7 +66,7 @@ class Running:
         self.total = self.peak = ZERO
 
     def add(self, amount: Decimal) -> Decimal:
-        """Add an amount, and return how far the sum is below its peak now."""
+        """Add an amount, and return the difference of the total from its peak."""
         self.total = total = EXACT.add(self.total, amount)
         if total >= self.peak:
             self.peak = total

@@ -1,4 +1,4 @@
-"""Which groups an execution belongs to."""
+"""Grouping of executions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from zorivest_async.analytics.answers import Group, GroupBy
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ConfigurationError, InvalidQueryError
+from zorivest_async.errors import InvalidQueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from zoneinfo import ZoneInfo
 
-    from zorivest_async.database.repositories.trade_results import Detail, ResultRow
+    from zorivest_async.domain.queries import ResultDetail, ResultRow
 
 __all__ = ["Grouping", "session_day"]
 
@@ -21,20 +21,20 @@ _NOON: Final = time(12)
 _A_DAY: Final = timedelta(days=1)
 _EVERYTHING: Final[tuple[Group, ...]] = (None,)
 
-_DETAILS: Final[dict[GroupBy | None, Detail]] = {GroupBy.INSTRUMENT: "instrument", GroupBy.TAG: "tags"}
+_DETAILS: Final[dict[GroupBy | None, ResultDetail]] = {GroupBy.INSTRUMENT: "instrument", GroupBy.TAG: "tags"}
 
 
-def session_day(moment: datetime, zone: ZoneInfo, start: time | None) -> date:
-    """Return the day of the trading session that a moment is in.
+def session_day(timestamp: datetime, zone: ZoneInfo, start: time | None) -> date:
+    """Return the day of the trading session that contains a time.
 
-    The clock on a wall in ``zone`` says which: without a ``start`` it is the date there. A session that starts at noon
-    or later belongs to the day after, one that starts in the morning to the same day.
+    Without a ``start`` it is the local date in ``zone``. A session that starts at noon or later belongs to the next
+    day, one that starts in the morning to the same day.
 
     Raises:
         InvalidQueryError: The day is beyond the calendar.
     """
     try:
-        local = moment.astimezone(zone)
+        local = timestamp.astimezone(zone)
         day = local.date()
         if start is None:
             return day
@@ -46,6 +46,10 @@ def session_day(moment: datetime, zone: ZoneInfo, start: time | None) -> date:
         raise InvalidQueryError("Trade", problem="a time is on a day beyond the calendar") from None
 
 
+def _invalid(problem: str) -> InvalidQueryError:
+    return InvalidQueryError("Trade", problem=problem)
+
+
 def _by_account(row: ResultRow) -> tuple[Group]:
     return (row[2],)
 
@@ -55,24 +59,23 @@ def _by_instrument(row: ResultRow) -> tuple[Group]:
 
 
 def _by_tag(row: ResultRow) -> Iterable[Group]:
-    return dict.fromkeys(row[5]) if row[5] else _EVERYTHING  # a tag that is there twice counts once
+    return dict.fromkeys(row[5]) if row[5] else _EVERYTHING  # a duplicated tag counts once
 
 
 class Grouping:
-    """What executions are grouped by.
+    """Grouping of executions by a key.
 
-    Loading a time zone may read a file: in a coroutine, make it in a thread.
+    Loading a time zone may read a file, so a coroutine constructs it in a thread.
 
     Args:
-        by: What they have in common; ``None`` for one group of all.
-        time_zone: IANA name of the zone whose days and months are meant.
-        session_start: When a session begins there; midnight by default.
+        by: Key of the grouping; ``None`` for one group of all executions.
+        time_zone: IANA name of the time zone of days and months.
+        session_start: Local time at which a session begins; midnight by default.
 
     Raises:
-        ConfigurationError: There is no such time zone, days or months lack one, or ``session_start`` is no time or has
-            a zone itself.
-        InvalidQueryError: Nothing is grouped by that.
-        MissingDependencyError: There are no time zones here.
+        InvalidQueryError: ``by`` is invalid, there is no such time zone, days or months have no time zone, or
+            ``session_start`` is not a time or has a time zone.
+        MissingDependencyError: The time zone database is missing.
     """
 
     def __init__(self, by: GroupBy | None, time_zone: str | None, session_start: time | None) -> None:
@@ -88,17 +91,17 @@ class Grouping:
             self.groups_of = _by_account if self.by is GroupBy.ACCOUNT else _by_instrument
 
     @property
-    def detail(self) -> Detail | None:
-        """What a row of results needs besides its time and account."""
+    def detail(self) -> ResultDetail | None:
+        """The column that the grouping needs besides time and account."""
         return _DETAILS.get(self.by)
 
     def _group_by_time(self, time_zone: str | None, start: time | None, *, whole_months: bool) -> None:
         if time_zone is None:
-            raise ConfigurationError("days and months need a time zone; name one, such as time_zone='America/New_York'")
+            raise _invalid("days and months need a time zone; pass one, such as time_zone='America/New_York'")
         if start is not None and not isinstance(start, time):
-            raise ConfigurationError("session_start is a datetime.time, such as time(18)")
+            raise _invalid("session_start must be a datetime.time, such as time(18)")
         if start is not None and start.tzinfo is not None:
-            raise ConfigurationError("session_start is in time_zone, and has no time zone of its own")
+            raise _invalid("session_start must have no time zone; it is in time_zone")
         zone = load_zone(time_zone)
 
         def groups_of(row: ResultRow) -> tuple[Group]:

@@ -1,4 +1,4 @@
-"""Realised P&L where a broker records none: fills matched first in, first out."""
+"""FIFO matching of fills, which computes realised P&L that a broker does not record."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _NO_MULTIPLIERS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class OpenLot(NamedTuple):
-    """What is left of a fill that opened a position.
+    """Open lot: the part of an opening fill that is not closed yet.
 
     Attributes:
         trade: The fill.
-        quantity: What is left of it: above zero bought, below zero sold short.
+        quantity: Open quantity: above zero if bought, below zero if sold short.
     """
 
     trade: Trade
@@ -39,12 +39,12 @@ class OpenLot(NamedTuple):
 
 
 class FifoMatch(NamedTuple):
-    """Fills with the results of matching them.
+    """Result of FIFO matching.
 
     Attributes:
-        trades: Oldest first, with ``realized_pnl``; the rest of them is as it was.
-        closing: ``exec_id`` of those that closed a position or part of one.
-        open_lots: What is still open, in the order in which it was opened.
+        trades: The fills, oldest first, with ``realized_pnl``; other fields are unchanged.
+        closing: ``exec_id`` of the fills that closed a position or a part of one.
+        open_lots: Open lots, in the order in which they were opened.
     """
 
     trades: list[Trade]
@@ -54,7 +54,7 @@ class FifoMatch(NamedTuple):
 
 @dataclass(slots=True)
 class _Lot:
-    """What is left of a fill: its number among all, quantity without sign, price and commission per unit."""
+    """Open part of a fill: its index, its quantity without sign, its price and its commission per unit."""
 
     number: int
     trade: Trade
@@ -68,33 +68,33 @@ def match_fifo(
     multipliers: Mapping[str, float] = _NO_MULTIPLIERS,
     less_commission: bool = False,
 ) -> FifoMatch:
-    """Match fills first in, first out, per account and instrument, and return them with ``realized_pnl`` filled.
+    """Match fills first in, first out, for each account and instrument, and return them with their ``realized_pnl``.
 
-    A fill first closes what is open on the other side, oldest first, and opens a position with the rest, so that one
-    may go through zero. What it realises is the sum of (price out - price in) x quantity x multiplier, the other way
-    round where a short position is closed; a fill that closes nothing realises 0. It is computed exactly and rounded to
-    float64 once per fill. Whatever ``realized_pnl`` the trades had is replaced.
+    A fill first closes the oldest open lots on the other side, and opens a position with the rest, so a position may
+    flip through zero. The result of a fill is the sum of (price out - price in) x quantity x multiplier, with the
+    opposite sign for a short position; a fill that closes nothing gets 0. It is computed exactly and rounded to float64
+    once. The previous ``realized_pnl`` of the trades is replaced.
 
-    It belongs in a thread where there are many trades; nothing is stored.
+    It stores nothing. Call it in a thread if there are many trades.
 
     Args:
-        trades: All fills of the positions from when they were opened; in any order, as those of the same time are taken
-            in the order of their ``exec_id``.
+        trades: All fills since the positions were opened, in any order; fills of the same time are ordered by
+            ``exec_id``.
         multipliers: Units per contract, by instrument: 100 for most equity options, 50 for ES futures; 1 by default.
-        less_commission: Subtract the fill's own commission and that of what it closes, each in proportion to the
-            quantity; by default results are without commissions.
+        less_commission: Subtract the commissions of the fill and of the lots that it closes, each in proportion to the
+            quantity; by default results are before commissions.
 
     Raises:
         ConfigurationError: A multiplier is not a finite number above zero.
         InvalidQueryError: A result is beyond the range of float64.
-        ValidationError: An ``exec_id`` comes twice.
+        ValidationError: An ``exec_id`` is duplicated.
     """
     for instrument, multiplier in multipliers.items():
         if not 0 < multiplier < math.inf:
             raise ConfigurationError(f"the multiplier of {instrument} must be a finite number above zero")
     ordered = sorted(trades, key=_in_time)
     if len({trade.exec_id for trade in ordered}) < len(ordered):
-        raise ValidationError("Trade", "exec_id", "comes twice; match each execution once")
+        raise ValidationError("Trade", "exec_id", "is duplicated; match each execution once")
     units = {instrument: exact(float(multiplier)) for instrument, multiplier in multipliers.items()}
     positions: dict[tuple[str, str], deque[_Lot]] = {}
     closing: set[str] = set()
@@ -116,7 +116,7 @@ def match_fifo(
 
 
 def _close(lots: deque[_Lot], new: _Lot) -> list[tuple[_Lot, Decimal]]:
-    """Take from open lots what a fill closes, and from the fill; return the lots with how much was taken."""
+    """Close open lots with a fill, and reduce both; return the closed lots with the closed quantities."""
     closed: list[tuple[_Lot, Decimal]] = []
     while new.left and lots and lots[0].trade.action is not new.trade.action:
         lot = lots[0]
@@ -139,7 +139,7 @@ def _realised(closed: list[tuple[_Lot, Decimal]], new: _Lot, multiplier: Decimal
 
 
 def _commission(closed: list[tuple[_Lot, Decimal]], trade: Trade) -> Fraction:
-    """Return the commission of what was closed, and the closing fill's own part in it."""
+    """Return the commission of the closed lots, and the closing fill's share of its own."""
     return sum(
         (Fraction(quantity) * (_per_unit(lot.trade) + _per_unit(trade)) for lot, quantity in closed), start=Fraction()
     )

@@ -1,4 +1,4 @@
-"""Results, added up row by row in the order of time: the same code for what a vault yields and for trades at hand."""
+"""Accumulators that add up results row by row in the order of time, for vaults and for lists of trades."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from zorivest_async.analytics.grouping import Grouping
-    from zorivest_async.database.repositories.trade_results import ResultRow
     from zorivest_async.domain.entities import Account
+    from zorivest_async.domain.queries import ResultRow
 
 __all__ = ["Curves", "GroupKey", "Tallies", "currencies_of"]
 
@@ -27,7 +27,7 @@ GroupKey = tuple[Group, str]
 
 
 class _Tally(Running):
-    """What one group has brought so far, in one currency; one object, as there may be very many."""
+    """Accumulator of one group in one currency; a single object, as there may be very many groups."""
 
     __slots__ = (
         "begin",
@@ -74,13 +74,13 @@ class _Tally(Running):
 
 
 class Tallies:
-    """What groups of executions bring.
+    """Accumulator of the performance of groups.
 
     Args:
-        currencies: Of the accounts, by their identifiers.
-        grouping: Which groups there are.
-        closing: Identifiers of the executions that close a position; ``None`` where nobody says, and those with a
-            result other than zero are taken for them.
+        currencies: Currencies of the accounts, by ``account_id``.
+        grouping: The grouping.
+        closing: Identifiers of the executions that close a position; ``None`` means those with a result other than
+            zero.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class Tallies:
                     tally.close(time, realized_pnl)
 
     def keys(self) -> list[GroupKey]:
-        """Return the groups in order, what has no tag last, and in each the currencies.
+        """Return the groups in order, executions without a tag last, and the currencies of each.
 
-        Sorted in parts, so that in a thread it leaves the interpreter to others, however many there are.
+        They are sorted in parts, so that a thread releases the interpreter's lock often enough.
         """
         keys = [*self._tallies]
         parts = (keys[start : start + _SORTED_AT_ONCE] for start in range(0, len(keys), _SORTED_AT_ONCE))
         return [*merge(*(sorted(part, key=_place) for part in parts), key=_place)]
 
     def performance(self, key: GroupKey) -> Performance:
-        """Return what a group brought, once: the group is given up, as letting go of many at once would take long.
+        """Remove a group and return its performance; removing one at a time spreads the cost of freeing the objects.
 
         Raises:
             InvalidQueryError: A sum is beyond the range of float64.
@@ -151,10 +151,10 @@ class Tallies:
 
 
 class Curves:
-    """Equity curves, one per currency.
+    """Accumulator of equity curves, one for each currency.
 
     Args:
-        currencies: Of the accounts, by their identifiers.
+        currencies: Currencies of the accounts, by ``account_id``.
         less_commission: Whether to subtract commissions.
     """
 

@@ -1,4 +1,4 @@
-"""What ``zorivest-vault adopt`` tells about a journal that became a vault, or did not: in numbers and reasons."""
+"""Tables that ``zorivest adopt`` prints: the numbers of rows, and the reasons for changes and refusals."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["count_table", "note_table"]
 
 _SHOWN: Final = {"refused": "left out"}
-"""Where a person reads another word than a program."""
+"""Words for people instead of the words of :class:`~zorivest_async.AdoptNote`."""
 
 
 def count_table(report: AdoptReport) -> Table:
-    """Return the rows of each table: how many there were, and what became of them."""
+    """Return the numbers of rows of each table that were read, stored, converted and left out."""
     table = Table("table")
     for heading in ("read", "stored", "converted", "left out"):
         table.add_column(heading, justify="right")
@@ -31,13 +31,13 @@ def count_table(report: AdoptReport) -> Table:
 
 
 def note_table(notes: Iterable[AdoptNote]) -> Table:
-    """Return what was done, to which columns of how many rows, and why; the keys of those rows are left out."""
+    """Return what was done to how many rows, by table and column, and why; without the keys of the rows."""
     table = Table()
     for heading in ("table", "column", "what", "why"):
         table.add_column(heading, overflow="fold")
     table.add_column("rows", justify="right")
     for note in sorted(notes, key=lambda note: (note.table, note.column or "")):
-        # Names of tables and columns are the file's own: what looks like markup is none.
+        # The file's own names may contain what looks like markup; a Text prints it unchanged.
         texts = (note.table, note.column or "", _SHOWN.get(note.what, note.what), note.reason, f"{note.rows:,}")
         table.add_row(*(Text(printable(text)) for text in texts))
     return table

@@ -1,4 +1,4 @@
-"""Where a passphrase comes from: a file, the environment or a prompt, and never an argument, which others can see."""
+"""Passphrases from a file, the environment or a prompt; never from an argument, which other users can see."""
 
 from __future__ import annotations
 
@@ -8,55 +8,75 @@ import stat
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from zorivest_async import ConfigurationError
 from zorivest_async.cli.exits import warn
-from zorivest_async.domain.secret import MaskedSecret
-from zorivest_async.domain.tracebacks import sealed
+from zorivest_async.security.secret import MaskedSecret
+from zorivest_async.security.tracebacks import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["CURRENT", "NEW", "PassphraseSource"]
 
+MIN_CHARACTERS: Final = 8
+"""Recommended minimum length of a new passphrase (NIST SP 800-63B); a shorter one causes a warning."""
+
 
 @dataclass(frozen=True, slots=True)
 class PassphraseSource:
-    """Where one of a command's passphrases comes from.
+    """Source of one of a command's passphrases.
 
     Attributes:
         what: What the prompt asks for.
-        variable: The environment variable that may hold it.
-        option: The option that names a file with it.
+        variable: The environment variable that may contain the passphrase.
+        option: The option that names a file with the passphrase.
     """
 
     what: str
     variable: str
     option: str
 
+    @property
+    def help(self) -> str:
+        """The help of the option."""
+        return (
+            f"A file whose first line is the {self.what.lower()}; - is stdin. Default: {self.variable}, else a prompt."
+        )
+
     def read(self, file: str | None, vault: Path, *, twice: bool = False) -> MaskedSecret:
-        """Return the passphrase, which no traceback shows: the file's, else the environment's, else what is typed.
+        """Return the passphrase from the file, else from the environment, else from a prompt; no traceback shows it.
 
         Args:
-            file: A file whose first line it is, ``"-"`` for stdin, or ``None``.
-            vault: What it is for; the prompt says so.
-            twice: Have it typed twice, because a typing error would lock the vault.
+            file: The file, whose first line is the passphrase; ``"-"`` for stdin, or ``None``.
+            vault: The vault, which the prompt names.
+            twice: The passphrase is new: warn if it is short, and ask for it twice, because a typing error would lock
+                the vault.
 
         Raises:
-            ConfigurationError: There is no passphrase anywhere, or it cannot be one.
+            ConfigurationError: No source provides a passphrase, or the passphrase is invalid.
             OSError: The file cannot be read.
         """
+        passphrase = self._found(file) or self._asked(vault, twice=twice)
+        if twice and len(passphrase.reveal()) < MIN_CHARACTERS:
+            warn(
+                f"the passphrase has fewer than {MIN_CHARACTERS} characters, and will be guessed: use six random words"
+            )
+        return passphrase
+
+    def _found(self, file: str | None) -> MaskedSecret | None:
         if file is not None:
             return MaskedSecret(_first_line_of_stdin() if file == "-" else _first_line_of(file))
-        if os.environ.get(self.variable):
-            return MaskedSecret(os.environ[self.variable])
+        return MaskedSecret(os.environ[self.variable]) if os.environ.get(self.variable) else None
+
+    def _asked(self, vault: Path, *, twice: bool) -> MaskedSecret:
         if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
             raise ConfigurationError(
                 f"no passphrase: set {self.variable}, name a file with {self.option}, or run this in a terminal"
             )
         passphrase = MaskedSecret(_typed(f"{self.what} of {vault.name}: "))
-        if twice and _typed("The same again: ") != passphrase.reveal():
+        if twice and _typed("Repeat it: ") != passphrase.reveal():
             raise ConfigurationError("the two passphrases differ")
         return passphrase
 
@@ -69,7 +89,7 @@ def _first_line_of(path: str) -> str:
     with open(path, "rb") as file:  # noqa: PTH123 - Path would take "./-" for "-"
         mode = os.fstat(file.fileno()).st_mode
         if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
-            warn(f"{path}: others can read this file; chmod 600 keeps it to you")
+            warn(f"{path}: other users can read this file; protect it with chmod 600")
         return _first_line(file, path)
 
 
@@ -82,7 +102,7 @@ def _first_line_of_stdin() -> str:
 @sealed
 def _first_line(file: BinaryIO, name: str) -> str:
     try:
-        line = file.readline().decode("utf-8-sig")  # editors on Windows begin files with a mark
+        line = file.readline().decode("utf-8-sig")  # editors on Windows begin files with a byte order mark
     except UnicodeDecodeError:
         raise ConfigurationError(f"{name}: the passphrase is not UTF-8 text") from None
     passphrase = line.removesuffix("\n").removesuffix("\r")
@@ -93,7 +113,8 @@ def _first_line(file: BinaryIO, name: str) -> str:
 
 def _typed(prompt: str) -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", getpass.GetPassWarning)  # it would go on, and show what is typed
+        # After this warning, getpass would echo the passphrase.
+        warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(prompt)
         except getpass.GetPassWarning:

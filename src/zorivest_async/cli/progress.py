@@ -1,14 +1,10 @@
-"""A bar on the terminal that shows how far a command is."""
+"""Progress bar on the terminal."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,7 +16,17 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar() -> Generator[ProgressCallback]:
-    """Show a bar on stderr while the block runs, where stderr is a terminal; what moves it is given to the block."""
+    """Show a progress bar on stderr while the block runs; yield the callback that updates it.
+
+    There is no bar if stderr is not a terminal, or without the extra ``cli``, which the demo does not need.
+    """
+    try:
+        from rich.console import Console  # noqa: PLC0415 - it belongs to an extra
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.progress import Progress as ProgressDisplay  # noqa: PLC0415
+    except ImportError:
+        yield lambda _progress: None
+        return
     display = ProgressDisplay(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

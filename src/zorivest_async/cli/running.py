@@ -1,4 +1,4 @@
-"""Running the asynchronous part of a command, which Ctrl-C stops in good order."""
+"""Event loop of a command, which Ctrl-C stops after the clean-up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ResultT = TypeVar("_ResultT")
 
 
 def run_to_end(work: Awaitable[_ResultT]) -> _ResultT:
-    """Wait for ``work`` on an event loop of its own; the first Ctrl-C cancels it, and others do not hurry it.
+    """Wait for ``work`` on its own event loop; the first Ctrl-C cancels it, and later ones have no effect.
 
-    :func:`asyncio.run` alone gives up at the second Ctrl-C, and would leave unfinished files behind.
+    :func:`asyncio.run` alone would stop at the second Ctrl-C, and leave unfinished files behind.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed, and ``work`` has cleaned up.
@@ -32,7 +32,7 @@ def run_to_end(work: Awaitable[_ResultT]) -> _ResultT:
             nonlocal interrupted
             if not interrupted and task is not None:
                 interrupted = True
-                with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
+                with suppress(RuntimeError):  # the loop is closed, so the work has already ended
                     loop.call_soon_threadsafe(task.cancel)
 
         signal.signal(signal.SIGINT, interrupt)

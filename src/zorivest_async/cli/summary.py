@@ -1,4 +1,4 @@
-"""What ``zorivest-vault info`` tells about a vault, as a table and as JSON."""
+"""Summary of a vault that ``zorivest info`` prints, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rich.table import Table
 from sqlalchemy import func, select, text
 
 from zorivest_async import KdfProfile
-from zorivest_async.database.failures import translated
+from zorivest_async.database.error_mapping import translated
 from zorivest_async.database.models import Base, ImageModel, TradeModel
+from zorivest_async.database.sqlcipher.backend import BACKEND
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,16 +25,16 @@ __all__ = ["VaultSummary", "summarize"]
 
 @dataclass(frozen=True, slots=True)
 class VaultSummary:
-    """A vault in numbers.
+    """Summary of a vault.
 
     Attributes:
-        size_bytes: Pages in use and free, without the WAL.
-        profile: Name of the key derivation profile, ``"default"``.
-        schema_version: Version of the tables.
-        rows: Rows of each table, by its name.
-        oldest_trade: Time of the first execution; ``None`` where there is none.
-        newest_trade: Time of the last execution.
-        images_bytes: All original images together.
+        size_bytes: Size of all pages, used and free, without the WAL.
+        profile: Name of the key derivation profile, for example ``"default"``.
+        schema_version: Version of the schema.
+        rows: Number of rows by table.
+        oldest_trade: Time of the first execution; ``None`` without executions.
+        newest_trade: Time of the last execution; ``None`` without executions.
+        images_bytes: Total size of the original images.
     """
 
     size_bytes: int
@@ -45,8 +46,8 @@ class VaultSummary:
     images_bytes: int
 
     def as_json(self) -> str:
-        """Return one JSON object; moments are ISO 8601 in UTC."""
-        return json.dumps(asdict(self), indent=2, default=lambda moment: moment.isoformat())
+        """Return one JSON object; times are ISO 8601 in UTC."""
+        return json.dumps(asdict(self), indent=2, default=lambda time: time.isoformat())
 
     def as_table(self) -> Table:
         """Return a table for a person to read."""
@@ -65,13 +66,13 @@ class VaultSummary:
 
 
 async def summarize(vault: Vault) -> VaultSummary:
-    """Count what is in a vault, all of it at one moment.
+    """Return the summary of a vault, from one snapshot.
 
     Raises:
         VaultError: The vault is damaged.
     """
     async with vault.unit_of_work(read_only=True) as uow:
-        with translated():
+        with translated(BACKEND):
             session = uow.session
             page_count = (await session.execute(text("PRAGMA page_count"))).scalar_one()
             # SQLCipher answers in text.
@@ -95,5 +96,5 @@ async def summarize(vault: Vault) -> VaultSummary:
     )
 
 
-def _shown(moment: datetime | None) -> str:
-    return "none" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+def _shown(time: datetime | None) -> str:
+    return "none" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"

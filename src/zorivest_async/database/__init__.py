@@ -1,1 +1,5 @@
-"""Everything that knows SQL: the dialect, connections, models, repositories and the unit of work."""
+"""SQL: models, statements, transactions, repositories, the unit of work, and the SQLCipher engine."""
+
+from zorivest_async._requirements import require_releases
+
+require_releases()  # before any module here imports a package that is too old

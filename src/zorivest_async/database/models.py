@@ -1,25 +1,39 @@
-"""The declared schema: the tables of a vault as ORM models, for migrations and for users' own queries.
+"""ORM models of a vault's tables, for migrations and for your own queries.
 
-The repositories send Core statements over these tables; the relationships are here for ORM queries on ``uow.session``.
+The repositories send Core statements over these tables; the relationships are for ORM queries on ``uow.session``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, LargeBinary, MetaData, String, Text, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from zorivest_async.database.search_schema import keep_search_index
-from zorivest_async.database.types import EnumText, TagList, UTCDateTime
+from zorivest_async.database.backend import BACKENDS
+from zorivest_async.database.types import EnumText, Float64, TagList, UTCDateTime
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from enum import StrEnum
 
+    from sqlalchemy import Connection, Table
+
 __all__ = [
+    "ACCOUNTS",
+    "BALANCE_SNAPSHOTS",
+    "IMAGES",
+    "MARKET_PROVIDER_SETTINGS",
     "SCHEMA_VERSION",
+    "SETTINGS",
+    "SET_ASIDE",
+    "TRADES",
+    "TRADE_PLANS",
+    "TRADE_REPORTS",
+    "WATCHLISTS",
+    "WATCHLIST_ITEMS",
     "AccountModel",
     "BalanceSnapshotModel",
     "Base",
@@ -31,14 +45,20 @@ __all__ = [
     "TradeReportModel",
     "WatchlistItemModel",
     "WatchlistModel",
+    "is_set_aside",
 ]
 
-SCHEMA_VERSION: Final = 2
-"""``PRAGMA user_version`` of a vault with these tables."""
+SCHEMA_VERSION: Final = 3
+"""Version of the schema with these tables, which a vault stores as its ``user_version``."""
+
+
+SET_ASIDE: Final = "orphan:"
+"""What ``owner_id`` begins with where the owner was gone already when these triggers came: before it had its images, a
+new row under the same key would have inherited them."""
 
 
 class Base(DeclarativeBase):
-    """Declarative base of all tables; every constraint and index has a name, so that a migration can drop it."""
+    """Declarative base of all models; every constraint and index has a name, so that a migration can drop it."""
 
     metadata = MetaData(
         naming_convention={
@@ -49,7 +69,10 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {dt.datetime: UTCDateTime()}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dt.datetime: UTCDateTime(),
+        float: Float64().with_variant(Double(), "sqlite"),  # DOUBLE, as in the schema of every vault
+    }
 
 
 def _one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
@@ -80,12 +103,14 @@ class TradeModel(Base):
         primaryjoin="and_(ImageModel.owner_type=='trade', foreign(ImageModel.owner_id)==TradeModel.exec_id)",
         viewonly=True,
     )
-    report: Mapped[TradeReportModel | None] = relationship(back_populates="trade", uselist=False)
+    report: Mapped[TradeReportModel | None] = relationship(
+        back_populates="trade", cascade="all, delete-orphan", uselist=False
+    )
     account_rel: Mapped[AccountModel] = relationship(back_populates="trades")
 
     __table_args__ = (
         _one_of("action", TradeAction),
-        # Listings are newest first and end in exec_id, which makes the order of equal times total for keyset paging.
+        # Listings are newest first, with exec_id as the last key, which gives a total order for keyset paging.
         Index(None, "time", "exec_id"),
         Index(None, "account_id", "time", "exec_id"),
         Index(None, "instrument", "time", "exec_id"),
@@ -100,7 +125,7 @@ class ImageModel(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     owner_type: Mapped[ImageOwnerType] = mapped_column(EnumText(ImageOwnerType, 20))
     owner_id: Mapped[str]
-    # The large column comes last: SQLite reads a row from its start, so a gallery touches no page of the originals.
+    # The large column is last: SQLite reads a row from its start, so a gallery reads no page of the originals.
     thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
     mime_type: Mapped[str | None] = mapped_column(String(50), default="image/png")
     caption: Mapped[str | None] = mapped_column(Text)
@@ -158,7 +183,7 @@ class TradeReportModel(Base):
 
 
 class TradePlanModel(Base):
-    """Trades thought through before they are made."""
+    """Plans of trades."""
 
     __tablename__ = "trade_plans"
 
@@ -223,7 +248,7 @@ class WatchlistItemModel(Base):
 
 
 class BalanceSnapshotModel(Base):
-    """What accounts held at moments."""
+    """Balances of accounts over time."""
 
     __tablename__ = "balance_snapshots"
 
@@ -238,7 +263,7 @@ class BalanceSnapshotModel(Base):
 
 
 class SettingModel(Base):
-    """Small typed values."""
+    """Settings: small typed values."""
 
     __tablename__ = "settings"
 
@@ -251,7 +276,7 @@ class SettingModel(Base):
 
 
 class MarketProviderSettingModel(Base):
-    """Credentials and limits of market-data providers; an API key is a Fernet token after ``ENC:``."""
+    """Credentials and limits of market-data providers; an API key is encrypted, after ``ENC:2:``."""
 
     __tablename__ = "market_provider_settings"
 
@@ -268,4 +293,33 @@ class MarketProviderSettingModel(Base):
     __table_args__ = (CheckConstraint("encrypted_api_key LIKE 'ENC:%'", name="encrypted_api_key"),)
 
 
-keep_search_index(Base.metadata)
+def is_set_aside(owner_id: str) -> bool:
+    """Return whether an image is meant to have no owner, as its own was gone when the triggers came."""
+    return owner_id.startswith(SET_ASIDE)
+
+
+def _table_of(model: type[Base]) -> Table:
+    # Core statements need no mapper to be configured first.
+    return cast("Table", model.__table__)
+
+
+ACCOUNTS = _table_of(AccountModel)
+BALANCE_SNAPSHOTS = _table_of(BalanceSnapshotModel)
+IMAGES = _table_of(ImageModel)
+MARKET_PROVIDER_SETTINGS = _table_of(MarketProviderSettingModel)
+SETTINGS = _table_of(SettingModel)
+TRADES = _table_of(TradeModel)
+TRADE_PLANS = _table_of(TradePlanModel)
+TRADE_REPORTS = _table_of(TradeReportModel)
+WATCHLISTS = _table_of(WatchlistModel)
+WATCHLIST_ITEMS = _table_of(WatchlistItemModel)
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _after_create(_metadata: MetaData, connection: Connection, tables: Collection[Table], **_: Any) -> None:
+    BACKENDS[connection.dialect.name].after_create(connection, tables)
+
+
+@event.listens_for(Base.metadata, "after_drop")
+def _after_drop(_metadata: MetaData, connection: Connection, tables: Collection[Table], **_: Any) -> None:
+    BACKENDS[connection.dialect.name].after_drop(connection, tables)

@@ -1,237 +1,346 @@
-"""The transaction of one unit of work: the connection that it borrows, and how it ends."""
+"""Transaction of a unit of work, from borrowing a connection to its end."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from contextlib import asynccontextmanager
+import warnings
+from contextlib import asynccontextmanager, suppress
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import MissingGreenlet
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.exc import DBAPIError, MissingGreenlet
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from zorivest_async.database.channel import send_on
-from zorivest_async.database.dialect import SQLiteDialect_aiosqlcipher
-from zorivest_async.database.failures import LOST
-from zorivest_async.database.finishing import finish
-from zorivest_async.database.savepoint import savepoint_on
-from zorivest_async.errors import RepositoryError
+from zorivest_async._finishing import finish, start_unstoppable
+from zorivest_async.database.backend import BACKENDS, Loss
+from zorivest_async.database.channel import DirectChannel, SqlAlchemyChannel
+from zorivest_async.database.lent_connection import LentConnection
+from zorivest_async.database.sqlalchemy_internals import is_heard
+from zorivest_async.errors import CommitOutcomeUnknownError, VaultReplacedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-    from zorivest_async.database.adapter import CipherAdapter
-    from zorivest_async.database.driver import StatementResult
-    from zorivest_async.database.turns import TurnQueue
+    from zorivest_async.database.backend import Adapter, DirectPool, StatementResult
+    from zorivest_async.database.queueing import TurnQueue
 
 __all__ = ["Outcome", "Transaction"]
 
-Outcome: TypeAlias = Literal["open", "committed", "rolled_back"]
-"""How a transaction ended, if it has."""
+Outcome: TypeAlias = Literal["open", "committed", "rolled_back", "unknown"]
+"""Outcome of a transaction; ``"unknown"`` after an error that does not show whether it was committed."""
+
+
+class _State(Enum):
+    """State of a unit of work's transaction: the way of its statements."""
+
+    IDLE = "no connection is borrowed"
+    DIRECT = "statements go to the driver, without SQLAlchemy"
+    JOINED = "statements go through SQLAlchemy, in the driver's transaction"
+    FOREIGN = "statements go through SQLAlchemy, over a driver that is not the library's"
 
 
 class Transaction:
-    """One transaction after another on an engine, each from its first statement to its end.
+    """Transactions on an engine, one after another, each from its first statement to its end.
 
-    Over the library's own dialect, statements go to the driver without SQLAlchemy, whose part in them would cost more
-    than SQLite's. Once somebody asks for the :meth:`connection`, or listens to the engine's events or its echo,
-    everything goes through SQLAlchemy.
+    Over the library's own drivers, statements go to the driver without SQLAlchemy, which would take more time than
+    SQLite. After the first call of :meth:`connection`, or if the engine has listeners or an echo, all statements go
+    through SQLAlchemy. In both cases the driver ends the transaction, and never SQLAlchemy.
+
+    If something else has ended the transaction, or it has lost a statement, it refuses further statements and commits.
 
     Args:
         engine: Any engine whose database has the schema.
-        turns: Whose turn it is; without it, the engine's pool decides.
+        turns: The queue for the engine's connections; ``None`` leaves the waiting to the engine's pool.
+
+    Raises:
+        ConfigurationError: There is no backend for the engine's dialect.
     """
 
     def __init__(self, engine: AsyncEngine, turns: TurnQueue | None) -> None:
         self._engine = engine
         self._turns = turns
-        self._pool: Pool = engine.pool
-        self._pooled: PoolProxiedConnection | None = None
-        self._adapter: CipherAdapter | None = None
-        self._connection: AsyncConnection | None = None
-        self._lost: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.backend = BACKENDS[engine.dialect.name]
+        self.process = self.backend.owner()
+        self._state = _State.IDLE
+        self._channel: DirectChannel | SqlAlchemyChannel | None = None
         self.outcome: Outcome = "open"
 
+    def at_once(self) -> DirectChannel | None:
+        """Return the channel to the driver, if there is nothing to wait for and SQLAlchemy is not involved.
+
+        Raises:
+            RepositoryError: The transaction has lost a statement.
+        """
+        if is_heard(self._engine.sync_engine):
+            return None
+        if self._state is _State.IDLE:
+            turns = self._turns
+            if turns is not None and not turns.try_acquire():
+                return None
+            if not self._take():
+                if turns is not None:
+                    turns.release()
+                return None
+        if self._state is not _State.DIRECT:
+            return None
+        channel = cast("DirectChannel", self._channel)
+        if channel.adapter.loss is not Loss.NONE:
+            channel.require_kept()
+        return channel
+
     async def send(self, sql: str, values: Sequence[Any]) -> StatementResult:
-        """Send a statement, after beginning a transaction where none is open."""
-        adapter = await self._direct()
-        if adapter is None:
-            return await send_on(await self.connection(), sql, values)
-        try:
-            return await adapter.send(sql, values)
-        except BaseException as error:
-            self._note_loss(error)
-            raise
+        """Send a statement, after beginning a transaction if none is open."""
+        return await (await self._opened()).send(sql, values)
 
     async def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
-        """Send a statement once for each row of values, and return how many rows it changed."""
-        adapter = await self._direct()
-        if adapter is None:
-            return (await (await self.connection()).exec_driver_sql(sql, rows)).rowcount
-        try:
-            return await adapter.send_rows(sql, rows)
-        except BaseException as error:
-            self._note_loss(error)
-            raise
+        """Send a statement once for each row of values, and return the number of rows that it changed."""
+        return await (await self._opened()).send_rows(sql, rows)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
-        """Undo the statements of the block, and no others, if it raises."""
-        adapter = await self._direct()
-        if adapter is None:
-            async with savepoint_on(await self.connection()):
-                yield
-            return
-        await self.send("SAVEPOINT block", ())
-        try:
+        """Undo only the statements of the block if it raises an exception."""
+        async with (await self._opened()).savepoint():
             yield
-        except BaseException:
-            if self._lost is None and not adapter.failed:
-                await self.send("ROLLBACK TO block", ())
-                await self.send("RELEASE block", ())
-            raise
-        await self.send("RELEASE block", ())
 
-    async def connection(self) -> AsyncConnection:
-        """Return the connection, in its transaction, after beginning one where none is open."""
-        await self._begin()
-        _require_kept(self._lost)
-        if self._connection is None:
-            connection = AsyncConnection(self._engine, Connection(self._engine.sync_engine, self._pooled))
-            await connection.begin()  # joins the transaction that is open
-            self._connection = connection
-        return self._connection
+    @property
+    def kept(self) -> bool:
+        """Whether the transaction has lost nothing, so that its savepoints still exist."""
+        return self._channel is None or self._channel.kept
 
-    async def _direct(self) -> CipherAdapter | None:
-        """Return the driver in its transaction, or ``None`` where SQLAlchemy wants to know of everything."""
-        if self._adapter is None:
+    async def connection(self) -> LentConnection:
+        """Return the connection in its transaction, after beginning one if none is open."""
+        return await (await self._joined()).connection()
+
+    async def _opened(self) -> DirectChannel | SqlAlchemyChannel:
+        """Return the channel of the transaction, after beginning one if none is open."""
+        if self._state is _State.IDLE:
             await self._begin()
-        if self._connection is not None or _is_heard(self._engine.sync_engine):
-            return None
-        _require_kept(self._lost)
-        return self._adapter
+        return self.at_once() or await self._joined()
+
+    async def _joined(self) -> SqlAlchemyChannel:
+        """Return the channel through SQLAlchemy, which all later statements of the transaction use."""
+        if self._state is _State.IDLE:
+            await self._begin()
+        channel = cast("DirectChannel | SqlAlchemyChannel", self._channel)
+        channel.require_kept()
+        if isinstance(channel, DirectChannel):
+            self._channel = channel = await channel.join(self._engine)
+            self._state = _State.JOINED
+        return channel
+
+    def _take(self) -> bool:
+        """Borrow an idle connection without SQLAlchemy; return whether there was one."""
+        pool: Any = self._engine.pool  # a DirectPool, if it has take()
+        if not hasattr(pool, "take") or (entry := pool.take()) is None:
+            return False
+        adapter: Adapter = entry.dbapi_connection.transaction
+        adapter.begin(held=True)
+        self._channel, self._loop = DirectChannel(pool, adapter, entry=entry), asyncio.get_running_loop()
+        self._state, self.outcome = _State.DIRECT, "open"
+        return True
 
     async def _begin(self) -> None:
-        """Borrow a connection, where there is none; nothing is sent yet."""
-        if self._adapter is not None or self._connection is not None:
-            return
+        """Borrow a connection, without sending anything yet."""
         if self._turns is not None:
             await self._turns.acquire()
         try:
-            self._pool = self._engine.pool
-            if isinstance(self._engine.dialect, SQLiteDialect_aiosqlcipher):
-                self._pooled = await _checked_out(self._pool)
-                self._adapter = cast("CipherAdapter", self._pooled.dbapi_connection)
-                self._adapter.begin()
+            if self._take():
+                return
+            pool, self._loop = self._engine.pool, asyncio.get_running_loop()
+            if self.backend.drives(self._engine.dialect):
+                pooled = await _checked_out(pool)
+                adapter = cast("Adapter", cast("Any", pooled.dbapi_connection).transaction)
+                adapter.begin(held=True)
+                self._channel, self._state = DirectChannel(pool, adapter, pooled=pooled), _State.DIRECT
             else:
-                connection = await self._engine.connect().start()
-                await connection.begin()
-                self._connection = connection
+                connection = LentConnection(self._engine, await greenlet_spawn(self._engine.sync_engine.connect))
+                await connection.join()
+                self._channel, self._state = SqlAlchemyChannel(connection, pool), _State.FOREIGN
         except BaseException:
             if self._turns is not None:
                 self._turns.release()
             raise
         self.outcome = "open"
 
-    def _note_loss(self, error: BaseException) -> None:
-        if not isinstance(error, Exception) or self._is_useless_after(error):
-            self._lost = error
-
-    def _is_useless_after(self, error: BaseException | None) -> bool:
-        return error is not None and self._engine.dialect.is_disconnect(cast("Any", error), None, None)
+    def end_at_once(self) -> bool:
+        """Roll back without waiting, if nothing was sent, or only reads without SQLAlchemy; return whether it did."""
+        if self._state is _State.IDLE:
+            if self.outcome == "open":
+                self.outcome = "rolled_back"
+            return True
+        if self._state is not _State.DIRECT:
+            return False
+        channel = cast("DirectChannel", self._channel)
+        adapter, entry = channel.adapter, channel.entry
+        if entry is None or not adapter.reads_only or adapter.loss is Loss.USELESS:
+            return False
+        pool = channel.pool
+        if pool is not self._engine.pool:
+            return False  # a pool that was disposed of meanwhile would never close the connection
+        self._channel, self._state, self.outcome = None, _State.IDLE, "rolled_back"
+        adapter.abandon()
+        cast("DirectPool", pool).give(entry)
+        if self._turns is not None:
+            self._turns.release()
+        return True
 
     async def end(self, session: AsyncSession | None, *, commit: bool) -> None:
-        """End the transaction, and give the connection back; this finishes even when the task is cancelled.
+        """End the transaction, and give the connection back; it finishes even when every task is cancelled.
 
         Args:
-            session: One that is on its connection, and ends with it.
+            session: The session on the connection, which ends with it.
             commit: Whether to commit first.
         """
-        connection, pooled, adapter, lost = self._connection, self._pooled, self._adapter, self._lost
-        self._connection = self._pooled = self._adapter = self._lost = None
-        if connection is not None:
-            await finish(self._end_on(connection, session, commit=commit))
+        channel = self._channel
+        if channel is None:
+            self._end_nothing(session, commit=commit)
             return
+        self._channel, self._state = None, _State.IDLE
+        direct, lent = (channel, None) if isinstance(channel, DirectChannel) else (channel.origin, channel.lent)
+        if direct is None:
+            await finish(self._end_foreign(cast("SqlAlchemyChannel", channel), session, commit=commit))
+        else:
+            self.outcome = "rolled_back"
+            has_ended = False
+            try:
+                if commit:
+                    if lent is not None or direct.adapter.loss is not Loss.NONE:
+                        channel.require_kept()
+                    if (answer := direct.adapter.committing()) is not None:
+                        try:
+                            await answer
+                        finally:
+                            self._note_outcome(answer)
+                    self.outcome, has_ended = "committed", True
+            finally:
+                if not (has_ended and session is None and self._give_back_at_once(direct, lent)):
+                    await self._roll_back_and_give_back(direct, lent, session, has_ended=has_ended)
+
+    def _end_nothing(self, session: AsyncSession | None, *, commit: bool) -> None:
         if session is not None:
-            session.sync_session.close()  # which was on no connection
-        if pooled is not None and adapter is not None:
-            await self._end_directly(pooled, adapter, lost, commit=commit)
-        elif self.outcome == "open":
+            session.sync_session.close()  # it had no connection
+        if self.outcome == "open":
             self.outcome = "committed" if commit else "rolled_back"
 
-    async def _end_directly(
-        self, pooled: PoolProxiedConnection, adapter: CipherAdapter, lost: BaseException | None, *, commit: bool
+    def _note_outcome(self, commit: asyncio.Future[object]) -> None:
+        """Set the outcome of a commit, even if its task only raises ``CancelledError``."""
+        error = commit.exception() if commit.done() else CommitOutcomeUnknownError()
+        if error is None:
+            self.outcome = "committed"
+        elif isinstance(error, CommitOutcomeUnknownError | VaultReplacedError):
+            self.outcome = "unknown"
+
+    async def _roll_back_and_give_back(
+        self, direct: DirectChannel, lent: LentConnection | None, session: AsyncSession | None, *, has_ended: bool
     ) -> None:
-        self.outcome = "rolled_back"
+        adapter = direct.adapter
+        damaged = adapter.loss is Loss.USELESS
         try:
-            if commit:
-                _require_kept(lost)
-                await self._commit(adapter)
-        finally:
-            try:
-                if self._is_useless_after(lost) or self._pool is not self._engine.pool:  # which was disposed of
-                    await finish(greenlet_spawn(pooled.invalidate))
-                elif adapter.reads_only:
+            if not damaged and (lent is None or not (lent.closed or lent.invalidated)):
+                if adapter.reads_only:
                     adapter.abandon()
-                elif (answer := adapter.rolling_back()) is not None:
-                    await answer
-            finally:
-                pooled.close()
-                if self._turns is not None:
-                    self._turns.release()
+                elif not has_ended:
+                    if adapter.ended_elsewhere:
+                        self.outcome, damaged = "unknown", True
+                    if (answer := adapter.rolling_back()) is not None:
+                        await answer
+        finally:
+            if session is not None or damaged or not self._give_back_at_once(direct, lent):
+                try:
+                    await finish(greenlet_spawn(self._give_back, direct, lent, session, damaged=damaged))
+                finally:
+                    if self._turns is not None:
+                        self._turns.release()
 
-    async def _commit(self, adapter: CipherAdapter) -> None:
-        answer = adapter.committing()
+    def _give_back_at_once(self, direct: DirectChannel, lent: LentConnection | None) -> bool:
+        """Give the connection back, if SQLAlchemy is not involved; return whether it was given back."""
+        if lent is not None or direct.adapter.loss is Loss.USELESS:
+            return False
+        if direct.pool is not self._engine.pool:  # a pool that was disposed of would never close the connection
+            return False
         try:
-            if answer is not None:
-                await answer
-        except asyncio.CancelledError:
-            if answer is None or answer.exception() is None:
-                self.outcome = "committed"
-            raise
-        self.outcome = "committed"
+            direct.give_back()
+        finally:
+            if self._turns is not None:
+                self._turns.release()
+        return True
 
-    async def _end_on(self, connection: AsyncConnection, session: AsyncSession | None, *, commit: bool) -> None:
-        self.outcome = "rolled_back"
+    def _give_back(
+        self,
+        direct: DirectChannel,
+        lent: LentConnection | None,
+        session: AsyncSession | None,
+        *,
+        damaged: bool,
+    ) -> None:
+        """Make SQLAlchemy forget a transaction that the driver has ended; runs in a greenlet."""
         try:
             if session is not None:
-                await session.close()
+                session.sync_session.close()
+        finally:
+            if damaged or direct.pool is not self._engine.pool:  # it may have been disposed of meanwhile
+                direct.throw_away()
+            if lent is not None:
+                lent.close_now()
+            else:
+                direct.give_back()
+
+    async def _end_foreign(self, channel: SqlAlchemyChannel, session: AsyncSession | None, *, commit: bool) -> None:
+        connection = channel.lent
+        self.outcome = "rolled_back"
+        try:
+            if not connection.closed and not connection.invalidated:
+                await connection.close_handles()
             if commit:
-                await connection.commit()
+                channel.require_kept()
+                try:
+                    await greenlet_spawn(connection.commit_now)
+                except DBAPIError as error:
+                    if self.backend.leaves_outcome_unknown(error):
+                        self.outcome = "unknown"
+                        raise CommitOutcomeUnknownError from error
+                    raise
                 self.outcome = "committed"
         finally:
             try:
-                if self._pool is not self._engine.pool:  # the engine was disposed of meanwhile, and its pool with it
+                if session is not None:
+                    await session.close()
+                if channel.pool is not self._engine.pool and not connection.closed:
                     await connection.invalidate()
-                await connection.close()  # which rolls back what was not committed
+                await greenlet_spawn(connection.roll_back_and_close)
             finally:
                 if self._turns is not None:
                     self._turns.release()
 
+    def __del__(self) -> None:
+        if self._channel is not None and self._loop is not None and not self.process.left_behind:
+            with suppress(RuntimeError):  # the loop is closed, and so are its connections
+                self._loop.call_soon_threadsafe(_reclaim, self._channel, self._turns)
+            warnings.warn("a unit of work was never left; use 'async with'", ResourceWarning, stacklevel=2)
 
-def _require_kept(lost: BaseException | None) -> None:
-    """Refuse to go on in a transaction that an error has lost."""
-    if lost is not None:
-        raise RepositoryError(problem=LOST)
 
-
-def _is_heard(engine: Engine) -> bool:
-    """Return whether somebody listens to an engine's statements."""
-    # There is no public way to ask for events; echo=True enables the logger.
-    has_events: bool = engine._has_events  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return has_events or engine.logger.isEnabledFor(logging.INFO)
+def _reclaim(channel: DirectChannel | SqlAlchemyChannel, turns: TurnQueue | None) -> None:
+    """Give back the connection and the turn of a forgotten unit of work; runs on the event loop."""
+    direct = channel if isinstance(channel, DirectChannel) else channel.origin
+    if direct is not None:
+        direct.adapter.give_up()
+        direct.give_back()
+    elif isinstance(channel, SqlAlchemyChannel):
+        start_unstoppable(greenlet_spawn(channel.lent.roll_back_and_close))
+    if turns is not None:
+        turns.release()
 
 
 async def _checked_out(pool: Pool) -> PoolProxiedConnection:
-    """Return a connection of a pool; one that is idle costs no greenlet."""
+    """Return a connection of a pool; an idle one needs no greenlet."""
     if isinstance(pool, QueuePool) and pool.checkedin():
         try:
             return pool.connect()
-        except MissingGreenlet:  # it was idle, but has to be opened again
+        except MissingGreenlet:  # the idle connection must be opened again
             pass
     return await greenlet_spawn(pool.connect)

@@ -1,22 +1,24 @@
-"""Column types: what the tables hold as text, Python sees as aware datetimes, enums and tuples.
+"""Column types: aware datetimes, enums and tuples, stored as text.
 
-Each type converts with plain functions that the row codec uses as well, so that the ORM and the repositories agree.
+Each type converts with functions that the row mapper also uses, so that the ORM and the repositories agree.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy import DateTime, Dialect, Float, Numeric, String, Text
 from sqlalchemy.types import TypeDecorator
+
+from zorivest_async.database.backend import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EnumText", "Optionally", "TagList", "UTCDateTime"]
+__all__ = ["EnumText", "Float64", "Optionally", "StoredTime", "TagList", "UTCDateTime"]
 
 
 class _Processor(Protocol):
@@ -24,10 +26,10 @@ class _Processor(Protocol):
 
 
 class Optionally:
-    """A processor for columns that may hold ``NULL``.
+    """Processor for nullable columns.
 
     Attributes:
-        convert: The one for those that may not, which is faster.
+        convert: The processor for columns that are not nullable, which is faster.
     """
 
     __slots__ = ("convert",)
@@ -36,47 +38,50 @@ class Optionally:
         self.convert = convert
 
     def __call__(self, value: Any) -> Any:
-        """Convert a value, and leave ``None`` alone."""
+        """Convert a value, except ``None``."""
         return None if value is None else self.convert(value)
 
 
-_LENGTH = len("2024-03-08 14:30:00.000000")
-
-
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment, stored as UTC text ``2024-03-08 14:30:00.000000``: the form of SQLAlchemy's own SQLite ``DateTime``.
+    """Time, read as an aware time in UTC; each engine stores it in its own form.
 
-    Reads back aware, in UTC. An aware value is converted; a naive one is taken as UTC.
+    An aware value is converted; a naive one is taken as UTC.
     """
 
     impl = DateTime
     cache_ok = True
 
-    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
-        return Optionally(self.to_text)
+    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: D102 - SQLAlchemy's signature
+        return Optionally(BACKENDS[dialect.name].store_time)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
-        return Optionally(self.from_text)
+        return Optionally(BACKENDS[dialect.name].read_time)
 
-    @staticmethod
-    def to_text(value: datetime) -> str:
-        """Return the stored form; its text order is the order of time."""
-        if value.tzinfo is not None and value.tzinfo is not UTC:
-            value = value.astimezone(UTC)
-        return value.isoformat(" ", "microseconds")[:_LENGTH]
 
-    @staticmethod
-    def from_text(stored: str) -> datetime:
-        """Return the moment, aware."""
-        return datetime.fromisoformat(stored + "+00:00")
+class StoredTime(TypeDecorator[Any]):
+    """Time in the form in which it was read from the database, to be compared with others as they are stored."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:  # noqa: ARG002, D102 - SQLAlchemy's signature
+        return None
+
+
+class Float64(Float[float], Numeric[float]):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """Number, as a ``float``.
+
+    Admin panels (sqladmin, starlette-admin) look for ``Numeric`` among the bases of a column's type, and SQLAlchemy's
+    ``Float`` no longer derives from it since 2.1.
+    """
 
 
 class EnumText(TypeDecorator[StrEnum]):
-    """A member of a closed vocabulary, stored as its value; a CHECK of the table keeps strangers out.
+    """Member of an enum, stored as its value; a CHECK constraint of the table refuses other values.
 
     Args:
         vocabulary: The enum.
-        length: Of the column, as in ``VARCHAR(3)``.
+        length: Length of the column, as in ``VARCHAR(3)``.
     """
 
     impl = String
@@ -94,7 +99,7 @@ class EnumText(TypeDecorator[StrEnum]):
 
 
 class TagList(TypeDecorator[tuple[str, ...]]):
-    """A tuple of strings, stored as a JSON array; ``NULL`` reads back as no tags."""
+    """Tuple of strings, stored as a JSON array; ``NULL`` is read as an empty tuple."""
 
     impl = Text
     cache_ok = True

@@ -1,19 +1,21 @@
-"""The unit of work: one transaction, the repositories that take part in it, and the truth about how it ended."""
+"""The unit of work: one transaction, its repositories, and its outcome."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from zorivest_async.database.failures import translated
+from zorivest_async._opening import require_asyncio
+from zorivest_async.database.error_mapping import translated, translation_of
 from zorivest_async.database.repositories import (
     SqlAlchemyAccountRepository,
     SqlAlchemyBalanceSnapshotRepository,
     SqlAlchemyImageRepository,
     SqlAlchemyMarketProviderSettingRepository,
+    SqlAlchemyRowRepository,
     SqlAlchemySearchRepository,
     SqlAlchemySettingRepository,
     SqlAlchemyTradePlanRepository,
@@ -23,37 +25,46 @@ from zorivest_async.database.repositories import (
 )
 from zorivest_async.database.session import JoinedSession
 from zorivest_async.database.transaction import Outcome, Transaction
-from zorivest_async.errors import UnitOfWorkError
+from zorivest_async.errors import UnitOfWorkError, VaultForkedError
 from zorivest_async.images import ImageOffload, ImagePolicy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from types import TracebackType
 
-    from zorivest_async.database.driver import StatementResult
-    from zorivest_async.database.turns import TurnQueue
+    from zorivest_async.database.backend import Backend, StatementResult
+    from zorivest_async.database.queueing import TurnQueue
     from zorivest_async.security import ApiKeyCipher
 
 __all__ = ["Outcome", "SqlAlchemyUnitOfWork"]
 
+ANOTHER_TASKS: Final = (
+    "this unit of work belongs to another task; give each task its own. asyncio.shield(), asyncio.gather(), "
+    "asyncio.create_task() and, before Python 3.12, asyncio.wait_for() run a coroutine in a new task: "
+    "limit a call's time with 'async with asyncio.timeout(...)'; commit() and rollback() need no shield, as they "
+    "finish when their task is cancelled"
+)
+"""Message if another task uses it than the one that entered it."""
+
 
 class SqlAlchemyUnitOfWork:
-    """A transaction and the repositories that take part in it.
+    """A transaction and its repositories.
 
     Leaving the block rolls back unless :meth:`commit` was awaited. The first statement borrows a connection and begins
-    the transaction, waiting for its turn if it writes; committing, rolling back and leaving give both back. A block
-    that sends nothing costs nothing. After a commit the same unit of work may go on, in a new transaction.
+    the transaction, after waiting for its turn if it writes; committing, rolling back and leaving give both back. A
+    block that sends nothing costs nothing. After a commit the same unit of work can be used again, in a new
+    transaction.
 
-    It belongs to the task that entered it: another task's statements would end up in this one's transaction, so they
+    It belongs to the task that entered it. Another task's statements would become part of its transaction, so they
     raise :class:`~zorivest_async.UnitOfWorkError`. Cancelling a statement interrupts it; committing, rolling back and
-    leaving finish first, and :attr:`outcome` then tells what happened.
+    leaving finish first, and :attr:`outcome` then says what happened.
 
     Args:
-        engine: Any engine whose database has the schema; ``vault.unit_of_work()`` brings a vault's.
-        api_key_cipher: Encrypts provider API keys; without one they are not stored.
-        images: Where images are decoded; the default is one of its own.
-        turns: Whose turn it is to use the engine; the default is for its pool to say.
-        check_usable: Called on entering; raises where the engine must not be used.
+        engine: Any engine whose database has the schema; ``vault.unit_of_work()`` passes a vault's.
+        api_key_cipher: Encrypts provider API keys; without it they are not stored.
+        images: Decodes images; the default is a new one.
+        turns: The queue for the engine; by default, its pool decides.
+        check_usable: Called on entering; raises an error if the engine must not be used.
 
     Example:
         >>> from zorivest_async import Vault
@@ -74,17 +85,19 @@ class SqlAlchemyUnitOfWork:
         check_usable: Callable[[], None] | None = None,
     ) -> None:
         self._transaction = Transaction(engine, turns)
-        self._channel = _Channel(self._transaction, self._prepare)
+        self._channel = _Channel(self._transaction)
+        self._engine = engine
         self._api_key_cipher = api_key_cipher
         self._image_offload = images if images is not None else ImageOffload(ImagePolicy())
         self._check_usable = check_usable
-        self._task: asyncio.Task[Any] | None = None
-        self._left = False
-        self._session: AsyncSession | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """Say ``"open"``, or how the last transaction ended, ``"committed"`` or ``"rolled_back"``."""
+        """The outcome of the last transaction, one of ``"open"``, ``"committed"``, ``"rolled_back"`` and ``"unknown"``.
+
+        It is ``"unknown"`` if the disk failed during the commit, the file was moved or replaced, or a statement that
+        bypassed the unit of work (a ``COMMIT`` of the driver) ended the transaction.
+        """
         return self._transaction.outcome
 
     @property
@@ -104,7 +117,7 @@ class SqlAlchemyUnitOfWork:
 
     @property
     def balance_snapshots(self) -> SqlAlchemyBalanceSnapshotRepository:
-        """What accounts held at moments."""
+        """Balances of accounts over time."""
         return SqlAlchemyBalanceSnapshotRepository(self._channel)
 
     @property
@@ -114,12 +127,12 @@ class SqlAlchemyUnitOfWork:
 
     @property
     def trade_plans(self) -> SqlAlchemyTradePlanRepository:
-        """Trades thought through before they are made."""
+        """Plans of trades."""
         return SqlAlchemyTradePlanRepository(self._channel)
 
     @property
     def watchlists(self) -> SqlAlchemyWatchlistRepository:
-        """Named collections of tickers."""
+        """Named lists of tickers."""
         return SqlAlchemyWatchlistRepository(self._channel)
 
     @property
@@ -134,165 +147,226 @@ class SqlAlchemyUnitOfWork:
 
     @property
     def search(self) -> SqlAlchemySearchRepository:
-        """The words of all texts."""
+        """Full-text search."""
         return SqlAlchemySearchRepository(self._channel)
+
+    @property
+    def rows(self) -> SqlAlchemyRowRepository:
+        """All rows of each table, unchanged."""
+        return SqlAlchemyRowRepository(self._channel)
 
     @property
     def session(self) -> AsyncSession:
         """An ``AsyncSession`` on the same transaction, for ORM queries over the declared models.
 
-        What is added to it is flushed before the next statement of a repository and by :meth:`commit`; committing or
-        rolling back is the unit of work's to do, after which the session has forgotten its objects and goes on.
+        Its changes are flushed before the next statement of a repository and by :meth:`commit`. If the database refuses
+        a flush, only the flush is undone. Only the unit of work ends the transaction; the session then forgets its
+        objects, and can be used again. ``session.commit()`` only flushes. After ``session.rollback()`` the unit of work
+        refuses further statements and commits until :meth:`rollback`.
 
         Raises:
             UnitOfWorkError: Outside the block, or in another task.
         """
-        self._require_own_task()
-        if self._session is None:
-            self._session = AsyncSession(
+        channel = self._channel
+        channel.require_own_task()
+        if channel.session is None:
+            channel.session = AsyncSession(
+                self._engine,
                 sync_session_class=JoinedSession,
-                open_connection=self._connection_of_session,
+                open_connection=channel.connection_of_session,
                 expire_on_commit=False,
                 join_transaction_mode="rollback_only",
             )
-        return self._session
+        return channel.session
 
     async def __aenter__(self) -> Self:
-        if self._task is not None:
-            raise UnitOfWorkError("a unit of work is entered once; make another one")
+        require_asyncio()
+        if self._channel.task is not None:
+            raise UnitOfWorkError("a unit of work can only be entered once; create another one")
         if self._check_usable is not None:
             self._check_usable()
-        self._task = asyncio.current_task()
+        self._channel.task = asyncio.current_task()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            _require_loop_of(self._task)
-        self._left = True
-        await self._end(commit=False)
+        if self._channel.process.left_behind:
+            if exc is None:
+                raise VaultForkedError
+            return  # so that the block's own exception is raised
+        channel = self._channel
+        if channel.task is not None and channel.task is not asyncio.current_task():
+            _require_loop_of(channel.task)
+        channel.left = True
+        if channel.session is not None or not self._transaction.end_at_once():
+            await self._roll_back()
 
     async def commit(self) -> None:
-        """Make everything since the block began, or since the last commit, permanent: all of it or nothing.
+        """Commit all changes since the block began, or since the last commit: all of them or none.
 
-        Finishes even when its task is cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` tells
+        It finishes even when its task is cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` says
         whether it did commit.
 
         Raises:
-            UnitOfWorkError: Outside the block, or in another task.
+            UnitOfWorkError: It is called outside the block, or in another task.
+            RepositoryError: The transaction has lost something: a statement was cancelled, or the session or the
+                connection was rolled back; everything was rolled back. Or a change of the session cannot be stored;
+                then the transaction is still open, without that change.
             VaultFullError: The disk is full; everything was rolled back.
             VaultError: The vault could not be written; everything was rolled back.
+            CommitOutcomeUnknownError: The disk failed during the commit, or a statement of the driver has ended the
+                transaction; :attr:`outcome` is ``"unknown"``.
+            VaultReplacedError: The file was moved, deleted or replaced during the transaction, which is in the file
+                that was moved away; :attr:`outcome` is ``"unknown"``.
+            VaultForkedError: The unit of work was created before the process forked.
         """
-        self._require_own_task()
-        if self._session is not None:
-            with translated():
-                await self._session.flush()
-        await self._end(commit=True)
+        channel = self._channel
+        channel.require_own_task()
+        if channel.session is not None and (flushing := channel.prepare()) is not None:
+            await flushing
+        try:
+            await self._transaction.end(channel.session, commit=True)
+        except channel.backend.errors as error:
+            raise translation_of(channel.backend, error) from error
 
     async def rollback(self) -> None:
-        """Undo everything since the block began, or since the last commit; finishes even when its task is cancelled.
+        """Undo all changes since the block began, or since the last commit; finishes even when its task is cancelled.
 
         Raises:
-            UnitOfWorkError: Outside the block, or in another task.
+            UnitOfWorkError: It is called outside the block, or in another task.
         """
-        self._require_own_task()
-        await self._end(commit=False)
+        self._channel.require_own_task()
+        await self._roll_back()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
-        """Undo the statements of a block, and no others, if it raises: ``async with uow.savepoint()``.
+        """Undo only the statements of the block if it raises an exception: ``async with uow.savepoint()``.
 
-        Blocks may be nested. What was kept is as temporary as the rest until :meth:`commit`. A statement that is
-        cancelled takes the whole transaction with it.
+        Blocks may be nested. Changes of a finished block are permanent only after :meth:`commit`. Cancelling a
+        statement loses the whole transaction, not only the block.
 
         Raises:
-            UnitOfWorkError: Outside the unit of work's block, or in another task.
+            UnitOfWorkError: It is called outside the unit of work's block, or in another task.
         """
-        await self.connection()  # which everything goes through from now on, the session's part included
-        with translated():
-            async with self._transaction.savepoint():
-                try:
-                    yield
-                    await self.connection()
-                except BaseException:
-                    if self._session is not None:
-                        self._session.expire_all()
-                    raise
+        await self.connection()  # from now on all statements go through SQLAlchemy, including the session's
+        session = self._channel.session
+        with translated(self._transaction.backend):
+            if session is None:
+                async with self._transaction.savepoint():
+                    try:
+                        yield
+                        await self.connection()
+                    except BaseException:
+                        if self._channel.session is not None:
+                            self._channel.session.expunge_all()  # the changes that were flushed in the block are undone
+                        raise
+                return
+            savepoint = await session.begin_nested()
+            try:
+                yield
+                await self.connection()
+                await savepoint.commit()
+            except BaseException:
+                if self._transaction.kept:
+                    await savepoint.rollback()
+                session.expire_all()  # repositories may have changed its objects
+                raise
 
     async def connection(self) -> AsyncConnection:
-        """Return the connection of the transaction, after beginning one where none is open, for SQL of your own.
+        """Return the connection of the transaction, after beginning one if none is open, for your own SQL.
+
+        It ends with the transaction, and so do the results that it streams. Only the unit of work ends the transaction:
+        the connection's ``commit()`` is refused, its ``close()`` does nothing, and after its ``rollback()`` the unit of
+        work refuses further statements and commits until :meth:`rollback`.
 
         Raises:
-            UnitOfWorkError: Outside the block, in another task, or while this task writes in another unit of work.
+            UnitOfWorkError: It is called outside the block, in another task, or while this task writes in another unit
+                of work.
             VaultBusyError: Another writer held the vault for the whole busy timeout.
         """
-        if (flushing := self._prepare()) is not None:
-            await flushing
-        with translated():
-            return await self._transaction.connection()
+        with translated(self._transaction.backend):
+            return await self._channel.connection()
 
-    def _prepare(self) -> Awaitable[None] | None:
-        """Check who asks, and return what is to be awaited before a statement: what was added to the session."""
-        self._require_own_task()
-        session = self._session
-        if session is not None and (session.new or session.dirty or session.deleted):
-            return self._flush(session)
-        return None
-
-    async def _connection_of_session(self) -> AsyncConnection:
-        # Somebody may have kept the session, and would begin a transaction here that nobody ends.
-        self._require_own_task()
-        return await self._transaction.connection()
-
-    async def _flush(self, session: AsyncSession) -> None:
-        with translated():
-            await session.flush()
-
-    def _require_own_task(self) -> None:
-        if self._task is None:
-            raise UnitOfWorkError("enter the unit of work first: async with vault.unit_of_work() as uow")
-        if self._left:
-            raise UnitOfWorkError("this unit of work has been left; make another one")
-        if self._task is not asyncio.current_task():
-            _require_loop_of(self._task)
-            raise UnitOfWorkError("this unit of work belongs to another task; give each task its own")
-
-    async def _end(self, *, commit: bool) -> None:
-        with translated():
-            await self._transaction.end(self._session, commit=commit)
+    async def _roll_back(self) -> None:
+        with translated(self._transaction.backend):
+            await self._transaction.end(self._channel.session, commit=False)
 
 
 def _require_loop_of(task: asyncio.Task[Any]) -> None:
     if task.get_loop() is not asyncio.get_running_loop():
-        raise UnitOfWorkError("this unit of work was entered on another event loop; use a vault and one of this loop's")
+        raise UnitOfWorkError("this unit of work was entered on another event loop; open a vault on this loop")
 
 
 class _Channel:
-    """The transaction as repositories have it: for the unit of work's own task, after what its session has to send."""
+    """The channel of a unit of work's repositories, which checks the task and flushes the session first.
 
-    def __init__(self, transaction: Transaction, prepare: Callable[[], Awaitable[None] | None]) -> None:
+    It has no reference to the unit of work. Therefore a forgotten unit of work is freed at once, and gives back its
+    connection.
+    """
+
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._prepare = prepare
+        self.task: asyncio.Task[Any] | None = None
+        self.left = False
+        self.session: AsyncSession | None = None
+        self.backend = transaction.backend
+        self.process = transaction.process
+
+    def require_own_task(self) -> None:
+        if self.process.left_behind:
+            raise VaultForkedError
+        if self.task is None:
+            raise UnitOfWorkError("enter the unit of work first: async with vault.unit_of_work() as uow")
+        if self.left:
+            raise UnitOfWorkError("this unit of work has been left; create another one")
+        if self.task is not asyncio.current_task():
+            _require_loop_of(self.task)
+            raise UnitOfWorkError(ANOTHER_TASKS)
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Check the task, and return the flush of the session's changes to await before a statement, if any."""
+        self.require_own_task()
+        session = self.session
+        if session is not None and (session.new or session.dirty or session.deleted):
+            return _flush(session, self.backend)
+        return None
+
+    async def connection_of_session(self) -> AsyncConnection:
+        # Without this check, a session that is used after the block would begin a transaction that nothing ends.
+        self.require_own_task()
+        return await self._transaction.connection()
 
     async def connection(self) -> AsyncConnection:
-        if (flushing := self._prepare()) is not None:
+        if (flushing := self.prepare()) is not None:
             await flushing
         return await self._transaction.connection()
 
-    async def send(self, sql: str, values: Sequence[Any]) -> StatementResult:
-        if (flushing := self._prepare()) is not None:
+    def send(self, sql: str, values: Sequence[Any]) -> Awaitable[StatementResult]:
+        if self.process.left_behind or self.left or self.task is not asyncio.current_task():
+            self.require_own_task()
+        if self.session is None and (channel := self._transaction.at_once()) is not None:
+            return channel.send(sql, values)
+        return self._send(sql, values)
+
+    async def _send(self, sql: str, values: Sequence[Any]) -> StatementResult:
+        if (flushing := self.prepare()) is not None:
             await flushing
         return await self._transaction.send(sql, values)
 
     async def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
-        if (flushing := self._prepare()) is not None:
+        if (flushing := self.prepare()) is not None:
             await flushing
         return await self._transaction.send_rows(sql, rows)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
-        if (flushing := self._prepare()) is not None:
+        if (flushing := self.prepare()) is not None:
             await flushing
         async with self._transaction.savepoint():
             yield
+
+
+async def _flush(session: AsyncSession, backend: Backend) -> None:
+    with translated(backend):
+        await session.flush()

@@ -1,1 +1,1 @@
-"""Plain values: enums, entities, filters and the ports that repositories implement. No SQLAlchemy below this line."""
+"""Domain: entities, enums, queries, settings and their validation. It does not know SQL."""

@@ -1,11 +1,8 @@
-"""The records of a journal: frozen, slotted values, checked and normalised as they are made.
+"""Entities of a journal: frozen, slotted dataclasses that check and normalise their fields when they are constructed.
 
-A field that cannot be right raises :class:`~zorivest_async.ValidationError`, so a repository only ever meets entities
-that can be stored. Moments become aware UTC and numbers become float64; what was saved equals what is read. Row numbers
-(``id``) are ``None`` until stored and take no part in ``==``.
-
-An entity's repr shows its own fields, for the person who holds it; image bytes are left out
-of it.
+An invalid field raises :class:`~zorivest_async.ValidationError`, so every entity can be stored. Times become aware UTC
+and numbers become float64, so that an entity that was read equals the one that was saved. Row numbers (``id``) are
+``None`` until stored and take no part in ``==``. The repr shows all fields except the bytes of images.
 """
 
 from __future__ import annotations
@@ -21,13 +18,13 @@ from zorivest_async.domain.validation import (
     Currency,
     Flag,
     Identifier,
-    Moment,
     Number,
     PositiveNumber,
     Rating,
     Size,
     Tags,
     Text,
+    Timestamp,
     utc_now,
 )
 from zorivest_async.errors import ValidationError
@@ -57,12 +54,12 @@ class Trade(Entity):
         quantity: How many units, above zero.
         price: Per unit, in the account's currency; negative prices exist.
         account_id: The account, which must exist.
-        commission: In the account's currency; positive is a cost.
-        realized_pnl: Profit or loss that this execution realised, in the account's currency.
+        commission: In the account's currency; a cost is positive.
+        realized_pnl: Realised profit or loss of this execution, in the account's currency.
     """
 
     exec_id: Identifier
-    time: Moment
+    time: Timestamp
     instrument: Identifier
     action: TradeAction
     quantity: PositiveNumber
@@ -81,7 +78,7 @@ class Account(Entity):
         name: What the trader calls it.
         account_type: What kind of account it is.
         institution: Who keeps it.
-        currency: ISO 4217 code of the currency its numbers are in.
+        currency: ISO 4217 code of the currency of its amounts.
         is_tax_advantaged: Whether gains are taxed differently from a plain account's.
         notes: Free text.
         created_at: When the record was made; kept by later updates.
@@ -94,7 +91,7 @@ class Account(Entity):
     currency: Currency = "USD"
     is_tax_advantaged: Flag = False
     notes: Text | None = None
-    created_at: Moment = field(default_factory=utc_now)
+    created_at: Timestamp = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class ImageAttachment(PictureEntity):
     width: Size | None = None
     height: Size | None = None
     file_size: Size | None = None
-    created_at: Moment = field(default_factory=utc_now)
+    created_at: Timestamp = field(default_factory=utc_now)
 
     def __post_init__(self) -> None:
         Entity.__post_init__(self)
@@ -137,9 +134,9 @@ class ImageAttachment(PictureEntity):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo(PictureEntity):
-    """An image without its original bytes, for galleries: reading one never touches the original.
+    """Metadata and thumbnail of an image, for galleries: reading it does not read the original.
 
-    Attributes are those of :class:`ImageAttachment`, less ``data``.
+    It has the attributes of :class:`ImageAttachment`, except ``data``.
     """
 
     owner_type: ImageOwnerType = ImageOwnerType.TRADE
@@ -151,19 +148,19 @@ class ImageInfo(PictureEntity):
     width: Size | None = None
     height: Size | None = None
     file_size: Size | None = None
-    created_at: Moment = field(default_factory=utc_now)
+    created_at: Timestamp = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True, slots=True)
 class TradeReport(Entity):
-    """What a trader thinks of a trade afterwards; a trade has at most one.
+    """Review of a trade; a trade has at most one.
 
     Attributes:
         trade_id: ``exec_id`` of the trade.
         setup_quality: 1 (poor) to 5 (excellent).
         execution_quality: 1 (poor) to 5 (excellent).
-        followed_plan: Whether the plan was kept to.
-        emotional_state: In a word or a few.
+        followed_plan: Whether the trader followed the plan.
+        emotional_state: In a few words.
         lessons_learned: Free text.
         tags: In the order given.
         id: Row number.
@@ -178,28 +175,28 @@ class TradeReport(Entity):
     lessons_learned: Text | None = None
     tags: Tags = ()
     id: Size | None = field(default=None, compare=False)
-    created_at: Moment = field(default_factory=utc_now)
+    created_at: Timestamp = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True, slots=True)
 class TradePlan(Entity):
-    """A trade thought through before it is made.
+    """Plan of a trade.
 
     Attributes:
-        ticker: What would be traded.
+        ticker: What to trade.
         direction: Bought or sold.
-        conviction: How sure the trader is.
-        strategy_name: What the idea is called.
-        strategy_description: The idea.
-        entry_price: Where to get in.
-        stop_loss: Where to give up.
-        target_price: Where to take the profit.
-        entry_conditions: What must be seen first.
-        exit_conditions: What ends it.
+        conviction: How confident the trader is.
+        strategy_name: Name of the strategy.
+        strategy_description: Free text.
+        entry_price: Planned price of the entry.
+        stop_loss: Price at which to close with a loss.
+        target_price: Price at which to take the profit.
+        entry_conditions: Conditions of the entry.
+        exit_conditions: Conditions of the exit.
         timeframe: Of the chart or the holding, ``"5m"``, ``"swing"``.
-        status: Where the plan is in its life.
-        linked_trade_id: ``exec_id`` of the trade that came of it.
-        account_id: The account it is meant for.
+        status: State of the plan, such as draft or executed.
+        linked_trade_id: ``exec_id`` of the trade that executed the plan.
+        account_id: The account to trade in.
         id: Row number.
         created_at: When the record was made; kept by later updates.
         updated_at: When it was last updated; an update sets it.
@@ -220,8 +217,8 @@ class TradePlan(Entity):
     linked_trade_id: Identifier | None = None
     account_id: Identifier | None = None
     id: Size | None = field(default=None, compare=False)
-    created_at: Moment = field(default_factory=utc_now)
-    updated_at: Moment | None = None
+    created_at: Timestamp = field(default_factory=utc_now)
+    updated_at: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +230,14 @@ class WatchlistItem(Entity):
         watchlist_id: Row number of the list; ``None`` until stored.
         notes: Free text.
         id: Row number.
-        added_at: When it was put on the list; kept by later updates.
+        added_at: When it was added to the list; kept by later updates.
     """
 
     ticker: Identifier
     watchlist_id: Size | None = field(default=None, compare=False)
     notes: Text | None = None
     id: Size | None = field(default=None, compare=False)
-    added_at: Moment = field(default_factory=utc_now)
+    added_at: Timestamp = field(default_factory=utc_now)
 
 
 def _watchlist_items(entity_name: str, field_name: str, value: object) -> tuple[WatchlistItem, ...]:
@@ -261,29 +258,29 @@ class Watchlist(Entity):
         items: In the order they were added.
         id: Row number.
         created_at: When the record was made; kept by later updates.
-        updated_at: When the list itself was last updated; an update sets it.
+        updated_at: When the list, not its items, was last updated; an update sets it.
     """
 
     name: Identifier
     description: Text | None = None
     items: Annotated[tuple[WatchlistItem, ...], _watchlist_items] = ()
     id: Size | None = field(default=None, compare=False)
-    created_at: Moment = field(default_factory=utc_now)
-    updated_at: Moment | None = None
+    created_at: Timestamp = field(default_factory=utc_now)
+    updated_at: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceSnapshot(Entity):
-    """What an account held at a moment.
+    """Balance of an account at a given time.
 
     Attributes:
         account_id: The account, which must exist.
-        datetime: The moment.
+        datetime: The time of the balance.
         balance: In the account's currency; a debt is negative.
         id: Row number.
     """
 
     account_id: Identifier
-    datetime: Moment
+    datetime: Timestamp
     balance: Number
     id: Size | None = field(default=None, compare=False)

@@ -1,4 +1,4 @@
-"""What all entities share: the rules that their fields' types carry are applied as they are made."""
+"""Base classes of the entities, which apply the rules of the field types."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["Entity", "PictureEntity"]
 class Entity:
     """Base of the entities, which are frozen, slotted dataclasses.
 
-    A field annotated with one of the aliases of :mod:`zorivest_async.domain.validation` or with an enum is checked and
-    normalised by that type's rule; ``None`` passes where the annotation says so.
+    The rule of a field's type checks and normalises the field. The types are the aliases of
+    :mod:`zorivest_async.domain.validation` and enums; ``None`` is valid if the annotation allows it.
     """
 
     __slots__ = ()
@@ -30,14 +30,14 @@ class Entity:
                 object.__setattr__(self, field, rule(cls.__name__, field, value))
 
     def _repr_html_(self) -> str:
-        """Return the entity as a notebook shows it."""
+        """Return the entity as an HTML table, for notebooks."""
         from zorivest_async.rendering import entity_html  # noqa: PLC0415 - which only notebooks need
 
         return entity_html(self)
 
 
 class PictureEntity(Entity):
-    """Base of the entities that notebooks show as pictures."""
+    """Base of the entities that notebooks show as an image."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class PictureEntity(Entity):
         return self._repr_mimebundle_()["text/html"]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
-        """Return the picture by media type."""
+        """Return the image by media type."""
         from zorivest_async.rendering import picture_bundle  # noqa: PLC0415 - which only notebooks need
 
         return picture_bundle(self)

@@ -1,4 +1,4 @@
-"""The closed vocabularies. Members are strings: ``TradeAction.BOT == "BOT"``."""
+"""Enums. Their members are strings: ``TradeAction.BOT == "BOT"``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["AccountType", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "Se
 
 
 class TradeAction(StrEnum):
-    """The side of an execution, in Interactive Brokers' words: bought or sold."""
+    """Side of an execution, in Interactive Brokers' words: bought or sold."""
 
     BOT = "BOT"
     SLD = "SLD"
 
 
 class AccountType(StrEnum):
-    """What kind of account holds the money."""
+    """Kind of an account."""
 
     BROKER = "broker"
     BANK = "bank"
@@ -26,7 +26,7 @@ class AccountType(StrEnum):
 
 
 class ConvictionLevel(StrEnum):
-    """How sure a trader is of a plan."""
+    """How confident a trader is of a plan."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -35,7 +35,7 @@ class ConvictionLevel(StrEnum):
 
 
 class PlanStatus(StrEnum):
-    """Where a plan is in its life."""
+    """State of a plan."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -45,7 +45,7 @@ class PlanStatus(StrEnum):
 
 
 class ImageOwnerType(StrEnum):
-    """What an image explains."""
+    """Kind of the owner of an image."""
 
     TRADE = "trade"
     REPORT = "report"
@@ -53,7 +53,7 @@ class ImageOwnerType(StrEnum):
 
 
 class SearchKind(StrEnum):
-    """What a search finds."""
+    """Kind of a search hit."""
 
     REPORT = "report"
     PLAN = "plan"

@@ -1,47 +1,57 @@
-"""What is asked of repositories, and what they answer besides entities."""
+"""Arguments and results of repositories, other than entities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.enums import ImageOwnerType, SearchKind, TradeAction
-from zorivest_async.domain.validation import Identifier, Moment, Text
+from zorivest_async.domain.validation import Identifier, Text, Timestamp
 
-__all__ = ["Page", "SaveResult", "SearchHit", "TradeFilter"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Page", "ResultDetail", "ResultRow", "SaveResult", "SearchHit", "TradeFilter"]
 
 _ItemT = TypeVar("_ItemT")
+
+ResultDetail: TypeAlias = Literal["instrument", "tags"]
+"""What to read of an execution besides its result, which is its instrument or the tags of its report."""
+
+ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
+"""Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter(Entity):
-    """Which trades to look at; what is ``None`` does not narrow the search.
+    """Filter of trades; ``None`` means any value.
 
     Attributes:
         account_id: Of this account.
-        instrument: Exactly this one.
+        instrument: Of exactly this instrument.
         action: Bought or sold.
-        since: At this moment or later.
-        until: Before this moment, so that days and months join without overlap.
-        search: Text to be found in the instrument, the ``exec_id`` or the account, whatever the case of ASCII letters.
+        since: At this time or later.
+        until: Before this time, so that consecutive days and months do not overlap.
+        search: Text within the instrument, the ``exec_id`` or the account; the case of ASCII letters does not matter.
     """
 
     account_id: Identifier | None = None
     instrument: Identifier | None = None
     action: TradeAction | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
     search: Text | None = None
 
 
-class SaveResult(NamedTuple):
-    """What a bulk save did.
+@dataclass(frozen=True, slots=True)
+class SaveResult:
+    """Result of a bulk save.
 
     Attributes:
-        inserted: Rows that were new.
-        skipped: Rows left alone because their identifier was stored already.
-        updated: Rows that replaced what was stored.
+        inserted: Number of new rows.
+        skipped: Number of rows that were skipped because their identifier was already stored.
+        updated: Number of rows that replaced a stored row.
     """
 
     inserted: int = 0
@@ -49,7 +59,8 @@ class SaveResult(NamedTuple):
     updated: int = 0
 
 
-class Page(NamedTuple, Generic[_ItemT]):
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_ItemT]):
     """One page of a listing.
 
     Attributes:
@@ -63,19 +74,19 @@ class Page(NamedTuple, Generic[_ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """Something whose texts have all the words of a query.
+    """Search hit: a row whose texts contain all the words of a query.
 
     Attributes:
-        kind: What was found.
-        id: Its identifier, as its repository's ``get`` takes it: of an account a string, else a row number.
-        field: The field that has the most of the words.
-        excerpt: Of that field, plain text of at most 4,000 characters; ``"…"`` stands where it was cut.
-        matches: Where the words are in the excerpt: ``excerpt[start:end]`` for each pair, in order and apart. Of
-            more than 20,000 bytes of text they may be elsewhere, and none here.
-        trade_id: Of a report: its trade's ``exec_id``.
-        owner_type: Of an image: what it explains.
-        owner_id: Of an image: its owner's identifier.
-        watchlist_id: Of a watchlist's item: the list it is on.
+        kind: Kind of the row.
+        id: Its identifier, as its repository's ``get`` takes it: a string for an account, else a row number.
+        field: The field that contains most of the words.
+        excerpt: Part of that field, plain text of at most 4,000 characters; ``"…"`` marks where it was cut.
+        matches: Positions of the words in the excerpt: ``excerpt[start:end]`` for each pair, in order, without overlap.
+            For texts of more than 20,000 bytes it may be empty.
+        trade_id: For a report: its trade's ``exec_id``.
+        owner_type: For an image: the kind of its owner.
+        owner_id: For an image: its owner's identifier.
+        watchlist_id: For an item of a watchlist: row number of the list.
     """
 
     kind: SearchKind

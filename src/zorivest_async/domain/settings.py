@@ -1,4 +1,4 @@
-"""Settings: small typed values and how their type travels through a column of text; data providers' credentials."""
+"""Settings: small typed values and their encoding as text; credentials of data providers."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, cast
 
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.tracebacks import sealed_init
 from zorivest_async.domain.validation import (
     MAX_TEXT_LENGTH,
     ApiKey,
     Flag,
     Identifier,
-    Moment,
     Size,
     Text,
+    Timestamp,
     text,
     utc_now,
 )
 from zorivest_async.errors import ValidationError
+from zorivest_async.security.tracebacks import sealed_init
 
 __all__ = ["MarketProviderSetting", "Setting", "SettingValue", "decode_setting", "encode_setting"]
 
 SettingValue: TypeAlias = str | int | float | bool | dict[str, Any] | list[Any] | None
-"""What a setting may hold; containers and ``None`` are stored as JSON."""
+"""Values of a setting; containers and ``None`` are stored as JSON."""
 
 
 def encode_setting(value: object) -> tuple[str, str]:
-    """Return the text and the ``value_type`` (``str int float bool json``) that stand for a value.
+    """Encode a value as text and its ``value_type`` (``str int float bool json``).
 
     Raises:
-        ValidationError: The value would not come back equal: ``nan``, a tuple, a dict with keys that are not strings.
+        ValidationError: The decoded value would not be equal: ``nan``, a tuple, a dict with keys that are not strings.
     """
     match value:
         case str():
@@ -50,10 +50,10 @@ def encode_setting(value: object) -> tuple[str, str]:
 
 
 def decode_setting(stored: str, value_type: str) -> SettingValue:
-    """Return the value that :func:`encode_setting` stored.
+    """Decode the text of :func:`encode_setting`.
 
     Raises:
-        ValidationError: The text is not one of the type that is named.
+        ValidationError: The text is not valid for the ``value_type``.
     """
     try:
         match value_type:
@@ -95,7 +95,7 @@ def _encode_json(value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         unchanged, encoded = False, ""
     if not unchanged:
-        raise ValidationError("Setting", "value", "must hold only what JSON gives back: str keys, lists, no nan")
+        raise ValidationError("Setting", "value", "must be unchanged by JSON: str keys, lists, no nan")
     return _short(text("Setting", "value", encoded))
 
 
@@ -106,7 +106,7 @@ def _short(encoded: str) -> str:
 
 
 def _setting_value(_entity: str, _field: str, value: object) -> object:
-    # As it will be read: plain types, and containers that nobody else can change.
+    # The value as it will be read: plain types, and containers of its own, which the caller cannot change.
     return decode_setting(*encode_setting(value))
 
 
@@ -118,11 +118,11 @@ def _value_type(entity_name: str, field: str, value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Setting(Entity):
-    """One setting as it is stored.
+    """A stored setting.
 
     Attributes:
         key: Its name, unique in the vault.
-        value: The value, already of the type that ``value_type`` names.
+        value: The value, of the type that ``value_type`` names.
         value_type: ``"str"``, ``"int"``, ``"float"``, ``"bool"`` or ``"json"``.
         updated_at: When it was last set, in UTC.
     """
@@ -130,7 +130,7 @@ class Setting(Entity):
     key: Identifier
     value: Annotated[SettingValue, _setting_value]
     value_type: Annotated[str, _value_type]
-    updated_at: Moment
+    updated_at: Timestamp
 
     def __post_init__(self) -> None:
         Entity.__post_init__(self)
@@ -145,12 +145,12 @@ class MarketProviderSetting(Entity):
 
     Attributes:
         provider_name: ``"Alpha Vantage"``, unique in the vault.
-        api_key: Goes in as text and shows as ``"********"`` from then on; ``reveal_api_key`` of the repository gives it
-            back. The mask itself, as a form may send it back, stands for the key already stored.
+        api_key: Passed as text and shown as ``"********"``; ``reveal_api_key`` of the repository returns the text. The
+            mask itself, as a form may send it back, means the key that is already stored.
         rate_limit: Requests per minute.
         timeout: Of a request, in seconds.
         is_enabled: Whether to use the provider.
-        last_tested_at: When the credentials were last tried.
+        last_tested_at: When the credentials were last tested.
         last_test_status: ``"success"``, ``"failed"`` or ``"untested"``.
         created_at: When the record was made; kept by later updates.
         updated_at: When it was last updated; an update sets it.
@@ -161,7 +161,7 @@ class MarketProviderSetting(Entity):
     rate_limit: Size = 5
     timeout: Size = 30
     is_enabled: Flag = False
-    last_tested_at: Moment | None = None
+    last_tested_at: Timestamp | None = None
     last_test_status: Text | None = None
-    created_at: Moment = field(default_factory=utc_now)
-    updated_at: Moment | None = None
+    created_at: Timestamp = field(default_factory=utc_now)
+    updated_at: Timestamp | None = None

@@ -1,6 +1,6 @@
-"""What a field may hold: rules that check a value and normalise it, so that what was saved equals what is read.
+"""Validation rules of fields. They also normalise a value, so that the value that is read equals the value saved.
 
-A rule takes the entity's name and the field's name (for the error) and the value, and returns the value to keep or
+A rule takes the entity's name, the field's name (both for the error) and the value. It returns the normalised value or
 raises :class:`~zorivest_async.ValidationError`, whose message never contains the value. The aliases at the end pair a
 type with its rule; :class:`~zorivest_async.domain.entity.Entity` applies them.
 """
@@ -15,8 +15,8 @@ from fractions import Fraction
 from numbers import Rational, Real
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
-from zorivest_async.domain.secret import MASK, MaskedSecret
 from zorivest_async.errors import ValidationError
+from zorivest_async.security.secret import MASK, MaskedSecret
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -29,7 +29,6 @@ __all__ = [
     "Currency",
     "Flag",
     "Identifier",
-    "Moment",
     "Number",
     "PositiveNumber",
     "Rating",
@@ -37,18 +36,19 @@ __all__ = [
     "Size",
     "Tags",
     "Text",
+    "Timestamp",
     "member_of",
     "utc_now",
 ]
 
 MAX_TEXT_LENGTH = 1_000_000
-"""Characters a text field may have: a long book, and few enough to be checked without holding the event loop."""
+"""Maximum length of a text field: a long book, and short enough to be checked without blocking the event loop."""
 
 Rule: TypeAlias = Callable[[str, str, Any], Any]
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
@@ -70,7 +70,7 @@ def text(entity: str, field: str, value: object) -> str:
 
 
 def identifier(entity: str, field: str, value: object) -> str:
-    """Accept a :func:`text` with something in it other than white space."""
+    """Accept a :func:`text` that is not empty or only white space."""
     checked = text(entity, field, value)
     if not checked or checked.isspace():
         raise ValidationError(entity, field, "must not be empty")
@@ -137,13 +137,13 @@ def integer_between(minimum: int, maximum: int) -> Rule:
 
 
 def flag(entity: str, field: str, value: object) -> bool:
-    """Accept ``True`` and ``False`` alone: ``"no"`` is not false."""
+    """Accept only ``True`` and ``False``: ``"no"`` is not false."""
     if not isinstance(value, bool):
         raise ValidationError(entity, field, f"must be True or False, not {type(value).__name__}")
     return value
 
 
-def moment(entity: str, field: str, value: object) -> datetime:
+def timestamp(entity: str, field: str, value: object) -> datetime:
     """Accept a datetime and return it aware, in UTC; a naive one is taken as UTC."""
     if not isinstance(value, datetime):
         raise ValidationError(entity, field, f"must be a datetime, not {type(value).__name__}")
@@ -156,7 +156,7 @@ def moment(entity: str, field: str, value: object) -> datetime:
         # A plain datetime: a subclass (pandas.Timestamp) would not come back as itself, and fold has no meaning in UTC.
         return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
     except (OverflowError, TypeError, ValueError):  # before year 1, after 9999, pandas.NaT
-        raise ValidationError(entity, field, "is not a moment between the years 1 and 9999 in UTC") from None
+        raise ValidationError(entity, field, "must be a time between the years 1 and 9999 in UTC") from None
 
 
 def blob(entity: str, field: str, value: object) -> bytes:
@@ -170,14 +170,14 @@ def blob(entity: str, field: str, value: object) -> bytes:
 
 
 def tags(entity: str, field: str, value: object) -> tuple[str, ...]:
-    """Accept an iterable of strings, but not one string: its letters are not tags."""
+    """Accept an iterable of strings, but not a single string: its letters are not tags."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ValidationError(entity, field, "must be a sequence of strings")
     return tuple(identifier(entity, field, tag) for tag in cast("Iterable[object]", value))
 
 
 def api_key(entity: str, field: str, value: object) -> MaskedSecret:
-    """Accept a secret text and mask it; the mask itself stands for the key that the vault already has."""
+    """Accept a secret text and mask it; the mask itself means the key that the vault already has."""
     if isinstance(value, MaskedSecret):
         if value.is_known:
             identifier(entity, field, value.reveal())
@@ -187,7 +187,7 @@ def api_key(entity: str, field: str, value: object) -> MaskedSecret:
 
 
 def member_of(vocabulary: type[StrEnum]) -> Rule:
-    """Make a rule that accepts the members of an enum and the strings that stand for them."""
+    """Make a rule that accepts the members of an enum and their values."""
 
     def member(entity: str, field: str, value: object) -> StrEnum:
         if type(value) is vocabulary:
@@ -210,7 +210,7 @@ Blob: TypeAlias = Annotated[bytes, blob]
 Currency: TypeAlias = Annotated[str, currency]
 Flag: TypeAlias = Annotated[bool, flag]
 Identifier: TypeAlias = Annotated[str, identifier]
-Moment: TypeAlias = Annotated[datetime, moment]
+Timestamp: TypeAlias = Annotated[datetime, timestamp]
 Number: TypeAlias = Annotated[float, number]
 PositiveNumber: TypeAlias = Annotated[float, positive_number]
 Rating: TypeAlias = Annotated[int, integer_between(1, 5)]

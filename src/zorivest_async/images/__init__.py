@@ -1,7 +1,7 @@
-"""Images: what a vault takes as one, its thumbnail, and the threads in which both are worked out."""
+"""Images: validation, thumbnails, and the bounded thread pool that computes them."""
 
 from zorivest_async.images.offload import ImageOffload
-from zorivest_async.images.policy import ImagePolicy
+from zorivest_async.images.policy import ImagePolicy, require_policy
 from zorivest_async.images.processing import (
     Preview,
     ProcessedImage,
@@ -21,5 +21,6 @@ __all__ = [
     "make_thumbnail",
     "process_image",
     "read_image_file",
+    "require_policy",
     "thumbnail_fits",
 ]

@@ -1,9 +1,9 @@
-"""The four image formats: told apart and measured by their own bytes, before a decoder sees them.
+"""Image formats: identify and measure an image by its bytes, before a decoder reads it.
 
-``PIL.Image.open`` could tell them apart too, but it cannot guard a vault: its limit on pixels is one for the whole
-process, between that limit and twice of it there is only a warning, and its GIF and WebP readers allocate the canvas
-while they open a file. So each format here knows where its size is written, and walks a file to its end to see that it
-is whole. Pillow alone would take a PNG with a wrong checksum or without its end, and the first half of an animation.
+``PIL.Image.open`` identifies images, too, but it does not protect a vault. Its limit on pixels is one for the whole
+process, between that limit and twice the limit it only warns, and its GIF and WebP readers allocate the canvas while
+they open a file. So each format here reads the announced size itself, and walks the file to its end to check that it is
+complete. Pillow alone would accept a PNG with a wrong checksum or without its end, and the first half of an animation.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ _JPEG_SCAN = 0xDA
 _JPEG_END = 0xD9
 
 _MAX_BLOCKS = 100_000
-"""Chunks of a PNG, segments of a JPEG: twenty times what a file of 20 MB needs at 4 kB each. Pillow keeps a record of
-every one, so that without a limit a file of 20 MB that holds nothing else takes it eight seconds and 700 MB."""
+"""Maximum number of chunks of a PNG, or segments of a JPEG: twenty times what a file of 20 MB needs at 4 kB each.
+Pillow keeps a record of each; without a limit a file of 20 MB of empty chunks takes it eight seconds and 700 MB."""
+
+_MAX_PNG_FRAMES = 2**31 - 1
+"""Largest four-byte integer of a PNG (PNG specification, section 7.1)."""
 
 _MAX_JPEG_SCANS = 100
 """More than encoders write (libjpeg: 10). A scan that adds nothing takes 60 bytes of a file and one more pass over all
@@ -50,13 +53,13 @@ _GIF_TRAILER = 0x3B
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """One format.
+    """An image format.
 
     Attributes:
         mime_type: Its media type, ``"image/png"``.
-        signature: Matches the first bytes of a file that announces it.
+        signature: Matches the first bytes of its files.
         measure: Returns the size that such a file announces. Raises ``ValueError``, ``IndexError`` or ``struct.error``
-            where the file is cut short or not well-formed.
+            if the file is truncated or malformed.
     """
 
     mime_type: str
@@ -65,10 +68,10 @@ class ImageFormat:
 
 
 def identify(data: bytes) -> ImageFormat:
-    """Return the format that the first bytes announce.
+    """Identify the format of an image by its first bytes.
 
     Raises:
-        UnsupportedImageError: They announce none of the four.
+        UnsupportedImageError: It is none of the four formats.
     """
     for image_format in _FORMATS:
         if image_format.signature.match(data):
@@ -80,6 +83,7 @@ def _measure_png(data: bytes) -> Size:
     """Walk the chunks to the end, each against its CRC (PNG specification, section 5)."""
     view = memoryview(data)
     position = len(_PNG_SIGNATURE)
+    animations = 0
     for _ in range(_MAX_BLOCKS):
         length, kind = unpack_from(">I4s", data, position)
         crc_position = position + 8 + length
@@ -89,6 +93,12 @@ def _measure_png(data: bytes) -> Size:
         if kind == b"IEND":
             width, height = unpack_from(">II", data, len(_PNG_SIGNATURE) + 8)
             return width, height
+        if kind == b"acTL":
+            # Pillow would continue with a warning, and show another image than a program that plays the animation.
+            animations += 1
+            (frames,) = unpack_from(">I", data, position + 8)
+            if animations > 1 or not 0 < frames <= _MAX_PNG_FRAMES:
+                raise ValueError("an animation that announces no frames, or a second one")
         position = crc_position + 4
     raise ValueError("too many chunks")
 

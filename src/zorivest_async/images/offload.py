@@ -1,4 +1,4 @@
-"""The bounded way from the event loop to the threads that decode images."""
+"""Bounded thread offload for decoding images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 
-from zorivest_async.domain.tracebacks import forget_locals
+from zorivest_async.domain.threads import no_thread_error
 from zorivest_async.errors import UnitOfWorkError, VaultClosedError
 from zorivest_async.images.processing import ProcessedImage, make_thumbnail, process_image, read_image_file
+from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from os import PathLike
 
     from zorivest_async.images.policy import ImagePolicy
@@ -27,11 +28,11 @@ _Ts = TypeVarTuple("_Ts")
 
 
 class ImageOffload:
-    """Runs image work in at most ``policy.threads`` threads at a time.
+    """Bounded offload of image work to at most ``policy.threads`` threads at a time.
 
-    Every coroutine may be awaited by many tasks at once; those beyond the bound wait in order of arrival. A cancelled
-    caller leaves at once. Work that waits for a thread is then dropped; work that runs cannot be stopped, so it keeps
-    its place until its thread is done, which is what makes the bound hold, and its result is thrown away.
+    Many tasks may await its coroutines at once; those beyond the bound wait in order of arrival. A cancelled caller
+    returns at once. Work that is still waiting for a thread is then dropped. Running work cannot be stopped, so it
+    keeps its place until its thread is done, and its result is discarded. That keeps the bound.
 
     It belongs to the event loop that first uses it, and to one vault, which closes it.
 
@@ -72,7 +73,7 @@ class ImageOffload:
 
         Raises:
             ImageError: As for :func:`read_image_file`.
-            OSError: The file is not there (``FileNotFoundError``) or cannot be read.
+            OSError: The file does not exist (``FileNotFoundError``) or cannot be read.
             VaultClosedError: The vault was closed.
         """
         return await self.run(read_image_file, path, self._policy)
@@ -80,16 +81,17 @@ class ImageOffload:
     async def run(self, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
         """Run a function in a thread, within the bound, and return its result.
 
-        The work has a task of its own because a native ``task.cancel()`` on one that waits for a thread would give its
-        place away while the thread still runs.
+        The work runs in a separate task, because a native ``task.cancel()`` on a task that waits for a thread would
+        release its place while the thread still runs.
 
         Args:
-            function: A plain function that is safe to run beside itself.
+            function: A synchronous, thread-safe function.
             *args: Its arguments.
 
         Raises:
             VaultClosedError: The vault was closed.
             UnitOfWorkError: Another event loop used it first.
+            VaultError: The system allows this process no further thread.
         """
         if self._closed:
             raise VaultClosedError("the vault is closed")
@@ -98,24 +100,26 @@ class ImageOffload:
             self._limiter, self._loop = CapacityLimiter(self._policy.threads), loop
         elif self._loop is not loop:
             raise UnitOfWorkError("images of this vault belong to another event loop; open it on the loop that uses it")
-        job = asyncio.create_task(to_thread.run_sync(_call(function, args), limiter=self._limiter))
+        job = _Job(to_thread.run_sync(_call(function, args), limiter=self._limiter), loop, self._limiter)
         del args  # a traceback may show local variables
         self._jobs.add(job)
         job.add_done_callback(self._forget)
         try:
             await asyncio.wait({job})
         except asyncio.CancelledError:
-            if job not in self._limiter.statistics().borrowers:
-                job.cancel()
+            job.cancel()
             raise
-        forget_locals(job.exception())
+        error = job.exception()
+        forget_locals(error)
+        if (no_thread := no_thread_error(error)) is not None:
+            raise no_thread from error
         return job.result()
 
     async def aclose(self) -> None:
-        """Take no more work and wait for what was taken, also where its caller was cancelled.
+        """Accept no more work and wait for running work, including that of cancelled callers.
 
-        Closing again waits again, and otherwise does nothing. Cancellation ends the wait, not the work. Where the event
-        loop of the work has ended, nobody can wait for it, and nobody wants its result.
+        Idempotent: closing again only waits again. Cancellation ends the wait, not the work. If the event loop of the
+        work has ended, ``aclose()`` does not wait for it.
         """
         self._closed = True
         if self._jobs and self._loop is asyncio.get_running_loop():
@@ -124,7 +128,21 @@ class ImageOffload:
     def _forget(self, job: asyncio.Task[Any]) -> None:
         self._jobs.discard(job)
         if not job.cancelled():
-            job.exception()  # so that asyncio does not report that nobody asked for it
+            job.exception()  # so that asyncio does not report it as never retrieved
+
+
+class _Job(asyncio.Task[_T]):
+    """A task that can be cancelled only while it waits for a thread, not while its thread runs."""
+
+    def __init__(
+        self, work: Coroutine[Any, Any, _T], loop: asyncio.AbstractEventLoop, limiter: CapacityLimiter
+    ) -> None:
+        super().__init__(work, loop=loop)
+        self._limiter = limiter
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the job, unless its thread runs: the thread would continue after the job released its place."""
+        return self not in self._limiter.statistics().borrowers and super().cancel(msg)
 
 
 def _call(function: Callable[[*_Ts], _T], args: tuple[*_Ts]) -> Callable[[], _T]:

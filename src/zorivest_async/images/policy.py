@@ -7,7 +7,7 @@ from math import inf
 
 from zorivest_async.errors import ConfigurationError
 
-__all__ = ["WEBP_MAX_PX", "ImagePolicy", "require_whole_number"]
+__all__ = ["WEBP_MAX_PX", "ImagePolicy", "require_policy", "require_whole_number"]
 
 WEBP_MAX_PX = 16_383
 """The longest side a WebP image can have: its VP8 header has 14 bits for each (RFC 9649, section 2.5)."""
@@ -17,25 +17,25 @@ _WEBP_MAX_QUALITY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePolicy:
-    """What a vault takes as an image, and how it makes thumbnails.
+    """Limits of a vault's images, and settings of its thumbnails.
 
-    Both limits are checked before a pixel is decoded.
+    Both limits are checked before any pixel is decoded.
 
     Args:
-        max_bytes: The largest image file taken, in bytes. The default, 20 MiB, holds a lossless screenshot of any
-            desktop (4K ones reach 17 MB) and keeps a row of the encrypted file, which is read and written whole, small.
-        max_pixels: The largest image taken, in pixels (width times height). The default, 40 million, holds an 8K screen
-            or the photo of a 40-megapixel camera. It is what bounds memory: at worst a pixel takes 16 bytes while it is
-            decoded and scaled (of a WebP; 9 of the others, 6 of a JPEG), so that a WebP at this limit takes 610 MB,
-            and 1 GB where a thumbnail of full size is asked for.
-        thumbnail_px: The longest side of the stored thumbnail, in pixels, at most 16,383. The default, 200, is also the
+        max_bytes: Maximum size of an image file, in bytes. The default, 20 MiB, allows a lossless screenshot of any
+            desktop (4K ones reach 17 MB) and keeps rows of the file small, as they are read and written whole.
+        max_pixels: Maximum number of pixels (width times height). The default, 40 million, allows an 8K screen or the
+            photo of a 40-megapixel camera. It bounds memory: a pixel takes up to 16 bytes while it is decoded and
+            scaled (for WebP; 9 for the others, 6 for JPEG), so a WebP at this limit takes 610 MB, and 1 GB for a
+            thumbnail of full size.
+        thumbnail_px: Longest side of the stored thumbnail, in pixels, at most 16,383. The default, 200, is also the
             default ``max_size`` of ``get_thumbnail``, which therefore never has to decode an original.
-        thumbnail_quality: The WebP quality of thumbnails, 1 to 100. At the default, 80, which is also
-            Pillow's, a chart of 200 px takes 1.5 to 2.7 kB.
-        threads: How many images one vault decodes at a time. The default, 2, keeps up with a burst of screenshots,
-            leaves other cores to the program and bounds the memory that decoding takes. Other threads, and so the
-            event loop, run while an image is decoded, but for one moment: Pillow copies a decoded WebP while it holds
-            the interpreter's lock, which was measured at 17 ms for a 4K screenshot and 70 ms for one of 8K.
+        thumbnail_quality: WebP quality of thumbnails, 1 to 100. At the default, 80, which is also Pillow's, a chart of
+            200 px takes 1.5 to 2.7 kB.
+        threads: Maximum number of images that one vault decodes at a time. The default, 2, keeps up with a burst of
+            screenshots, leaves other cores to the program and bounds the memory of decoding. Other threads, and so the
+            event loop, run while an image is decoded, with one exception: Pillow holds the interpreter's lock while it
+            copies a decoded WebP, which was measured at 17 ms for a 4K screenshot and 70 ms for an 8K one.
 
     Raises:
         ConfigurationError: A value is not a whole number, or out of its range.
@@ -56,12 +56,12 @@ class ImagePolicy:
 
 
 def require_whole_number(name: str, value: object, *, highest: float = inf) -> None:
-    """Check an argument that counts something.
+    """Check that an argument is a positive integer.
 
     Args:
         name: Name of the argument, for the message.
-        value: What was passed for it.
-        highest: The largest value that works.
+        value: Its value.
+        highest: The largest valid value.
 
     Raises:
         ConfigurationError: The value is not an ``int``, less than 1 or more than ``highest``.
@@ -70,3 +70,14 @@ def require_whole_number(name: str, value: object, *, highest: float = inf) -> N
         return
     allowed = "of at least 1" if highest == inf else f"from 1 to {highest:,}"
     raise ConfigurationError(f"{name} must be a whole number {allowed}, not {value!r}")
+
+
+def require_policy(images: ImagePolicy | None) -> ImagePolicy:
+    """Return a caller's limits on images, or the default ones.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if images is not None and not isinstance(images, ImagePolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("images must be an ImagePolicy")
+    return images or ImagePolicy()

@@ -1,7 +1,7 @@
-"""What is done to an image, in plain functions that belong in a worker thread: :class:`ImageOffload` runs them there.
+"""Image processing: synchronous functions that :class:`ImageOffload` runs in worker threads.
 
-Nothing here touches a process-global setting of Pillow's, and every way in which its decoders refuse an image (they
-raise ``OSError``, ``SyntaxError``, ``ValueError``, ``MemoryError`` and more) comes out as an :class:`ImageError`.
+They touch no process-global setting of Pillow. Every error of its decoders (they raise ``OSError``, ``SyntaxError``,
+``ValueError``, ``MemoryError`` and more) becomes an :class:`ImageError`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image with an EXIF orientation upright (CIPA DC-008, Orientation)."""
+"""Transpositions that turn an image upright, by its EXIF orientation (CIPA DC-008, Orientation)."""
 
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 
@@ -55,7 +55,7 @@ _TIFF_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 @dataclass(frozen=True, slots=True)
 class ProcessedImage:
-    """What was learnt from an image, and its thumbnail.
+    """Metadata and thumbnail of a checked image.
 
     Attributes:
         mime_type: Media type of the original: ``image/png``, ``image/jpeg``, ``image/webp`` or ``image/gif``.
@@ -72,11 +72,11 @@ class ProcessedImage:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A picture for those who cannot show every format.
+    """Preview of an image as JPEG or PNG, for programs that cannot show every format.
 
     Attributes:
         mime_type: ``image/jpeg`` or ``image/png``.
-        data: The picture, upright and without metadata.
+        data: The encoded image, upright and without metadata.
     """
 
     mime_type: str
@@ -86,16 +86,16 @@ class Preview:
 def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
     """Check an image by decoding it, and make the thumbnail that is stored with it.
 
-    Of an animation the first frame counts.
+    Only the first frame of an animation is decoded.
 
     Args:
-        data: The image file. Its format is told by its content.
+        data: The image file. Its format is identified by its content.
         policy: The limits, checked before anything is decoded, and the size and quality of the thumbnail.
 
     Raises:
         UnsupportedImageError: It is not a PNG, JPEG, WebP or GIF image.
         ImageTooLargeError: It has more bytes or pixels than the policy allows.
-        CorruptImageError: It announces one of these formats but is cut short or cannot be decoded.
+        CorruptImageError: It has the signature of one of these formats but is truncated or cannot be decoded.
     """
     with _opened(data, policy) as (mime_type, image):
         width, height = image.size
@@ -110,8 +110,8 @@ def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
 
     Args:
         data: The image file.
-        max_size: The longest side in pixels, at least 1. The thumbnail is smaller where the image itself is, and where
-            WebP ends, at 16,383.
+        max_size: The longest side in pixels, at least 1. The thumbnail is never larger than the image, or than the
+            maximum of WebP, 16,383.
         policy: The limits, as for :func:`process_image`, and the quality of the thumbnail.
 
     Raises:
@@ -126,7 +126,7 @@ def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
 
 
 def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
-    """Make a smaller picture of an image: a JPEG of a JPEG, a PNG of anything else.
+    """Make a preview of an image: a JPEG of a JPEG, a PNG of any other format.
 
     Args:
         data: The image file.
@@ -152,15 +152,15 @@ def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
 
 
 def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: int | None) -> bool:
-    """Tell whether :func:`make_thumbnail` would give a thumbnail of the same size, from the header alone.
+    """Return whether :func:`make_thumbnail` would make a thumbnail of the same size; it reads only the header.
 
-    Cheap enough for the event loop.
+    It is fast enough for the event loop.
 
     Args:
         thumbnail: The stored thumbnail. Bytes that are not a WebP image do not fit.
-        max_size: The longest side asked for in pixels, at least 1.
-        width: Width of the original in pixels; ``None`` where it is not known.
-        height: Height of the original in pixels; ``None`` where it is not known.
+        max_size: The requested longest side in pixels, at least 1.
+        width: Width of the original in pixels; ``None`` if it is not known.
+        height: Height of the original in pixels; ``None`` if it is not known.
 
     Raises:
         ConfigurationError: ``max_size`` is not a whole number of at least 1.
@@ -187,7 +187,7 @@ def read_image_file(path: str | PathLike[str], policy: ImagePolicy) -> bytes:
     Raises:
         ImageTooLargeError: The file has more bytes than the policy allows.
         UnsupportedImageError: The path is a folder, a device or a pipe.
-        OSError: The file is not there (``FileNotFoundError``) or cannot be read.
+        OSError: The file does not exist (``FileNotFoundError``) or cannot be read.
     """
     path = Path(path)
     status = path.stat()
@@ -207,7 +207,7 @@ def _require_at_most(quantity: str, actual: int, limit: int) -> None:
 
 @contextmanager
 def _opened(data: bytes, policy: ImagePolicy) -> Generator[tuple[str, ImageFile]]:
-    """Open an image within the policy's limits, and map whatever its decoder raises inside the block.
+    """Open an image within the policy's limits, and map every error of its decoder inside the block.
 
     Yields:
         The media type, and the image before its pixels are decoded.
@@ -234,7 +234,7 @@ def _decoding(mime_type: str) -> Generator[None]:
 
 
 def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
-    """Decode an image and encode its thumbnail; metadata is written only where it is passed here."""
+    """Decode an image and encode its thumbnail; Pillow writes only the metadata that is passed here."""
     buffer = BytesIO()
     _scaled(image, max_size).save(buffer, "WEBP", quality=policy.thumbnail_quality)
     return buffer.getvalue()
@@ -243,8 +243,8 @@ def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
 def _scaled(image: ImageFile, max_size: int) -> Image.Image:
     """Decode an image, and return a copy of it that is upright and no longer than ``max_size`` on any side.
 
-    Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and
-    what follows has few pixels to work on.
+    Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and the
+    later steps have few pixels to work on.
     """
     scaled = _scalable(image)
     scaled.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
@@ -252,14 +252,14 @@ def _scaled(image: ImageFile, max_size: int) -> Image.Image:
     transpose = _UPRIGHT.get(_orientation(image))
     if transpose is not None:
         scaled = scaled.transpose(transpose)
-    # A copy, because saving an opened image looks up its path, which fails where the working folder is gone.
+    # A copy, because saving an opened image looks up its path, which fails if the working directory was deleted.
     return scaled.copy()
 
 
 def _orientation(image: ImageFile) -> int:
     """Return the EXIF orientation of a decoded image (some formats keep EXIF data behind the pixels), 1 if it has none.
 
-    It is the one tag that matters, and Pillow's EXIF reader would print a warning for every other one that is damaged.
+    Only this tag is needed, and Pillow's EXIF reader would print a warning for every damaged tag.
     """
     exif: bytes = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     byte_order = _TIFF_BYTE_ORDERS.get(exif[:4])
@@ -278,7 +278,7 @@ def _orientation(image: ImageFile) -> int:
 
 
 def _scalable(image: ImageFile) -> Image.Image:
-    """Return an image in a mode that Pillow can scale smoothly, and that keeps what is transparent."""
+    """Return an image in a mode that Pillow can scale smoothly, and that keeps transparency."""
     if image.mode.startswith("I"):  # 16-bit greyscale, which convert() alone would clip at 255
         grey = Image.eval(image, lambda level: level / 256).convert("L")
         grey.info.pop("transparency", None)  # one of 65,536 levels, not of 256

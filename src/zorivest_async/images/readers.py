@@ -1,6 +1,9 @@
-"""Pillow's readers of the four formats, which no process-global setting keeps from opening a file.
+"""Pillow's readers of the four formats, independent of Pillow's process-global settings.
 
-Importing them takes longer than reading a small image; it is done in the thread that reads the first one.
+Two of them override private names of Pillow. Where a release has no such names, images are still read: what a method
+here says about Pillow's own method then applies again.
+
+Importing them takes longer than reading a small image, so the thread that reads the first image imports them.
 """
 
 from __future__ import annotations
@@ -23,21 +26,21 @@ __all__ = ["READERS"]
 
 
 class _JpegReader(JpegImageFile):
-    """Pillow's, without the look at the EXIF data that sets ``info["dpi"]`` and prints warnings about damaged ones."""
+    """Pillow's reader, without parsing the EXIF data for ``info["dpi"]``, which prints warnings about damaged data."""
 
     def _read_dpi_from_exif(self) -> None:
         pass
 
 
 class _PngReader(PngImageFile):
-    """Pillow's, without clearing the memory of the pixels while no other thread can run.
+    """Pillow's reader, without clearing the pixel buffer under the interpreter's lock.
 
-    The event loop would wait for as long as that takes: 11 ms on average for each 4K screenshot, sampled in a server
-    under load. Scaling a pixel up gives cleared memory, too, and lets other threads run meanwhile.
+    Clearing it would block the event loop: for 11 ms on average for each 4K screenshot, sampled in a server under load.
+    Scaling a single pixel up also gives cleared memory, and releases the lock meanwhile.
     """
 
     def load_prepare(self) -> None:
-        if self._im is None:
+        if getattr(self, "_im", self) is None:  # Pillow's own is called below, and makes no memory where there is some
             self.im = Image.new(self.mode, (1, 1)).resize(self.size, Image.Resampling.NEAREST).im
         super().load_prepare()
 
@@ -48,4 +51,4 @@ READERS: Final[dict[str, Callable[[BytesIO], ImageFile]]] = {
     "image/gif": GifImageFile,
     "image/webp": WebPImageFile,
 }
-"""By media type."""
+"""Readers by media type."""

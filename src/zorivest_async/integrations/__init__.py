@@ -1,1 +1,1 @@
-"""Doors to other programs and libraries, each behind its extra; nothing below imports them."""
+"""Integrations with other programs and libraries, each behind its extra; lower layers do not import them."""

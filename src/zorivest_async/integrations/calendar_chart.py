@@ -1,4 +1,4 @@
-"""The calendar of results, drawn: part of :mod:`zorivest_async.integrations.charts`."""
+"""Calendar chart of daily results: part of :mod:`zorivest_async.integrations.charts`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from calendar import Calendar
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from zorivest_async._extras import import_extra
 from zorivest_async.analytics.answers import GroupBy
 from zorivest_async.analytics.exact import EXACT, ZERO, exact, rounded
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.integrations.chart_style import FAINT, GRID, INK, PAPER, literal, money, short_amount
-from zorivest_async.integrations.extras import import_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _patches: Final[Any] = import_extra("charts", "matplotlib.patches")
 _MOST_MONTHS: Final = 240
 _MONTHS_ACROSS: Final = 3
 _COLUMNS: Final = 8
-"""Seven days and the week."""
+"""Seven days and the sum of the week."""
 _ROWS: Final = 6
 _CELL_IN: Final = (0.64, 0.52)
 _GAP_IN: Final = 0.35
@@ -40,15 +40,15 @@ _WEAKEST: Final = 0.25
 
 
 def draw_calendar(figure: Any, daily: Sequence[Performance]) -> bool:
-    """Draw days on an empty figure, whose size it sets, and return whether there were any with a result.
+    """Draw days on an empty figure, set its size, and return whether any day has a result.
 
     Raises:
-        ConfigurationError: The results are of several currencies, not of days, of a day twice, or of too many months.
+        ConfigurationError: The results have several currencies, are not daily, repeat a day, or span too many months.
     """
     days = _by_day(daily)
     months = sorted({day.replace(day=1) for day in days})
     if len(months) > _MOST_MONTHS:
-        raise ConfigurationError(f"a calendar has at most {_MOST_MONTHS} months; narrow the TradeFilter")
+        raise ConfigurationError(f"a calendar has at most {_MOST_MONTHS} months; select fewer in the TradeFilter")
     if not days:
         return False
     across = min(_MONTHS_ACROSS, len(months))
@@ -78,7 +78,7 @@ def draw_calendar(figure: Any, daily: Sequence[Performance]) -> bool:
 
 
 def _by_day(daily: Sequence[Performance]) -> dict[date, Performance]:
-    """Return the results by their days, without days on which nothing was closed."""
+    """Return the results by day, without days on which no trade was closed."""
     days: dict[date, Performance] = {}
     seen: set[object] = set()
     currencies = sorted({result.currency for result in daily})
@@ -89,9 +89,9 @@ def _by_day(daily: Sequence[Performance]) -> dict[date, Performance]:
     for result in daily:
         day = result.group
         if result.by is not GroupBy.DAY or not isinstance(day, date):
-            raise ConfigurationError("a calendar is of days: performance(..., by=GroupBy.DAY)")
+            raise ConfigurationError("a calendar needs daily results: performance(..., by=GroupBy.DAY)")
         if day in seen:
-            raise ConfigurationError("a day comes twice; pass the results of one question")
+            raise ConfigurationError("a day is duplicated; pass the results of one call of performance()")
         seen.add(day)
         if result.closed:
             days[day] = result

@@ -1,4 +1,4 @@
-"""How plots look, and how they write amounts."""
+"""Style of plots: colours, fonts and the formats of amounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INK: Final = "#1f2a37"
 FAINT: Final = "#6b7785"
 GRID: Final = "#e3e8ee"
 
-# Blue and orange are told apart by those who do not see red and green as different, and by how dark they print.
+# Blue and orange are distinguishable with red-green colour blindness, and in greyscale.
 GAIN: Final = "#1f6fb4"
 LOSS: Final = "#d55e00"
 
@@ -22,22 +22,22 @@ _SMALL: Final = 100
 
 
 def amount(value: float) -> str:
-    """Return an amount with a sign, as axes have it."""
+    """Return an amount with a sign, for axes."""
     return _signed(value, f"{abs(value):,.10g}")
 
 
 def money(value: float, currency: str) -> str:
-    """Return an amount with a sign and its currency, to the cent; small ones with more digits."""
+    """Return an amount with a sign and its currency, to the cent; small amounts have more digits."""
     return f"{_signed(value, _cents(abs(value)))} {literal(currency)}"
 
 
 def literal(text: str) -> str:
-    """Return a text for Matplotlib to write as it is: between dollar signs it would read a formula."""
+    """Escape a text for Matplotlib, which would render text between dollar signs as a formula."""
     return text.replace("$", r"\$")
 
 
 def short_amount(value: float) -> str:
-    """Return an amount with a sign in at most seven characters or so."""
+    """Return an amount with a sign in about seven characters."""
     size = abs(value)
     if size >= _MOST:
         return _signed(value, f"{size:.1e}")

@@ -1,7 +1,7 @@
-"""Plots of what was won and lost, for notebooks and files. Needs the extra ``charts``, which brings Matplotlib.
+"""Plots of equity curves and calendars, for notebooks and files. They need the extra ``charts`` (Matplotlib).
 
-Matplotlib draws PNG and SVG by itself, with a font of its own, where others start a browser. ``pyplot`` and its global
-figures are not used: a figure is drawn where it is shown or saved, and goes when nobody holds it. Plain functions: in a
+Matplotlib draws PNG and SVG without a browser, with its own font. ``pyplot`` and its global figures are not used: a
+figure is drawn when it is shown or saved, and is garbage-collected like any object. The functions are synchronous: in a
 coroutine, call them, and ``savefig``, in a thread.
 
 Example:
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ChartFigure", "plot_calendar", "plot_equity_curve"]
 
-# They are typed in part.
+# Matplotlib is only partly typed.
 _dates: Final[Any] = import_module("matplotlib.dates")
 _ticker: Final[Any] = import_module("matplotlib.ticker")
 
 _SIZE_IN: Final = (10.0, 5.6)
 _DPI: Final = 120
 _MOST_SLICES: Final = 1500
-"""Of a curve: more than there are pixels across, each drawn by its extremes."""
+"""Maximum number of slices of a curve: more than a figure has pixels across. Each slice is drawn by its extremes."""
 
 _DOTTED_POINTS: Final = 40
 _HALF_A_DAY: Final = timedelta(hours=12)
@@ -65,20 +65,22 @@ class ChartFigure(Figure):
 
 
 def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: str = "UTC") -> ChartFigure:
-    """Plot what results add up to: the curve with its drawdowns shaded, and below it the drawdowns alone.
+    """Plot an equity curve with its drawdowns shaded, and the drawdowns below it.
 
-    Curves of very many points are drawn by the extremes of their parts, which looks the same.
+    A curve with very many points is drawn by the extremes of its slices, which looks the same.
 
     Args:
-        curve: One, or what :func:`~zorivest_async.analytics.equity_curve` returned; of none, the plot says so.
-        time_zone: IANA name of the zone of the dates below it.
+        curve: A curve, or the list that :func:`~zorivest_async.analytics.equity_curve` returned; for an empty list, the
+            plot says that there are no results.
+        time_zone: IANA name of the time zone of the dates.
 
     Raises:
-        ConfigurationError: They are no curves, or of several currencies, or there is no such time zone.
+        ConfigurationError: The argument is not a curve, or the curves have several currencies.
+        InvalidQueryError: There is no such time zone.
     """
     curves = [curve] if isinstance(curve, EquityCurve) else [*curve]
     if not all(isinstance(one, EquityCurve) for one in curves):
-        raise ConfigurationError("an equity curve is what equity_curve(...) or equity_curve_of(...) returned")
+        raise ConfigurationError("pass an equity curve, as equity_curve(...) or equity_curve_of(...) returns it")
     if len(curves) > 1:
         which = ", ".join(one.currency for one in curves)
         raise ConfigurationError(f"amounts of several currencies are not plotted together ({which}); pass one curve")
@@ -115,21 +117,22 @@ def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: 
 
 
 def plot_calendar(daily: Sequence[Performance]) -> ChartFigure:
-    """Plot days as a calendar, month by month.
+    """Plot daily results as a calendar, month by month.
 
-    Each day shows what it brought and in how many closing trades; beside and above are the sums of a month's weeks and
-    of the month.
+    Each day shows its result and the number of its closing trades. The sums of the weeks are beside the days, the sum
+    of the month is above them.
 
-    Profits are blue and losses orange, the stronger the larger (by the square root, so that one day does not outshine
-    the others); losses have a minus and a triangle that points down, too. Months without results are left out.
+    Profits are blue and losses orange. A larger amount has a stronger colour (by its square root, so that one day does
+    not outshine the others). Losses also have a minus and a triangle that points down. Months without results are left
+    out.
 
     Args:
-        daily: What :func:`~zorivest_async.analytics.performance` returned by ``GroupBy.DAY``; of none, the
-            plot says so.
+        daily: The results of :func:`~zorivest_async.analytics.performance` with ``GroupBy.DAY``; for an empty list, the
+            plot says that there are no results.
 
     Raises:
-        ConfigurationError: The results are of several currencies, not of days, of a day twice, or of more than 240
-            months, which make no readable figure.
+        ConfigurationError: The results have several currencies, are not daily, repeat a day, or span more than 240
+            months, which would make an unreadable figure.
     """
     figure = ChartFigure(dpi=_DPI, facecolor=PAPER)
     return figure if draw_calendar(figure, daily) else _say_empty(figure, "Calendar: no results yet")
@@ -142,7 +145,7 @@ def _say_empty(figure: ChartFigure, text: str) -> ChartFigure:
 
 
 def _thinned(curve: EquityCurve) -> tuple[list[datetime], list[float], list[float]]:
-    """Return the points to draw, after one at zero where the curve begins."""
+    """Return the points to draw, preceded by a point at zero."""
     values, drawdowns = curve.values, curve.drawdowns
     width = -(-len(values) // _MOST_SLICES)
     kept: set[int] = {0, len(values) - 1}

@@ -1,12 +1,12 @@
-"""Lists of entities, results and hits in notebooks. Single entities show themselves; a built-in list cannot.
+"""Notebook tables for lists of entities, results and search hits. A single entity needs no table function.
 
-Needs nothing to be installed; IPython brings its own part::
+It needs no extra. In IPython, load the extension::
 
     %load_ext zorivest_async.integrations.notebook
 
-From then on, a list of entities of one class that ends a cell is shown as a table, as are results of
-:func:`~zorivest_async.analytics.performance` and hits of a search; other lists, and classes derived from them, are
-shown as ever. Elsewhere in a cell, and in notebooks that are not IPython's, :func:`show` makes the same table.
+A list of entities of one class at the end of a cell is then shown as a table, and so are results of
+:func:`~zorivest_async.analytics.performance` and search hits. Other lists, and subclasses of ``list``, are shown as
+before. Elsewhere in a cell, and in notebooks other than IPython's, :func:`show` makes the same table.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _Row: TypeAlias = Entity | Performance | SearchHit
 
 
 class EntityTable:
-    """Entities, results or hits, which a notebook shows as a table.
+    """Table of entities, results or search hits, for a notebook.
 
     Args:
-        entities: All of one class.
-        rows: How many of them are shown; the others are counted.
+        entities: The rows, all of one class.
+        rows: Number of rows that are shown; the others are counted.
     """
 
     __slots__ = ("_entities", "_rows")
@@ -54,7 +54,7 @@ def show(entities: Iterable[_Row], *, rows: int = DEFAULT_ROWS) -> EntityTable:
 
     Args:
         entities: Entities of one class, such as a list of trades; results of analytics; hits of a search.
-        rows: How many of them to show, at least 1; the others are counted.
+        rows: Number of rows to show, at least 1; the others are counted.
 
     Raises:
         ConfigurationError: They are not entities of one class, or ``rows`` is not a whole number of at least 1.
@@ -85,7 +85,7 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 class _ListFormatter:
-    """Makes HTML of lists of entities, and of others whatever was made of them before."""
+    """IPython formatter of lists of entities as HTML; it passes other lists to the previous formatter."""
 
     def __init__(self, before: Callable[[list[Any]], Any] | None) -> None:
         self.before = before

@@ -1,4 +1,4 @@
-"""Entities as HTML and pictures, for notebooks. Everything that comes out of a vault is escaped."""
+"""Rendering of entities as HTML and images, for notebooks. All values from a vault are escaped."""
 
 from zorivest_async.rendering.pictures import picture_bundle
 from zorivest_async.rendering.tables import entity_html, list_html

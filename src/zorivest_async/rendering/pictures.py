@@ -1,4 +1,4 @@
-"""Images as notebooks show them."""
+"""Rendering of image entities for notebooks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LONGEST_SIDE_PX: Final = 800
 
 
 def picture_bundle(image: PictureEntity) -> dict[str, str]:
-    """Return an image by media type: ``text/html``, and ``image/png`` or ``image/jpeg`` where it can be decoded.
+    """Return an image by media type: ``text/html``, and ``image/png`` or ``image/jpeg`` if it can be decoded.
 
-    The picture is a smaller one, upright and without metadata: notebooks are passed on, and an original may tell where
-    it was taken. Decoding takes tens of milliseconds. An image that cannot be decoded, or that is larger than the
-    default :class:`~zorivest_async.ImagePolicy` allows, is described instead.
+    The preview is smaller, upright and without metadata: notebooks are passed on, and an original may contain the place
+    where it was taken. Decoding takes tens of milliseconds. An image that cannot be decoded, or that is larger than the
+    default :class:`~zorivest_async.ImagePolicy` allows, is described in words instead.
 
     Args:
-        image: The original is shown; without it, the thumbnail.
+        image: The entity; its original is shown, or its thumbnail if it has no original.
     """
     preview, problem = _preview_of(image)
     if preview is None:
@@ -45,7 +45,7 @@ def _preview_of(image: Any) -> tuple[Preview | None, str]:
     original: Any = getattr(image, "data", None)
     problem = ""
     for data in (original, image.thumbnail):
-        if isinstance(data, bytes):  # another program may have stored a text
+        if isinstance(data, bytes):  # another program may have stored text
             try:
                 return make_preview(data, LONGEST_SIDE_PX, ImagePolicy()), ""
             except ImageError as error:

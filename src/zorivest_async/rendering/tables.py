@@ -1,4 +1,4 @@
-"""Entities as HTML tables. Styles are inline, and colours those of the page."""
+"""Rendering of entities as HTML tables. Styles are inline, and colours are those of the page."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _UNITS: Final = {
     "setup_quality": "of 5",
     "execution_quality": "of 5",
 }
-"""By field; moments are in UTC, and amounts in the account's currency, which an entity does not know."""
+"""Units by field; times are in UTC. Amounts are in the account's currency, which an entity does not contain."""
 
 DEFAULT_ROWS: Final = 50
-"""How many rows of a list are shown."""
+"""Number of rows of a list that are shown."""
 
 FIRST_TEXT_IN_LIST: Final = 200
-"""How much of a text is shown in a list, in characters."""
+"""Number of characters of a text that are shown in a list."""
 
 _THUMBNAIL_PX: Final = 120
 _THUMBNAIL_POLICY: Final = ImagePolicy(max_bytes=256 * 1024, max_pixels=1_000_000)
-"""Of thumbnails in lists: one takes a millisecond or two."""
+"""Limits of thumbnails in lists: decoding one takes a millisecond or two."""
 
 _LINE: Final = "border:none;border-bottom:1px solid rgba(128,128,128,.3);"
 _CELL: Final = f"{_LINE}padding:.2em .7em;vertical-align:top;text-align:"
 _WRAPPED: Final = "white-space:pre-wrap;overflow-wrap:anywhere;max-width:60ch"
 _SHORT_TEXT: Final = 40
-"""What is not broken into lines, in characters: names, identifiers, words."""
+"""Maximum length of a text that is not broken into lines, in characters: names, identifiers, words."""
 
 _TABLE: Final = (
     '<table style="border-collapse:collapse;table-layout:auto;width:auto;margin:0;border:none;'
@@ -79,9 +79,9 @@ def _value_in_full(name: str, value: Any) -> str:
 
 
 def list_html(entities: Sequence[Any], rows: int) -> str:
-    """Return entities, or other dataclasses, of one class as a table of the first ``rows`` of them.
+    """Return the first ``rows`` entities, or other dataclasses, of one class as a table.
 
-    Columns without a value are left out. Images are shown by their thumbnails, where these are small; originals are not
+    Columns without a value are left out. Images are shown as their thumbnails, if these are small; originals are not
     decoded.
     """
     if not entities:
@@ -147,7 +147,7 @@ class _Column:
 
 
 def _thumbnail_html(thumbnail: Any) -> str:
-    if not isinstance(thumbnail, bytes):  # another program may have stored a text
+    if not isinstance(thumbnail, bytes):  # another program may have stored text
         return value_html(thumbnail, FIRST_TEXT_IN_LIST)
     try:
         preview = make_preview(thumbnail, _THUMBNAIL_PX, _THUMBNAIL_POLICY)
@@ -157,7 +157,7 @@ def _thumbnail_html(thumbnail: Any) -> str:
 
 
 def data_uri(preview: Preview) -> str:
-    """Return a picture as an address that holds all of it."""
+    """Return an image as a ``data:`` URI."""
     return f"data:{preview.mime_type};base64,{b64encode(preview.data).decode('ascii')}"
 
 

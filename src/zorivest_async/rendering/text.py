@@ -1,4 +1,4 @@
-"""Values as HTML text. What is returned can stand anywhere between tags, whatever the value was."""
+"""Rendering of values as HTML text. The result is escaped, and safe anywhere between tags."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zorivest_async.domain.enums import TradeAction
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FIGURE_SPACE", "FIRST_TEXT", "attribute_text", "moment_text", "text_html", "value_html"]
+__all__ = ["FIGURE_SPACE", "FIRST_TEXT", "attribute_text", "text_html", "time_text", "value_html"]
 
 FIRST_TEXT: Final = 2_000
-"""How much of a text is shown, in characters."""
+"""Number of characters of a text that are shown."""
 
 FIGURE_SPACE: Final = "\u2007"
 """As wide as a digit, where digits are as wide as each other; ``float()`` ignores it."""
@@ -24,26 +24,26 @@ FIGURE_SPACE: Final = "\u2007"
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
 )
-"""Control characters, those that turn the direction of text or hide in it (Unicode Standard Annex 9, section 2), and
-lone surrogates, which UTF-8 cannot hold.
+"""Control characters, characters that change the direction of text or are invisible (Unicode Standard Annex 9,
+section 2), and lone surrogates, which UTF-8 cannot encode.
 
-Tabs, line ends and what joins emoji and letters are no such characters.
+Tabs, line ends and joiners of emoji and letters are not among them.
 """
 
 _MATHEMATICAL = re.compile(r"[$\\]")
-"""What begins a formula for MathJax, which reads the HTML of notebooks.
+"""Characters that begin a formula for MathJax, which reads the HTML of notebooks.
 
-The classes that tell it to ignore an element are not always obeyed, but a formula never spans an element's border.
+MathJax does not always respect the classes that disable it, but a formula never spans an element's border.
 """
 
 _ACTION_COLORS: Final = {TradeAction.BOT: ("#259a55", "37,154,85"), TradeAction.SLD: ("#d94a46", "217,74,70")}
-"""Of the text and its background; they can be read on white and on black alike."""
+"""Colours of the text and its background; they are readable on white and on black."""
 
 _MUTED: Final = '<span style="opacity:.6">{}</span>'
 
 
 def text_html(text: str, limit: int = FIRST_TEXT) -> str:
-    """Return a text, escaped; what cannot be seen is named, and what is beyond ``limit`` characters is counted."""
+    """Return a text, escaped; invisible characters appear by name, and characters beyond ``limit`` are counted."""
     shown = html.escape(text[:limit])
     shown = _MATHEMATICAL.sub(r"<span>\g<0></span>", shown)
     shown = _INVISIBLE.sub(lambda match: _MUTED.format(f"[U+{ord(match[0]):04X}]"), shown)
@@ -52,21 +52,21 @@ def text_html(text: str, limit: int = FIRST_TEXT) -> str:
 
 
 def attribute_text(text: str) -> str:
-    """Return a text for an attribute in quotation marks."""
+    """Return a text, escaped for a quoted attribute."""
     return html.escape(_INVISIBLE.sub("", text[:FIRST_TEXT]))
 
 
-def moment_text(moment: datetime) -> str:
-    """Return a moment to the last microsecond that it has, without its offset, which is zero in entities."""
-    return moment.replace(tzinfo=None).isoformat(sep=" ")
+def time_text(time: datetime) -> str:
+    """Return a time with all its digits, without its offset, which is zero in entities."""
+    return time.replace(tzinfo=None).isoformat(sep=" ")
 
 
 def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
-    """Return a field's value: numbers as Python writes them, bytes as their count.
+    """Return the value of a field as HTML: numbers with all their digits, bytes as their number.
 
     Args:
-        value: The value; of a secret, this is its mask.
-        limit: How much of a text is shown, in characters.
+        value: The value; for a secret, its mask.
+        limit: Number of characters of a text that are shown.
     """
     match value:
         case None:
@@ -76,7 +76,7 @@ def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
         case str():
             shown = text_html(value, limit)
         case datetime():
-            shown = moment_text(value)
+            shown = time_text(value)
         case date():
             shown = text_html(str(value), limit)
         case bytes():

@@ -1,24 +1,25 @@
-"""What a vault is opened with, on its way from the caller to Argon2."""
+"""Credentials of a vault: a passphrase or a raw key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from zorivest_async.errors import ConfigurationError
-from zorivest_async.security.kdf import KdfProfile, VaultKey, derive_key
+from zorivest_async.security.kdf import KdfProfile, VaultKey, argon2id
+from zorivest_async.security.secret import MaskedSecret
 
 __all__ = ["Credentials"]
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A passphrase or a raw key, which no repr, pickle or traceback shows.
+    """A passphrase or a raw key, hidden from reprs, pickles and tracebacks.
 
-    Making one checks nothing, so that a function can forget its own arguments before anything is raised.
+    The constructor checks nothing, so that a caller can delete its own arguments before an error is raised.
 
     Attributes:
-        passphrase: The passphrase.
-        key: The raw key instead.
+        passphrase: The passphrase, or ``None``.
+        key: The raw key, or ``None``.
     """
 
     passphrase: str | None = field(default=None, repr=False)
@@ -28,22 +29,31 @@ class Credentials:
         raise TypeError("credentials are not pickled")
 
     def require_one(self) -> None:
-        """Check that a vault is to be opened with one thing, and not with nothing.
+        """Check that exactly one of passphrase and key is given.
 
         Raises:
-            ConfigurationError: It is not.
+            ConfigurationError: Both or none are given, or the passphrase is empty or not a string.
         """
         if (self.passphrase is None) == (self.key is None):
             raise ConfigurationError("give exactly one of passphrase and key")
         if self.passphrase == "":
             raise ConfigurationError("the passphrase must not be empty")
+        if not _may_be_passphrase(self.passphrase):
+            raise ConfigurationError("the passphrase must be a string")
+        if self.key is not None:
+            VaultKey(self.key)
 
     def vault_key(self, salt: bytes) -> VaultKey:
-        """Return the key of a file with this salt; for a passphrase, Argon2 runs here, as the salt names it.
+        """Return the key of a file with this salt; for a passphrase, it runs Argon2 with the profile of the salt.
 
         Raises:
-            ConfigurationError: The passphrase or the key cannot be one.
+            ConfigurationError: The passphrase or the key is invalid.
         """
         if self.key is not None:
             return VaultKey(self.key, salt)
-        return VaultKey(derive_key(self.passphrase or "", salt, KdfProfile.of_salt(salt)), salt)
+        return VaultKey(argon2id(self.passphrase or "", salt, KdfProfile.of_salt(salt)), salt)
+
+
+def _may_be_passphrase(value: object) -> bool:
+    """Return whether an argument has a valid type; a separate function, to keep the value out of tracebacks."""
+    return value is None or isinstance(value, str | MaskedSecret)

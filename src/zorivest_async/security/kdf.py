@@ -1,7 +1,7 @@
 """Argon2id key derivation (RFC 9106) and the key of a vault.
 
-SQLCipher keeps 16 bytes of salt at the start of its file. A vault uses them for Argon2id as well, so that one file
-holds everything but the passphrase: byte 0 names the :class:`KdfProfile`, bytes 1 to 15 are random.
+SQLCipher keeps 16 bytes of salt at the start of its file. A vault uses them for Argon2id as well, so that the file and
+the passphrase are enough to open it: byte 0 names the :class:`KdfProfile`, bytes 1 to 15 are random.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Self
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
-from zorivest_async.domain.secret import MaskedSecret
-from zorivest_async.domain.tracebacks import sealed, sealed_init
 from zorivest_async.errors import ConfigurationError
+from zorivest_async.security.secret import MaskedSecret
+from zorivest_async.security.tracebacks import sealed, sealed_init
 
-__all__ = ["KEY_BYTES", "SALT_BYTES", "KdfProfile", "VaultKey", "derive_key", "new_salt"]
+__all__ = ["KEY_BYTES", "SALT_BYTES", "KdfProfile", "VaultKey", "argon2id", "new_salt", "require_profile"]
 
 KEY_BYTES = 32
 """AES-256, SQLCipher's cipher."""
@@ -31,7 +31,7 @@ _SMALLEST_ARGON2_SALT_BYTES = 8
 
 
 class KdfProfile(Enum):
-    """How much work a guess at the passphrase costs; the value is byte 0 of the salt.
+    """Cost parameters of Argon2id, and so of a guess at the passphrase; the value is byte 0 of the salt.
 
     Attributes:
         time_cost: Passes over the memory.
@@ -46,7 +46,7 @@ class KdfProfile(Enum):
     """Four times the memory; takes about 0.5 s."""
 
     CHEAPEST = (127, 1, 8, 1)
-    """The least Argon2id accepts, for tests, where a vault is opened a thousand times and protects nothing."""
+    """The minimum of Argon2id, for tests that open many vaults; it does not protect the passphrase."""
 
     time_cost: int
     memory_kib: int
@@ -75,36 +75,26 @@ class KdfProfile(Enum):
 
 def new_salt(profile: KdfProfile = KdfProfile.DEFAULT) -> bytes:
     """Return a fresh 16-byte salt that names ``profile`` in its first byte."""
+    require_profile(profile)
     return bytes([profile.value]) + os.urandom(SALT_BYTES - 1)
 
 
 @sealed
-def derive_key(passphrase: str, salt: bytes, profile: KdfProfile = KdfProfile.DEFAULT) -> bytes:
-    """Derive the 32-byte key of a vault with Argon2id, version 1.3.
-
-    Takes the time and memory of ``profile`` and releases the interpreter lock meanwhile: call it in a thread, not on an
-    event loop. :class:`~zorivest_async.Vault` does so, once per opening.
-
-    Args:
-        passphrase: Any non-empty text; normalised to NFC, so that the same letters typed on another system give the
-            same key.
-        salt: At least 8 bytes (RFC 9106, section 3.1); a vault's has 16.
-        profile: The cost. A vault names its own in the first byte of its salt.
+def argon2id(passphrase: str, salt: bytes, profile: KdfProfile) -> bytes:
+    """Derive a key with Argon2id, without a bound on concurrent derivations.
 
     Raises:
-        ConfigurationError: The passphrase is empty, is not text that UTF-8 can encode, or the salt is too short;
-            there is not as much memory as the profile takes.
-
-    Example:
-        >>> len(derive_key("correct horse", b"0123456789abcdef", KdfProfile.CHEAPEST))
-        32
+        ConfigurationError: As :func:`~zorivest_async.derive_key`.
     """
     if isinstance(passphrase, MaskedSecret):  # which would otherwise pass for the text of its mask
         passphrase = passphrase.reveal() if passphrase.is_known else ""
     if not isinstance(passphrase, str) or not passphrase:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("the passphrase must be a non-empty string")
-    if len(salt) < _SMALLEST_ARGON2_SALT_BYTES:
-        raise ConfigurationError(f"the salt must have at least {_SMALLEST_ARGON2_SALT_BYTES} bytes")
+    if not isinstance(salt, bytes) or len(salt) < _SMALLEST_ARGON2_SALT_BYTES:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"the salt must have at least {_SMALLEST_ARGON2_SALT_BYTES} bytes, in an object of the type bytes"
+        )
+    require_profile(profile)
     try:
         secret = unicodedata.normalize("NFC", passphrase).encode()
     except UnicodeEncodeError:
@@ -123,22 +113,32 @@ def derive_key(passphrase: str, salt: bytes, profile: KdfProfile = KdfProfile.DE
         raise ConfigurationError(f"the key could not be derived: {error}") from error
 
 
+def require_profile(profile: KdfProfile) -> None:
+    """Check that an argument is a profile.
+
+    Raises:
+        ConfigurationError: It is not a ``KdfProfile``.
+    """
+    if not isinstance(profile, KdfProfile):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("profile must be a KdfProfile, such as KdfProfile.STRONG")
+
+
 @sealed_init
 @dataclass(frozen=True, slots=True)
 class VaultKey:
-    """The raw key of one vault file.
+    """Raw key of one vault file.
 
     Attributes:
         key: 32 bytes.
-        salt: The 16 bytes at the start of the file; ``None`` to have SQLCipher read them there, which a new file needs.
+        salt: The 16 bytes at the start of the file; ``None`` lets SQLCipher read them. A new file needs a salt.
     """
 
     key: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.key) != KEY_BYTES:
-            raise ConfigurationError(f"a key must have {KEY_BYTES} bytes")
+        if not isinstance(self.key, bytes) or len(self.key) != KEY_BYTES:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"a key must have {KEY_BYTES} bytes, in an object of the type bytes")
         if self.salt is not None and len(self.salt) != SALT_BYTES:
             raise ConfigurationError(f"a salt must have {SALT_BYTES} bytes")
 
@@ -148,7 +148,7 @@ class VaultKey:
     def raw_key_spec(self) -> bytearray:
         """Return SQLCipher's raw key, ``x'<64 hex key>[<32 hex salt>]'``, for the caller to zero after use.
 
-        SQLCipher takes any other length for a passphrase without a word, which is why the lengths are checked above.
+        SQLCipher silently treats any other length as a passphrase, which is why the lengths are checked above.
         """
         spec = bytearray(b"x'")
         spec += self.key.hex().encode()

@@ -1,4 +1,4 @@
-"""Alembic's environment: works on the connection that it is handed, without a configuration file."""
+"""Alembic environment: it works on the connection that it gets, without a configuration file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alembic import context
 from sqlalchemy.types import TypeDecorator
 
 from zorivest_async.database.models import Base
-from zorivest_async.database.search_schema import SEARCH_TABLES
+from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def seed_version_table(connection: Connection) -> None:
-    """Tell Alembic the version, in a temporary table where it looks for its own: a vault has ``user_version`` alone."""
+    """Give Alembic the version in a temporary version table, as a vault has only ``user_version``."""
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     connection.exec_driver_sql("DROP TABLE IF EXISTS temp.alembic_version")
     connection.exec_driver_sql("CREATE TEMP TABLE alembic_version (version_num TEXT NOT NULL)")
@@ -28,25 +28,25 @@ def seed_version_table(connection: Connection) -> None:
 
 
 def record_version(ctx: MigrationContext, step: object, heads: Collection[str], run_args: object) -> None:  # noqa: ARG001
-    """Write the version that a revision has led to into the vault."""
+    """Write the version of a revision into the vault."""
     (revision,) = heads
     ctx.execute(f"PRAGMA user_version = {int(revision)}")
 
 
 def render_plain_type(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """Write SQLAlchemy's own types into revisions: the library's may have changed by the time a revision runs."""
+    """Render SQLAlchemy's types in revisions, as the library's may have changed by the time a revision runs."""
     if kind == "type" and isinstance(item, TypeDecorator):
         return f"sa.{item.impl_instance!r}"
     return False
 
 
 def compares(name: str | None, kind: str, _parents: object) -> bool:
-    """Return whether a thing in the database is to be among the models, which know nothing of the search index."""
+    """Return whether Alembic compares an object of the database with the models; the search index is not in them."""
     return not (kind == "table" and name in SEARCH_TABLES)
 
 
 def run() -> None:
-    """Run whatever command Alembic was given."""
+    """Run Alembic's command."""
     connection = context.config.attributes["connection"]
     seed_version_table(connection)
     context.configure(

@@ -1,9 +1,10 @@
-"""The repositories, one per aggregate, over an ``AsyncSession`` or an ``AsyncConnection``."""
+"""Repositories, one for each aggregate, over an ``AsyncSession`` or an ``AsyncConnection``."""
 
 from zorivest_async.database.repositories.accounts import SqlAlchemyAccountRepository
 from zorivest_async.database.repositories.balance_snapshots import SqlAlchemyBalanceSnapshotRepository
 from zorivest_async.database.repositories.images import SqlAlchemyImageRepository
 from zorivest_async.database.repositories.market_provider_settings import SqlAlchemyMarketProviderSettingRepository
+from zorivest_async.database.repositories.rows import SqlAlchemyRowRepository
 from zorivest_async.database.repositories.search import SqlAlchemySearchRepository
 from zorivest_async.database.repositories.settings import SqlAlchemySettingRepository
 from zorivest_async.database.repositories.trade_plans import SqlAlchemyTradePlanRepository
@@ -16,6 +17,7 @@ __all__ = [
     "SqlAlchemyBalanceSnapshotRepository",
     "SqlAlchemyImageRepository",
     "SqlAlchemyMarketProviderSettingRepository",
+    "SqlAlchemyRowRepository",
     "SqlAlchemySearchRepository",
     "SqlAlchemySettingRepository",
     "SqlAlchemyTradePlanRepository",

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from sqlalchemy import BindParameter, bindparam, delete, exists, func, select, update
 
+from zorivest_async.database.aggregates import ACCOUNT
+from zorivest_async.database.models import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
-from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.statements import Statement
-from zorivest_async.database.tables import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.domain.entities import Account
 from zorivest_async.errors import ForeignKeyError, NotFoundError
 
@@ -27,33 +27,34 @@ _REASSIGN = Statement(
 
 
 class SqlAlchemyAccountRepository(NamedRepository[Account]):
-    """Stores :class:`~zorivest_async.Account` entities."""
+    """Repository of :class:`~zorivest_async.Account` entities."""
 
-    mapper: ClassVar = RowMapper(Account, ACCOUNTS, fixed=frozenset({"created_at"}))
+    mapper: ClassVar = ACCOUNT.mapper
     _newest_first = window(mapper.select.order_by(ACCOUNTS.c.created_at.desc(), ACCOUNTS.c.account_id.desc()))
 
     async def delete(self, account_id: str, /) -> bool:
         """Delete an account with its balance snapshots, unlink its plans, and return whether there was one.
 
         Raises:
-            ForeignKeyError: It still has trades; :meth:`reassign_trades_to` is the way out.
+            ForeignKeyError: It still has trades; call :meth:`reassign_trades_to` first.
         """
         if await self._scalar(_HAS_TRADES, owner=account_id):
             raise ForeignKeyError("Account", account_id, "the account still has trades; reassign them first")
-        await self._execute(_DELETE_SNAPSHOTS, owner=account_id)
-        await self._execute(_UNLINK_PLANS, owner=account_id)
-        return await super().delete(account_id)
+        async with self._all_or_nothing():
+            await self._execute(_DELETE_SNAPSHOTS, account_id, owner=account_id)
+            await self._execute(_UNLINK_PLANS, account_id, owner=account_id)
+            return await super().delete(account_id)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Account]:
         """Return accounts, newest first; ``limit=None`` for all of them."""
         return await self._fetch(self._newest_first, **self._window(limit, offset))
 
     async def count_all(self) -> int:
-        """Return how many accounts there are."""
+        """Return the number of accounts."""
         return int(await self._scalar(_COUNT))
 
     async def reassign_trades_to(self, source_id: str, target_id: str) -> int:
-        """Give all trades of one account to another and return how many there were.
+        """Move all trades of one account to another and return their number.
 
         Raises:
             NotFoundError: There is no account ``source_id``.
@@ -62,5 +63,5 @@ class SqlAlchemyAccountRepository(NamedRepository[Account]):
         if not await self.exists(source_id):
             raise NotFoundError("Account", source_id)
         if not await self.exists(target_id):
-            raise ForeignKeyError("Account", target_id, "there is no account to give the trades to")
+            raise ForeignKeyError("Account", target_id, "the target account is not stored; save it first")
         return (await self._execute(_REASSIGN, source=source_id, target=target_id)).rowcount

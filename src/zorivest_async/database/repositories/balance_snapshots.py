@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam, func, select
 
+from zorivest_async.database.aggregates import BALANCE_SNAPSHOT
+from zorivest_async.database.models import BALANCE_SNAPSHOTS
 from zorivest_async.database.repositories.base import Repository, window
-from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.statements import Statement
-from zorivest_async.database.tables import BALANCE_SNAPSHOTS
 from zorivest_async.domain.entities import BalanceSnapshot
 
 __all__ = ["SqlAlchemyBalanceSnapshotRepository"]
@@ -19,9 +19,9 @@ _COUNT = Statement(select(func.count()).select_from(BALANCE_SNAPSHOTS).where(_OF
 
 
 class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
-    """Stores :class:`~zorivest_async.BalanceSnapshot` entities, which are only ever added."""
+    """Append-only repository of :class:`~zorivest_async.BalanceSnapshot` entities."""
 
-    mapper: ClassVar = RowMapper(BalanceSnapshot, BALANCE_SNAPSHOTS)
+    mapper: ClassVar = BALANCE_SNAPSHOT.mapper
     _newest_first = window(
         mapper.select.where(_OF_ACCOUNT).order_by(BALANCE_SNAPSHOTS.c.datetime.desc(), BALANCE_SNAPSHOTS.c.id.desc())
     )
@@ -32,10 +32,10 @@ class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
         Raises:
             ForeignKeyError: There is no such account.
         """
-        return await self._insert(snapshot)
+        return await self._insert_numbered(snapshot)
 
     async def get_latest(self, account_id: str) -> BalanceSnapshot | None:
-        """Return the snapshot of the latest moment, or ``None`` where the account has none."""
+        """Return an account's latest snapshot by time, or ``None`` if it has none."""
         found = await self._fetch(self._newest_first, account_id=account_id, **self._window(1, 0))
         return found[0] if found else None
 
@@ -46,5 +46,5 @@ class SqlAlchemyBalanceSnapshotRepository(Repository[BalanceSnapshot]):
         return await self._fetch(self._newest_first, account_id=account_id, **self._window(limit, offset))
 
     async def count_for_account(self, account_id: str) -> int:
-        """Return how many snapshots an account has."""
+        """Return the number of an account's snapshots."""
         return int(await self._scalar(_COUNT, account_id=account_id))

@@ -1,100 +1,110 @@
-"""Images of trades, reports and plans."""
+"""Repository of images of trades, reports and plans."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
 from os import PathLike
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import Delete, String, bindparam, cast, delete, exists, insert, select
+from sqlalchemy import String, bindparam, cast, delete, exists, insert, select
 
-from zorivest_async.database.blob import BlobReader
+from zorivest_async.database.aggregates import IMAGE
+from zorivest_async.database.mapping import STRANGE, RowCodec, RowMapper
+from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import Repository, decoded, window
-from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.statements import Statement
-from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
-from zorivest_async.errors import ForeignKeyError, NotFoundError, ValidationError
+from zorivest_async.errors import ForeignKeyError, InvalidQueryError, NotFoundError, ValidationError
 from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from types import UnionType
 
     from zorivest_async.database.repositories.base import Source
 
-__all__ = ["SqlAlchemyImageRepository", "delete_images_of"]
+__all__ = ["OWNER_KEYS", "SqlAlchemyImageRepository"]
 
-_OWNERS = {
+OWNER_KEYS = {
     ImageOwnerType.TRADE: TRADES.c.exec_id,
-    ImageOwnerType.REPORT: cast(TRADE_REPORTS.c.id, String),
-    ImageOwnerType.PLAN: cast(TRADE_PLANS.c.id, String),
+    ImageOwnerType.REPORT: TRADE_REPORTS.c.id,
+    ImageOwnerType.PLAN: TRADE_PLANS.c.id,
 }
+"""What the owner of an image is found by."""
+
+_AS_TEXT = {kind: key if isinstance(key.type, String) else cast(key, String) for kind, key in OWNER_KEYS.items()}
+"""The same as an image has it: a number in decimal."""
+
 _OF_OWNER = (IMAGES.c.owner_type == bindparam("owner_type")) & (IMAGES.c.owner_id == bindparam("owner_id"))
 _OF_ID = IMAGES.c.id == bindparam("image_id")
 
+_NUMBER = Statement(select(IMAGES.c.id).where(_OF_ID))
 _DATA = Statement(select(IMAGES.c.data).where(_OF_ID))
 _THUMBNAIL = Statement(select(IMAGES.c.thumbnail, IMAGES.c.width, IMAGES.c.height).where(_OF_ID))
 _DELETE_OF_OWNER = Statement(delete(IMAGES).where(_OF_OWNER))
 
 _LARGEST_BLOB_BYTES = 2**31 - 1
-"""SQLite's upper bound (https://sqlite.org/limits.html), and the most that a driver can be asked to read at once."""
-
-
-def delete_images_of(owner_type: ImageOwnerType) -> Delete:
-    """Return the statement that deletes the images of the owner ``:owner_id``."""
-    return delete(IMAGES).where(IMAGES.c.owner_type == owner_type, IMAGES.c.owner_id == bindparam("owner_id"))
+"""SQLite's maximum size of a BLOB (https://sqlite.org/limits.html), and the maximum of one read of the driver."""
 
 
 @cache
-def _insert_for(owner_type: ImageOwnerType) -> str:
+def _insert_for(owner_type: ImageOwnerType) -> Statement:
     """Return the statement that inserts an image if its owner exists; its last parameter is the owner's identifier."""
     mapper = SqlAlchemyImageRepository.mapper
     values = select(*(bindparam(name, type_=column.type) for name, column in mapper.columns.items()))
-    guarded = values.where(exists().where(_OWNERS[owner_type] == bindparam("owner")))
-    return Statement(insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded)).text
+    guarded = values.where(exists().where(_AS_TEXT[owner_type] == bindparam("owner")))
+    insertion = insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded)
+    return Statement(insertion.returning(mapper.key_column))
 
 
 class SqlAlchemyImageRepository(Repository[ImageAttachment]):
-    """Stores images with their thumbnails.
+    """Repository of images with their thumbnails.
 
     Args:
         source: As for every repository.
-        offload: Where images are decoded. A vault's unit of work brings the vault's; the default is one of its own.
+        offload: Thread offload for decoding. A vault's unit of work passes the vault's; the default is a separate one.
     """
 
-    mapper: ClassVar = RowMapper(ImageAttachment, IMAGES)
+    mapper: ClassVar = IMAGE.mapper
     _info_mapper: ClassVar = RowMapper(ImageInfo, IMAGES)
     _of_owner = Statement(mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
     _infos_of_owner = window(_info_mapper.select.where(_OF_OWNER).order_by(IMAGES.c.id.desc()))
 
-    def __init__(self, source: Source, offload: ImageOffload | None = None) -> None:
+    def __init__(self, source: Source | Repository[Any], offload: ImageOffload | None = None) -> None:
         super().__init__(source)
         self._offload = offload if offload is not None else ImageOffload(ImagePolicy())
+
+    @property
+    def _info_codec(self) -> RowCodec[ImageInfo]:
+        return self._info_mapper.for_backend[self._channel.backend]
 
     async def save(
         self, owner_id: str | int, image: ImageAttachment, *, owner_type: ImageOwnerType = ImageOwnerType.TRADE
     ) -> int:
-        """Insert an image as it is, undecoded, and return its row number.
+        """Insert an image without checking or decoding it, and return its row number.
 
         Args:
-            owner_id: The owner's identifier, which replaces the entity's own.
-            image: The image; :meth:`attach` is for bytes that have not been looked at yet.
-            owner_type: What the owner is; replaces the entity's own.
+            owner_id: The owner's identifier, which replaces the entity's.
+            image: The image; use :meth:`attach` for unchecked bytes.
+            owner_type: The kind of the owner, which replaces the entity's.
 
         Raises:
-            ForeignKeyError: There is no such owner.
+            ForeignKeyError: The owner is not stored.
         """
-        owned = replace(image, owner_type=owner_type, owner_id=str(owner_id))
-        result = await self._execute_sql(
+        owned = replace(image, owner_type=owner_type, owner_id=_owner_text(owner_id))
+        result = await self._execute_row(
             _insert_for(owned.owner_type), (*self._row(owned, self.mapper.fields), owned.owner_id), owned.id
         )
-        if not result.rowcount:
+        if not result.rows:
             raise ForeignKeyError(
-                "ImageAttachment", owned.owner_id, f"there is no such {owned.owner_type} to attach it to"
+                "ImageAttachment",
+                owned.owner_id,
+                f"its {owned.owner_type} is not stored; save the {owned.owner_type} first",
             )
-        return result.lastrowid
+        number: int = result.rows[0][0]
+        return number
 
     async def attach(
         self,
@@ -106,20 +116,20 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
     ) -> int:
         """Check an image, make its thumbnail, insert both and return the row number.
 
-        Decoding happens in the vault's threads and before this method's first statement, so that no write lock is held
-        meanwhile, unless an earlier statement of the unit of work took it. A cancelled task does not wait for it.
+        The vault's threads decode it before this method's first statement. So no write lock is held meanwhile, unless
+        an earlier statement of the unit of work took it. A cancelled task does not wait for the decoding.
 
         Args:
-            owner_type: What the image explains.
+            owner_type: The kind of the owner.
             owner_id: The owner's identifier.
             source: PNG, JPEG, WebP or GIF: its bytes, or the path of a file.
             caption: Free text.
 
         Raises:
             ImageError: The image is too large, of another format or damaged.
-            OSError: There is no file at that path (``FileNotFoundError``), or it cannot be read.
-            ForeignKeyError: There is no such owner.
-            ValidationError: The caption or the owner cannot be right.
+            OSError: The file does not exist (``FileNotFoundError``), or cannot be read.
+            ForeignKeyError: The owner is not stored.
+            ValidationError: The caption or the owner is invalid.
 
         Example:
             >>> async with vault.unit_of_work() as uow:
@@ -137,7 +147,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         attachment = ImageAttachment(
             data,
             owner_type,
-            str(owner_id),
+            _owner_text(owner_id),
             thumbnail=image.thumbnail,
             mime_type=image.mime_type,
             caption=caption,
@@ -152,9 +162,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         return found[0] if found else None
 
     async def get_info(self, image_id: int) -> ImageInfo | None:
-        """Return an image without its original bytes, which are not read, or ``None``."""
+        """Return the metadata and thumbnail of an image, or ``None``; the original is not read."""
         rows = await self._fetch_rows(self._info_mapper.get, key=image_id)
-        return self._info_mapper.to_entity(rows[0]) if rows else None
+        return self._info_codec.to_entity(rows[0]) if rows else None
 
     async def get_for_trade(self, exec_id: str) -> list[ImageAttachment]:
         """Return the images of a trade with their original bytes, newest first."""
@@ -162,24 +172,24 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def get_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> list[ImageAttachment]:
         """Return the images of an owner with their original bytes, newest first; :meth:`list_for_owner` is cheaper."""
-        return await self._fetch(self._of_owner, owner_type=owner_type, owner_id=str(owner_id))
+        return await self._fetch(self._of_owner, **_owner(owner_type, owner_id))
 
     async def list_for_owner(
         self, owner_type: ImageOwnerType, owner_id: str | int, limit: int | None = 100, offset: int = 0
     ) -> list[ImageInfo]:
         """Return the images of an owner with their thumbnails, newest first; originals are not read.
 
-        ``limit=None`` is for all of them.
+        ``limit=None`` returns all of them.
         """
-        owner = {"owner_type": owner_type, "owner_id": str(owner_id)}
+        owner = _owner(owner_type, owner_id)
         rows = await self._fetch_rows(self._infos_of_owner, **owner, **self._window(limit, offset))
-        return await decoded(self._info_mapper, rows)
+        return await decoded(self._info_codec, rows)
 
     async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
         """Return a WebP thumbnail, upright and without metadata.
 
-        The stored one is returned where its longest side is what was asked for; else one is made from the original, in
-        the vault's threads. A cancelled task does not wait for it.
+        It returns the stored thumbnail if that has the requested size. Otherwise the vault's threads make one from the
+        original. A cancelled task does not wait for the decoding.
 
         Args:
             image_id: Row number of the image.
@@ -187,11 +197,13 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
         Raises:
             NotFoundError: There is no such image.
-            ConfigurationError: ``max_size`` is not a whole number of at least 1.
+            InvalidQueryError: ``max_size`` is not a whole number of at least 1.
             CorruptImageError: The original cannot be decoded.
-            ImageTooLargeError: The original is beyond the limits that the vault has now.
+            ImageTooLargeError: The original exceeds the vault's present limits.
             UnsupportedImageError: The original is not an image.
+            ValidationError: Another program has stored a value that no release writes.
         """
+        self._require_count("max_size", max_size, minimum=1)
         stored = await self._stored_thumbnail(image_id, max_size)
         return stored or await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
 
@@ -200,47 +212,52 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
         thumbnail, width, height = rows[0]
-        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
-            return bytes(thumbnail)
-        return None
+        _require_kind("width", int | None, width)
+        _require_kind("height", int | None, height)
+        _require_kind("thumbnail", bytes | None, thumbnail)
+        return thumbnail if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height) else None
 
     async def get_full_data(self, image_id: int) -> bytes:
         """Return the original, byte for byte.
 
         Raises:
             NotFoundError: There is no such image.
+            ValidationError: Another program has stored a value that is not bytes.
         """
         data = await self._scalar(_DATA, image_id=image_id)
         if data is None:
             raise NotFoundError("ImageAttachment", image_id)
-        return bytes(data)
+        original: bytes = _require_kind("data", bytes, data)
+        return original
 
     async def stream(
         self, image_id: int, chunk_size: int = 256 * 1024, *, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes]:
-        """Yield the original or a part of it in chunks, each read in one hand-off, and never all of it held in memory.
+        """Yield the original, or a part of it, in chunks; each is one hand-off, and only one is in memory.
 
-        Leave no write to the same image between the chunks. Use :func:`contextlib.aclosing` where you may stop early.
+        Do not write to the same image between the chunks. Use :func:`contextlib.aclosing` if you may stop early.
 
         Args:
             image_id: Row number of the image.
-            chunk_size: Of each chunk but the last, in bytes.
+            chunk_size: Size of each chunk except the last, in bytes.
             start: The first byte, counted from 0.
-            stop: The byte after the last; ``None`` for the end. Past the end there is nothing.
+            stop: The byte after the last; ``None`` for the end. A part past the end is empty.
 
         Raises:
             NotFoundError: There is no such image.
-            InvalidQueryError: ``chunk_size`` is not a positive whole number, ``start`` or ``stop`` is negative.
+            InvalidQueryError: ``chunk_size`` is not a whole number from 1 to 2**63 - 1, or ``start`` or ``stop`` is not
+                one from 0.
         """
         self._require_count("chunk_size", chunk_size, minimum=1)
         self._require_count("start", start, minimum=0)
         if stop is not None:
             self._require_count("stop", stop, minimum=0)
-        if not await self._scalar(self.mapper.exists, key=image_id):
+        number = await self._scalar(_NUMBER, image_id=image_id)
+        if number is None:
             raise NotFoundError("ImageAttachment", image_id)
         connection = await self._channel.connection()
         left = max((_LARGEST_BLOB_BYTES if stop is None else min(stop, _LARGEST_BLOB_BYTES)) - start, 0)
-        blob = await BlobReader.open(connection, IMAGES.name, "data", image_id, start)
+        blob = await self._channel.backend.open_bytes(connection, IMAGES, "data", number, start)
         try:
             while left and (chunk := await blob.read(min(chunk_size, left))):
                 left -= len(chunk)
@@ -250,8 +267,37 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
     async def delete(self, image_id: int) -> bool:
         """Delete an image and return whether there was one."""
-        return bool((await self._execute(self.mapper.delete, key=image_id)).rowcount)
+        return bool((await self._execute(self.mapper.delete, image_id, key=image_id)).rowcount)
 
     async def delete_for_owner(self, owner_type: ImageOwnerType, owner_id: str | int) -> int:
-        """Delete all images of an owner and return how many there were."""
-        return (await self._execute(_DELETE_OF_OWNER, owner_type=owner_type, owner_id=str(owner_id))).rowcount
+        """Delete all images of an owner and return their number."""
+        return (await self._execute(_DELETE_OF_OWNER, **_owner(owner_type, owner_id))).rowcount
+
+
+def _owner(owner_type: ImageOwnerType, owner_id: str | int) -> dict[str, str]:
+    """Return the parameters that select the images of an owner.
+
+    Raises:
+        InvalidQueryError: There is no such kind of owner.
+    """
+    try:
+        kind = ImageOwnerType(owner_type)
+    except ValueError:
+        raise InvalidQueryError(
+            "ImageAttachment", problem=f"owner_type must be one of: {', '.join(ImageOwnerType)}"
+        ) from None
+    return {"owner_type": kind, "owner_id": _owner_text(owner_id)}
+
+
+def _owner_text(owner_id: str | int) -> str:
+    try:
+        return str(owner_id)
+    except ValueError:  # from an integer with more digits than Python converts (sys.set_int_max_str_digits)
+        raise InvalidQueryError("ImageAttachment", problem="owner_id has too many digits") from None
+
+
+def _require_kind(field: str, kind: type | UnionType, stored: Any) -> Any:
+    """Check the type of a stored value, which another program may have written: ``bytes(n)`` would be n zeros."""
+    if not isinstance(stored, kind):
+        raise ValidationError("ImageAttachment", field, STRANGE)
+    return stored

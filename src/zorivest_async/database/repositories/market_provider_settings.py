@@ -1,4 +1,4 @@
-"""Credentials and limits of market-data providers."""
+"""Repository of market-data providers' credentials and limits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import bindparam, select
 
+from zorivest_async.database.aggregates import MARKET_PROVIDER_SETTING
+from zorivest_async.database.models import MARKET_PROVIDER_SETTINGS
 from zorivest_async.database.repositories.base import NamedRepository, window
-from zorivest_async.database.rows import RowMapper
 from zorivest_async.database.statements import Statement
-from zorivest_async.database.tables import MARKET_PROVIDER_SETTINGS
-from zorivest_async.domain.secret import MaskedSecret
 from zorivest_async.domain.settings import MarketProviderSetting
-from zorivest_async.errors import ConfigurationError, NotFoundError, ValidationError
+from zorivest_async.errors import ConfigurationError, NotFoundError
+from zorivest_async.security.secret import MaskedSecret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,84 +27,66 @@ _API_KEY = Statement(
         MARKET_PROVIDER_SETTINGS.c.provider_name == bindparam("provider_name")
     )
 )
-_NEW = frozenset({"created_at"})
 
 
 class SqlAlchemyMarketProviderSettingRepository(NamedRepository[MarketProviderSetting]):
-    """Stores :class:`~zorivest_async.MarketProviderSetting` entities, their API keys encrypted once more.
+    """Repository of :class:`~zorivest_async.MarketProviderSetting` entities.
+
+    API keys are encrypted a second time, and bound to the provider's name: a key is not revealed from another
+    provider's row.
 
     Args:
         source: As for every repository.
-        cipher: Encrypts API keys. A vault's unit of work brings it; without one, storing or revealing an API key is a
-            :class:`~zorivest_async.ConfigurationError`, and settings without one are stored.
+        cipher: Encrypts API keys. A vault's unit of work passes it. Without a cipher, storing or revealing an API key
+            raises :class:`~zorivest_async.ConfigurationError`; settings without an API key can be stored.
     """
 
-    mapper: ClassVar = RowMapper(
-        MarketProviderSetting,
-        MARKET_PROVIDER_SETTINGS,
-        renamed={"api_key": "encrypted_api_key"},
-        fixed=_NEW,
-    )
+    mapper: ClassVar = MARKET_PROVIDER_SETTING.mapper
     _newest_first = window(
         mapper.select.order_by(
             MARKET_PROVIDER_SETTINGS.c.created_at.desc(), MARKET_PROVIDER_SETTINGS.c.provider_name.desc()
         )
     )
-    _mapper_keeping_key: ClassVar = RowMapper(
-        MarketProviderSetting, MARKET_PROVIDER_SETTINGS, elsewhere=frozenset({"api_key"}), fixed=_NEW
-    )
+    _mapper_keeping_key: ClassVar = mapper.without(mapper.secrets)
 
     def __init__(self, source: Source, cipher: ApiKeyCipher | None = None) -> None:
         super().__init__(source)
         self._cipher = cipher
 
     def _row(self, entity: MarketProviderSetting, names: Sequence[str]) -> tuple[Any, ...]:
-        row = super()._row(entity, names)
-        return tuple(
-            self._encrypt(entity) if name == "api_key" else value for name, value in zip(names, row, strict=True)
+        return self.mapper.sealed(
+            super()._row(entity, names),
+            names,
+            lambda api_key: self._require_cipher().encrypt(api_key.reveal(), provider_name=entity.provider_name),
         )
-
-    def _encrypt(self, setting: MarketProviderSetting) -> str | None:
-        if setting.api_key is None:
-            return None
-        if not isinstance(setting.api_key, MaskedSecret) or not setting.api_key.is_known:
-            raise ValidationError(
-                "MarketProviderSetting", "api_key", "is only a mask, and there is no stored key behind it"
-            )
-        return self._require_cipher().encrypt(setting.api_key.reveal())
 
     def _require_cipher(self) -> ApiKeyCipher:
         if self._cipher is None:
             raise ConfigurationError("API keys are only stored in a vault: use vault.unit_of_work()")
         return self._cipher
 
-    async def _decode(self, rows: list[tuple[Any, ...]]) -> list[MarketProviderSetting]:
-        position = self.mapper.fields.index("api_key")
-        masks = [None if row[position] is None else MaskedSecret() for row in rows]
-        return self.mapper.to_entities(rows, api_key=masks)
-
     async def update(self, setting: MarketProviderSetting, /) -> None:
-        """Write a stored provider's settings; a masked ``api_key``, as it was read, leaves the stored key as it is.
+        """Write a stored provider's settings; a masked ``api_key``, as it was read, does not change the stored key.
 
         Raises:
             NotFoundError: The provider is not stored.
-            ConfigurationError: There is a new API key and nothing to encrypt it with.
+            ConfigurationError: There is a new API key, but no cipher.
         """
         masked = isinstance(setting.api_key, MaskedSecret) and not setting.api_key.is_known
         await self._update(setting, self._mapper_keeping_key if masked else self.mapper)
 
     async def reveal_api_key(self, provider_name: str) -> str:
-        """Return a provider's API key in the clear.
+        """Return a provider's API key in plaintext.
 
         Raises:
             NotFoundError: The provider is not stored, or has no API key.
-            VaultDamagedError: The stored key does not authenticate.
-            ConfigurationError: There is nothing to decrypt it with.
+            VaultDamagedError: The stored key fails authentication, or belongs to another provider.
+            ConfigurationError: There is no cipher.
         """
         stored = await self._scalar(_API_KEY, provider_name=provider_name)
         if stored is None:
             raise NotFoundError("MarketProviderSetting", provider_name, "the provider is not stored, or has no API key")
-        return self._require_cipher().decrypt(stored)
+        return self._require_cipher().decrypt(stored, provider_name=provider_name)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[MarketProviderSetting]:
         """Return providers, newest first; ``limit=None`` for all of them."""

@@ -1,47 +1,49 @@
-"""Keyset paging: a page begins after the last row of the one before, so that page 1,000 costs what page 1 does."""
+"""Keyset paging: a page begins after the last row of the page before, so page 1,000 is as fast as page 1."""
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from zorivest_async.database.types import UTCDateTime
 from zorivest_async.domain.validation import identifier
 from zorivest_async.errors import InvalidQueryError
+
+if TYPE_CHECKING:
+    from zorivest_async.database.backend import Backend
 
 __all__ = ["Position"]
 
 
 class Position(NamedTuple):
-    """Where a page of trades ended.
+    """Position at which a page of trades ended.
 
     Attributes:
-        time: Of its last trade, the text as it is stored: another program may have written one of another form, which
-            would come back as another text.
-        exec_id: Of its last trade, which orders trades of the same moment.
+        time: Stored text of the last trade's time: another program may have written it in another form, which decoding
+            and encoding would change.
+        exec_id: ``exec_id`` of the last trade, which orders trades of the same time.
     """
 
     time: str
     exec_id: str
 
     def to_token(self) -> str:
-        """Return the position as text that fits into a URL; its form may change between releases."""
+        """Return the position as URL-safe text; its form may change between releases."""
         text = json.dumps(self)
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
-    def from_token(cls, token: str) -> Position:
-        """Return the position that :meth:`to_token` described.
+    def from_token(cls, token: str, backend: Backend) -> Position:
+        """Return the position of a token of :meth:`to_token`.
 
         Raises:
-            InvalidQueryError: It did not come from there.
+            InvalidQueryError: It is not such a token.
         """
         try:
             time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-            UTCDateTime.from_text(time)
-            position = cls(time, identifier("Trade", "exec_id", exec_id))
-            if position.to_token() == token:  # and is not one that only reads like it
+            backend.read_time(time)
+            position = cls(identifier("Trade", "time", time), identifier("Trade", "exec_id", exec_id))
+            if position.to_token() == token:  # and not another encoding of the same position
                 return position
         except (AttributeError, TypeError, ValueError, RecursionError):
             pass

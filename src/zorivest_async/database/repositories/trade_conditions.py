@@ -1,19 +1,18 @@
-"""What a filter of trades asks of the database."""
+"""SQL conditions of a trade filter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_
+from sqlalchemy import ColumnElement, Select, bindparam, or_
 
-from zorivest_async.database.tables import TRADES
-
-if TYPE_CHECKING:
-    from zorivest_async.domain.queries import TradeFilter
+from zorivest_async.database.models import TRADES
+from zorivest_async.database.statements import contains_folded
+from zorivest_async.domain.queries import TradeFilter
+from zorivest_async.errors import InvalidQueryError
 
 __all__ = ["conditions_of", "narrowed"]
 
-# instr() finds % and _ as they are, unlike LIKE; lower() knows the letters of ASCII.
 _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     "account_id": TRADES.c.account_id == bindparam("account_id"),
     "instrument": TRADES.c.instrument == bindparam("instrument"),
@@ -22,20 +21,28 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     "until": TRADES.c.time < bindparam("until"),
     "search": or_(
         *(
-            func.instr(func.lower(column), func.lower(bindparam("search"))) > 0
+            contains_folded(column, bindparam("search"))
             for column in (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
         )
     ),
 }
-"""What each field of a :class:`~zorivest_async.TradeFilter` asks of a trade."""
+"""Condition of each field of a :class:`~zorivest_async.TradeFilter`."""
 
 
 def conditions_of(trade_filter: TradeFilter) -> dict[str, Any]:
-    """Return what a filter asks for: the parameters of its conditions, by the names of its fields."""
+    """Return the parameters of a filter's conditions, by the names of its fields.
+
+    Raises:
+        InvalidQueryError: It is not a ``TradeFilter``.
+    """
+    if not isinstance(trade_filter, TradeFilter):
+        raise InvalidQueryError(
+            "Trade", problem=f"trade_filter must be a TradeFilter, not {type(trade_filter).__name__}"
+        )
     fields = {name: getattr(trade_filter, name) for name in _CONDITIONS}
     return {name: value for name, value in fields.items() if value is not None and value != ""}
 
 
 def narrowed(statement: Select[Any], names: tuple[str, ...]) -> Select[Any]:
-    """Return a statement for the trades that fulfil the conditions of these names, whose parameters it then has."""
+    """Add the conditions of these names, with their parameters, to a statement."""
     return statement.where(*(_CONDITIONS[name] for name in names))

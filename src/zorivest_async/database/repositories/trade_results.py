@@ -1,72 +1,49 @@
-"""What executions brought: their results without the rest of them, for analyses of very many."""
+"""Reader of execution results without the other columns, for analytics of very many executions."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from anyio import to_thread
 from sqlalchemy import String, bindparam, func, literal, select, tuple_
 
-from zorivest_async.database.repositories.base import Repository, window
-from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
-from zorivest_async.database.repositories.trades import SqlAlchemyTradeRepository
-from zorivest_async.database.rows import SLICE_ROWS
-from zorivest_async.database.tables import TRADE_REPORTS, TRADES
-from zorivest_async.database.types import UTCDateTime
+from zorivest_async.database.models import TRADE_REPORTS, TRADES
+from zorivest_async.database.repositories.base import window
+from zorivest_async.database.repositories.trade_conditions import narrowed
+from zorivest_async.database.types import StoredTime
 from zorivest_async.errors import ValidationError
+from zorivest_async.security.tracebacks import hidden_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Sequence
 
+    from zorivest_async.database.backend import Backend
     from zorivest_async.database.statements import Statement
-    from zorivest_async.domain.queries import TradeFilter
+    from zorivest_async.domain.queries import ResultDetail, ResultRow
 
-__all__ = ["Detail", "ResultRow", "TradeResultReader"]
+__all__ = ["decode_results", "results_statement"]
 
-Detail: TypeAlias = Literal["instrument", "tags"]
-
-ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
-"""Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
-
-# The text as it is stored: other programs write moments in other forms, which would come back as another text.
+# The stored text: other programs write times in other forms, which decoding and encoding would change.
 _FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
-    bindparam("last_time", type_=String), bindparam("last_exec_id", type_=String)
+    bindparam("last_time", type_=StoredTime), bindparam("last_exec_id", type_=String)
 )
 
 
-class TradeResultReader(Repository[Any]):
-    """Reads results of executions; made of another repository, ``TradeResultReader(uow.trades)``, on its connection."""
+async def decode_results(backend: Backend, rows: list[tuple[Any, ...]], detail: ResultDetail | None) -> list[ResultRow]:
+    """Return the results in rows that :func:`results_statement` has selected.
 
-    mapper: ClassVar = SqlAlchemyTradeRepository.mapper
-
-    async def slices(self, trade_filter: TradeFilter, detail: Detail | None) -> AsyncGenerator[list[ResultRow]]:
-        """Yield the results of the executions that a filter lets through, oldest first, in slices of a millisecond.
-
-        It holds no cursor open: other statements, and breaking off, are fine at any point.
-
-        Args:
-            trade_filter: Which ones.
-            detail: What else to read: the instrument, or the tags of the execution's report.
-
-        Raises:
-            ValidationError: A value is not one that a release stores, so something else has written it.
-        """
-        parameters = conditions_of(trade_filter)
-        names = tuple(parameters)
-        following: dict[str, Any] = {}
-        while rows := await self._fetch_rows(
-            _statement(names, detail, goes_on=bool(following)), **parameters, **following, **self._window(SLICE_ROWS, 0)
-        ):
-            following = {"last_time": rows[-1][0], "last_exec_id": rows[-1][1]}
-            # A report may have any number of tags.
-            yield await to_thread.run_sync(_decoded, rows, detail) if detail == "tags" else _decoded(rows, detail)
+    Raises:
+        ValidationError: A value is not one that a release stores, so another program has written it.
+    """
+    if detail == "tags":  # of which a report may have any number
+        return await to_thread.run_sync(hidden_call(_decoded, backend, rows, detail))
+    return _decoded(backend, rows, detail)
 
 
-def _decoded(rows: Sequence[tuple[Any, ...]], detail: Detail | None) -> list[ResultRow]:
+def _decoded(backend: Backend, rows: Sequence[tuple[Any, ...]], detail: ResultDetail | None) -> list[ResultRow]:
     times, exec_ids, account_ids, commissions, results, details = zip(*rows, strict=True)
     if detail == "tags":
         details = _column("TradeReport", "tags", _tags, details)
@@ -74,7 +51,7 @@ def _decoded(rows: Sequence[tuple[Any, ...]], detail: Detail | None) -> list[Res
         details = _column("Trade", "instrument", _text, details)
     return [
         *zip(
-            _column("Trade", "time", UTCDateTime.from_text, times),
+            _column("Trade", "time", backend.read_time, times),
             exec_ids,
             account_ids,
             _column("Trade", "commission", _number, commissions),
@@ -89,7 +66,7 @@ def _column(entity: str, field: str, decode: Callable[[Any], Any], stored: tuple
     try:
         return tuple(map(decode, stored))
     except (TypeError, ValueError, RecursionError):
-        # Not from that error, which shows the value.
+        # Not "from error", which shows the value.
         raise ValidationError(entity, field, "is stored in a form that no release writes") from None
 
 
@@ -113,7 +90,14 @@ def _tags(stored: Any) -> tuple[str, ...]:
 
 
 @cache
-def _statement(names: tuple[str, ...], detail: Detail | None, *, goes_on: bool) -> Statement:
+def results_statement(names: tuple[str, ...], detail: ResultDetail | None, *, goes_on: bool) -> Statement:
+    """Return the statement for a slice of the results of the trades that meet conditions, oldest first.
+
+    Args:
+        names: Of the conditions.
+        detail: What else to read.
+        goes_on: Whether it is for those after ``last_time`` and ``last_exec_id``.
+    """
     details = {"instrument": TRADES.c.instrument, "tags": TRADE_REPORTS.c.tags, None: literal(None)}
     statement: Any = select(
         TRADES.c.time,
@@ -123,7 +107,7 @@ def _statement(names: tuple[str, ...], detail: Detail | None, *, goes_on: bool) 
         func.coalesce(TRADES.c.realized_pnl, 0.0),
         details[detail],
     ).select_from(TRADES)
-    if detail == "tags":  # a trade has one report at most
+    if detail == "tags":  # a trade has at most one report
         statement = statement.outerjoin(TRADE_REPORTS, TRADE_REPORTS.c.trade_id == TRADES.c.exec_id)
     statement = narrowed(statement, names)
     following = statement.where(_FOLLOWING) if goes_on else statement

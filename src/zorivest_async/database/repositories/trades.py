@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
@@ -10,65 +11,97 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 from sqlalchemy import (
     BindParameter,
     String,
+    Text,
     bindparam,
-    cast,
     delete,
+    exists,
     func,
+    or_,
     select,
     tuple_,
     update,
 )
 
+from zorivest_async.database.aggregates import TRADE
+from zorivest_async.database.error_mapping import translated
+from zorivest_async.database.mapping import SLICE_ROWS
+from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
-from zorivest_async.database.repositories.images import delete_images_of
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
-from zorivest_async.database.rows import SLICE_ROWS, RowMapper
-from zorivest_async.database.statements import Statement, each
-from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
+from zorivest_async.database.repositories.trade_results import decode_results, results_statement
+from zorivest_async.database.statements import Elements, Statement, each
+from zorivest_async.database.types import StoredTime
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
+from zorivest_async.domain.validation import LARGEST_INTEGER
 from zorivest_async.errors import DuplicateError, InvalidQueryError, ValidationError
+from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
+
+    from zorivest_async.domain.queries import ResultDetail, ResultRow
 
 __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
-"""What becomes of an ``exec_id`` that is stored already."""
+"""What to do with an ``exec_id`` that is already stored."""
 
-_TOTAL_CHANGES = Statement(select(func.total_changes()))
-_STORED_IDS = Statement(select(TRADES.c.exec_id).where(TRADES.c.exec_id.in_(each("exec_ids"))))
+_NO_IDS: Final = "exec_ids must be an iterable of strings"
+
+_AMONG_IDS: Final = TRADES.c.exec_id.in_(each("exec_ids"))
+_STORED_IDS = Statement(select(TRADES.c.exec_id).where(_AMONG_IDS))
 
 _OF_TRADE: BindParameter[str] = bindparam("owner")
-_REPORTS = select(cast(TRADE_REPORTS.c.id, String)).where(TRADE_REPORTS.c.trade_id == _OF_TRADE)
-_DELETE_REPORT_IMAGES = Statement(
-    delete(IMAGES).where(IMAGES.c.owner_type == ImageOwnerType.REPORT, IMAGES.c.owner_id.in_(_REPORTS))
-)
-_DELETE_IMAGES = Statement(delete_images_of(ImageOwnerType.TRADE))
 _DELETE_REPORTS = Statement(delete(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OF_TRADE))
 _UNLINK_PLANS = Statement(
     update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_TRADE).values(linked_trade_id=None)
 )
 
+_families = Elements(bindparam("families", type_=Text)).table_valued("value", name="families")
+_VERSIONS = Statement(
+    select(_families.c.value, TRADES.c.exec_id).where(
+        # A range of the primary key: '/' follows '.', so that what begins with the family and a period is in it.
+        TRADES.c.exec_id >= _families.c.value + ".",
+        TRADES.c.exec_id < _families.c.value + "/",
+    )
+)
+_EXEC_ID_SOUGHT: BindParameter[str] = bindparam("exec_id")
+_IS_IN_USE = Statement(
+    select(
+        or_(
+            exists().where(IMAGES.c.owner_type == ImageOwnerType.TRADE, IMAGES.c.owner_id == _EXEC_ID_SOUGHT),
+            exists().where(TRADE_REPORTS.c.trade_id == _EXEC_ID_SOUGHT),
+            exists().where(TRADE_PLANS.c.linked_trade_id == _EXEC_ID_SOUGHT),
+        )
+    )
+)
+_OLD: BindParameter[str] = bindparam("old")
+_NEW: BindParameter[str] = bindparam("new")
+_IS_OF_OLD: Final = (IMAGES.c.owner_type == ImageOwnerType.TRADE) & (IMAGES.c.owner_id == _OLD)
+_MOVES: Final = (
+    Statement(update(IMAGES).where(_IS_OF_OLD).values(owner_id=_NEW)),
+    Statement(update(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OLD).values(trade_id=_NEW)),
+    Statement(update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OLD).values(linked_trade_id=_NEW)),
+)
 
 _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
-    bindparam("last_time", type_=String), bindparam("last_exec_id", type_=String)
+    bindparam("last_time", type_=StoredTime), bindparam("last_exec_id", type_=String)
 )
 
 
-_MAPPER: Final = RowMapper(Trade, TRADES)
+_MAPPER: Final = TRADE.mapper
 _TIME, _EXEC_ID = (_MAPPER.fields.index(name) for name in ("time", "exec_id"))
-_GET_MANY = Statement(_MAPPER.select.where(TRADES.c.exec_id.in_(each("exec_ids"))))
+_GET_MANY = Statement(_MAPPER.select.where(_AMONG_IDS))
 
 
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
-    """Stores :class:`~zorivest_async.Trade` entities."""
+    """Repository of :class:`~zorivest_async.Trade` entities."""
 
     mapper: ClassVar = _MAPPER
-    _save_sql: ClassVar[dict[str, str]] = {
+    _savings: ClassVar[dict[str, Statement]] = {
         "error": mapper.insert,
         "skip": mapper.insert_or_skip,
         "update": mapper.upsert,
@@ -78,14 +111,14 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         """Insert many trades, all or none, in slices that leave the event loop free.
 
         Args:
-            trades: Any number; an iterator is consumed as it is stored, so that memory stays flat.
-            on_duplicate: What to do with an ``exec_id`` that is stored already, or comes twice: ``"error"`` (default),
-                ``"skip"`` the later one, or ``"update"`` the stored row from it.
+            trades: Any number of trades; an iterator is consumed step by step, so memory use stays constant.
+            on_duplicate: What to do with an ``exec_id`` that is already stored, or duplicated in ``trades``:
+                ``"error"`` (default), ``"skip"`` the later one, or ``"update"`` the stored row from it.
 
         Raises:
-            DuplicateError: An ``exec_id`` is stored already or comes twice; its ``key`` names the first one.
+            DuplicateError: An ``exec_id`` is already stored or duplicated; ``key`` is the first such ``exec_id``.
             ForeignKeyError: A trade's account is not stored.
-            ValidationError: Something in ``trades`` is not a :class:`~zorivest_async.Trade`.
+            ValidationError: An item of ``trades`` is not a :class:`~zorivest_async.Trade`.
             InvalidQueryError: There is no such ``on_duplicate``.
 
         Example:
@@ -95,18 +128,20 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             ...     await uow.trades.save_many([replace(known[0], exec_id="0004"), *known], on_duplicate="skip")
             SaveResult(inserted=1, skipped=3, updated=0)
         """
-        if on_duplicate not in self._save_sql:
+        if on_duplicate not in tuple(self._savings):  # of any type, as it may come from a request
             raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
         result = SaveResult()
         async with self._all_or_nothing():
-            earlier_changes = int(await self._scalar(_TOTAL_CHANGES))
+            bulk = self._channel.backend.bulk_insert(self._channel, self.mapper.table)
+            if on_duplicate == "error":
+                await bulk.begin()
             for chunk in _slices(trades):
                 try:
                     result = await self._save_slice(chunk, on_duplicate, result)
                 except DuplicateError as error:
-                    # The rows before the one that failed have been inserted; how many there are tells which it was.
-                    changes = int(await self._scalar(_TOTAL_CHANGES)) - earlier_changes
-                    error.key = chunk[changes - result.inserted].exec_id
+                    if on_duplicate == "error":
+                        refused = await bulk.refused_row(result.inserted)
+                        error.key = chunk[refused].exec_id if refused < len(chunk) else None
                     raise
         return result
 
@@ -116,7 +151,8 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         ids = {trade.exec_id for trade in trades}
         known = await self._stored_ids(ids) if on_duplicate == "update" else set[str]()
         changed = await self._execute_rows(
-            self._save_sql[on_duplicate], self.mapper.to_rows(trades, self.mapper.fields)
+            self._savings[on_duplicate],
+            self._codec.to_rows(trades, self.mapper.fields),
         )
         inserted = len(ids - known) if on_duplicate == "update" else changed
         return SaveResult(
@@ -129,24 +165,31 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         return {row[0] for row in await self._fetch_rows(_STORED_IDS, exec_ids=json.dumps([*exec_ids]))}
 
     async def get_many(self, exec_ids: Iterable[str]) -> dict[str, Trade]:
-        """Return the stored trades among these, by ``exec_id``; what is not stored is left out."""
+        """Return the stored trades among these, by ``exec_id``; missing ones are left out.
+
+        Raises:
+            InvalidQueryError: They are not strings.
+        """
+        if not isinstance(exec_ids, Iterable):
+            raise InvalidQueryError("Trade", problem=_NO_IDS)
         wanted = iter(exec_ids)
         found: dict[str, Trade] = {}
         while chunk := list(islice(wanted, SLICE_ROWS)):
+            if not all(isinstance(exec_id, str) for exec_id in chunk):
+                raise InvalidQueryError("Trade", problem=_NO_IDS)
             found |= {trade.exec_id: trade for trade in await self._fetch(_GET_MANY, exec_ids=json.dumps(chunk))}
         return found
 
     async def delete(self, exec_id: str, /) -> bool:
-        """Delete a trade with its images, its report and the report's images; unlink plans that led to it.
+        """Delete a trade with its images, its report and the report's images; unlink its plans.
 
         Returns:
-            Whether there was one.
+            Whether it existed.
         """
-        await self._execute(_DELETE_REPORT_IMAGES, owner=exec_id)
-        await self._execute(_DELETE_IMAGES, owner_id=exec_id)
-        await self._execute(_DELETE_REPORTS, owner=exec_id)
-        await self._execute(_UNLINK_PLANS, owner=exec_id)
-        return await super().delete(exec_id)
+        async with self._all_or_nothing():
+            await self._execute(_DELETE_REPORTS, exec_id, owner=exec_id)
+            await self._execute(_UNLINK_PLANS, exec_id, owner=exec_id)
+            return await super().delete(exec_id)
 
     async def list_all(self, limit: int | None = 100, offset: int = 0) -> list[Trade]:
         """Return trades, newest first; ``limit=None`` for all of them, decoded in slices."""
@@ -159,19 +202,20 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     async def list_filtered(
         self, trade_filter: TradeFilter, sort: str = "-time", limit: int | None = 100, offset: int = 0
     ) -> list[Trade]:
-        """Return trades that a filter lets through.
+        """Return the trades that match a filter.
 
         Args:
-            trade_filter: Which ones.
-            sort: Name of a field of :class:`~zorivest_async.Trade`, with ``-`` before it for the largest first. Equal
-                ones are ordered by ``exec_id``, in the same direction.
-            limit: At most so many; ``None`` for all.
-            offset: After so many; :meth:`page` is faster for the depths of a long listing.
+            trade_filter: The filter.
+            sort: Name of a field of :class:`~zorivest_async.Trade`, with ``-`` before it for descending order. Equal
+                values are ordered by ``exec_id``, in the same direction.
+            limit: Maximum number of trades; ``None`` for all.
+            offset: Number of trades to skip; :meth:`page` is faster deep in a long listing.
 
         Raises:
-            InvalidQueryError: There is no such field, or ``limit`` or ``offset`` is negative.
+            InvalidQueryError: There is no such field, ``limit`` or ``offset`` is not a whole number from 0 to
+                2**63 - 1, or ``trade_filter`` is not a ``TradeFilter``.
         """
-        name = sort.removeprefix("-")
+        name = sort.removeprefix("-") if isinstance(sort, str) else ""
         if name not in self.mapper.columns:
             raise InvalidQueryError(
                 "Trade", problem=f"sort must be one of: {', '.join(self.mapper.fields)}; or - and one"
@@ -181,23 +225,24 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         return await self._fetch(statement, **parameters, **self._window(limit, offset))
 
     async def count_filtered(self, trade_filter: TradeFilter) -> int:
-        """Return how many trades a filter lets through."""
+        """Return the number of trades that match a filter."""
         parameters = conditions_of(trade_filter)
         return int(await self._scalar(_count(tuple(parameters)), **parameters))
 
     async def page(self, trade_filter: TradeFilter, size: int = 100, after: str | None = None) -> Page[Trade]:
-        """Return one page of the trades that a filter lets through, newest first.
+        """Return one page of the trades that match a filter, newest first.
 
-        Pages neither repeat nor skip a trade when others are inserted meanwhile, and the last page costs what the first
-        does.
+        Pages neither repeat nor skip a trade when others are inserted meanwhile, and the last page is as fast as the
+        first.
 
         Args:
-            trade_filter: Which ones; the same for all pages.
-            size: Most trades on the page, at least 1.
-            after: ``next`` of the page before; ``None`` for the first.
+            trade_filter: The filter, the same for all pages.
+            size: Maximum number of trades on the page, at least 1.
+            after: ``next`` of the page before; ``None`` for the first page.
 
         Raises:
-            InvalidQueryError: ``size`` is not positive, or ``after`` is not the ``next`` of a page.
+            InvalidQueryError: ``size`` is not a whole number from 1 to 2**63 - 1, ``after`` is not the ``next`` of a
+                page, or ``trade_filter`` is not a ``TradeFilter``.
 
         Example:
             >>> async with vault.unit_of_work(read_only=True) as uow:
@@ -207,18 +252,18 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             (['0003', '0002'], ['0001'], None)
         """
         self._require_count("size", size, minimum=1)
-        position = None if after is None else Position.from_token(after)
-        rows = await self._following(trade_filter, size + 1, position)
+        position = None if after is None else Position.from_token(after, self._channel.backend)
+        rows = await self._following(trade_filter, min(size + 1, LARGEST_INTEGER), position)
         trades = await self._decode(rows[:size])
         return Page(trades, _position(rows[size - 1]).to_token() if len(rows) > size else None)
 
     async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[Trade]:
-        """Yield the trades that a filter lets through, newest first, fetched in slices as they are asked for.
+        """Yield the trades that match a filter, newest first, fetched in slices on demand.
 
-        It holds no cursor open: other statements, and breaking off, are fine at any point.
+        It holds no cursor open, so you may send other statements, or stop, at any point.
 
         Args:
-            trade_filter: Which ones; all by default.
+            trade_filter: The filter; all trades by default.
 
         Example:
             >>> async with vault.unit_of_work(read_only=True) as uow:
@@ -226,10 +271,73 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             ['0003', '0002', '0001']
         """
         position: Position | None = None
-        while rows := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):
-            position = _position(rows[-1])
-            for trade in await self._decode(rows):
-                yield trade
+        trade: Trade | None = None
+        rows: list[tuple[Any, ...]] = []
+        try:
+            while rows := await self._following(trade_filter or TradeFilter(), SLICE_ROWS, position):
+                position = _position(rows[-1])
+                for trade in await self._decode(rows):
+                    yield trade
+        except BaseException as error:
+            del rows, trade, position, trade_filter  # a traceback may show local variables
+            forget_locals(error)
+            raise
+
+    async def stream_results(
+        self, trade_filter: TradeFilter | None = None, detail: ResultDetail | None = None
+    ) -> AsyncGenerator[list[ResultRow]]:
+        """Yield what the executions that a filter lets through brought, oldest first, in slices of a millisecond.
+
+        It holds no cursor open: other statements, and breaking off, are fine at any point.
+
+        Args:
+            trade_filter: Which ones; all by default.
+            detail: What else to read: the instrument, or the tags of the execution's report.
+
+        Raises:
+            ValidationError: Another program has stored a value that no release writes.
+        """
+        parameters = conditions_of(TradeFilter() if trade_filter is None else trade_filter)
+        names = tuple(parameters)
+        following: dict[str, Any] = {}
+        while rows := await self._fetch_rows(
+            results_statement(names, detail, goes_on=bool(following)),
+            **parameters,
+            **following,
+            **self._window(SLICE_ROWS, 0),
+        ):
+            following = {"last_time": rows[-1][0], "last_exec_id": rows[-1][1]}
+            yield await decode_results(self._channel.backend, rows, detail)
+
+    async def list_versions(self, families: Iterable[str]) -> dict[str, list[str]]:
+        """Return the stored identifiers that are a family's name, a period and something more, by family."""
+        found: dict[str, list[str]] = {}
+        for family, exec_id in await self._fetch_rows(_VERSIONS, families=json.dumps([*families])):
+            found.setdefault(family, []).append(exec_id)
+        return found
+
+    async def count_in_use(self, exec_ids: Iterable[str]) -> int:
+        """Return how many trades have images or a report, which go with them, or a plan that led to them."""
+        return sum([bool(await self._scalar(_IS_IN_USE, exec_id=exec_id)) for exec_id in exec_ids])
+
+    async def find_reference(self, exec_ids: Iterable[str]) -> str | None:
+        """Return the sentence that names a table of your own that refuses the deletion of trades, or ``None``."""
+        values, ours = {"exec_ids": json.dumps([*exec_ids])}, {TRADE_REPORTS.name, TRADE_PLANS.name}
+        channel = self._channel
+        with translated(channel.backend, self._name):
+            table = await channel.backend.find_refusing_table(channel, TRADES, _AMONG_IDS, values, besides=ours)
+        return table and f"a row of {table} refers to what would be deleted; delete or change that first"
+
+    async def supersede(self, old: str, new: str) -> None:
+        """Give the images, report and plans of one stored trade to another, and delete the first.
+
+        Raises:
+            RepositoryError: The other one has a report already, or something of your own refuses it.
+        """
+        async with self._all_or_nothing():
+            for statement in _MOVES:
+                await self._execute(statement, old, old=old, new=new)
+            await super().delete(old)
 
     async def _following(
         self, trade_filter: TradeFilter, size: int, position: Position | None

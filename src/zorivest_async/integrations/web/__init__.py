@@ -1,4 +1,4 @@
-"""A vault behind Starlette, and so behind FastAPI: lifespan, units of work, images, uploads, errors.
+"""Starlette and FastAPI integration: lifespan, units of work, images, uploads, error handlers, a guard and a login.
 
 It needs the extra ``starlette``; :mod:`zorivest_async.integrations.web.fastapi` needs ``fastapi``.
 
@@ -14,6 +14,7 @@ Example:
     ...     lifespan=vault_lifespan(lambda: Vault.open("journal.vault", passphrase=os.environ["JOURNAL"])),
     ...     exception_handlers=error_handlers(),
     ... )
+    >>> app.add_middleware(GuardMiddleware, login=Login())
 """
 
 from importlib import import_module
@@ -28,11 +29,15 @@ except ImportError as error:
     ) from error
 
 from zorivest_async.integrations.web.failures import error_handlers
+from zorivest_async.integrations.web.guard import GuardMiddleware
 from zorivest_async.integrations.web.images import image_response, thumbnail_response
 from zorivest_async.integrations.web.lifespan import unit_of_work, vault_lifespan, vault_of
+from zorivest_async.integrations.web.login import Login
 from zorivest_async.integrations.web.uploads import read_image
 
 __all__ = [
+    "GuardMiddleware",
+    "Login",
     "error_handlers",
     "image_response",
     "read_image",

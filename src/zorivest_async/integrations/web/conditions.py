@@ -1,4 +1,4 @@
-"""What a request asks of a representation: another one than the one it has, or a part of it (RFC 9110, 13 and 14)."""
+"""Conditional requests and range requests (RFC 9110, sections 13 and 14)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ONE_RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII)
 
 
 class ByteRange(NamedTuple):
-    """Some bytes of a representation.
+    """Byte range of a representation.
 
     Attributes:
-        start: The first, counted from 0.
-        stop: The one after the last; where this is not above ``start``, the range cannot be satisfied.
+        start: The first byte, counted from 0.
+        stop: The byte after the last; if it is not above ``start``, the range cannot be satisfied.
     """
 
     start: int
@@ -27,26 +27,26 @@ class ByteRange(NamedTuple):
 
 
 def is_current(headers: Headers, etag: str) -> bool:
-    """Return whether ``If-None-Match`` says that the client has this representation.
+    """Return whether ``If-None-Match`` matches, so that the client has this representation.
 
     Args:
         headers: Of the request.
-        etag: The entity tag, in its quotes.
+        etag: The entity tag, with its quotes.
     """
     condition = ",".join(headers.getlist("if-none-match"))
     return condition.strip() == "*" or etag in _ENTITY_TAG.findall(condition)
 
 
 def range_of(headers: Headers, etag: str, size_bytes: int) -> ByteRange | None:
-    """Return the bytes that a request asks for, ``None`` where it asks for all of them.
+    """Return the requested byte range, or ``None`` for all bytes.
 
-    A server may answer with all of them where it does not understand, and so it does where several ranges are asked
-    for. A range with ``If-Range`` holds only where the client has the same representation.
+    A server may ignore a range that it does not support; this one ignores several ranges in one request. A range with
+    ``If-Range`` applies only if the client has the same representation.
 
     Args:
         headers: Of the request.
-        etag: The entity tag, in its quotes; a strong one.
-        size_bytes: How much there is.
+        etag: The strong entity tag, with its quotes.
+        size_bytes: Size of the representation, in bytes.
     """
     asked = _ONE_RANGE.fullmatch(headers.get("range", "").strip())
     if asked is None or headers.get("if-range", etag) != etag:

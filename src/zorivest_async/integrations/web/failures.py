@@ -1,4 +1,4 @@
-"""Errors as responses: which status each has, and the little that a client is told."""
+"""Exception handlers: the status code of each error, and a JSON body without values."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ STATUS_CODES: Final[dict[type[Exception], int]] = {
     VaultInUseError: 503,
     VaultFullError: 507,
 }
-"""RFC 9110, but for 507 (RFC 4918). Other errors of the library are a server's own fault and stay 500."""
+"""Status codes of RFC 9110, and 507 of RFC 4918. Other errors of the library are the server's fault and stay 500."""
 
 _TEMPORARY: Final = 503
 _RETRY_AFTER_S: Final = "1"
 
 
 def error_handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
-    """Return handlers for the library's errors: ``Starlette(exception_handlers=error_handlers())``, FastAPI alike.
+    """Return handlers for the library's errors: ``Starlette(exception_handlers=error_handlers())``.
 
-    The body is ``{"error": "NotFoundError", "detail": ...}``. Neither it nor a header names a value, a key or a file of
-    the server's.
+    The body is ``{"error": "NotFoundError", "detail": ...}``. The body and the headers contain no value, key or path of
+    the server. For FastAPI, use ``error_handlers`` of ``zorivest_async.integrations.web.fastapi``.
     """
     return dict.fromkeys(STATUS_CODES, _respond)
 

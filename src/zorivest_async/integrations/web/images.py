@@ -1,4 +1,4 @@
-"""Responses that are images."""
+"""Image responses: originals and thumbnails."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
     from zorivest_async.domain.entities import ImageInfo
+    from zorivest_async.ports import UnitOfWork
     from zorivest_async.vault import Vault
 
 __all__ = ["image_response", "thumbnail_response"]
 
 _PIECE_BYTES: Final = 512 * 1024
-"""What is read at a time: one hand-off, and all that a slow client keeps in memory."""
+"""Size of a piece: one hand-off, and the most that a slow client keeps in memory."""
 
 _HASHED_BYTES: Final = 256 * 1024
-"""What is hashed at a time on the event loop, in well below a millisecond."""
+"""Size of a piece that is hashed at once on the event loop, in well below a millisecond."""
 
 _REMEMBERED_IMAGES: Final = 10_000
-"""Of how many images of a vault the entity tag is remembered; each takes some 300 bytes."""
+"""Maximum number of cached entity tags of a vault; each takes about 300 bytes."""
 
-_HEADERS: Final = {
-    # It may be kept by the browser alone, and is asked for again with If-None-Match: an image can be deleted.
-    "Cache-Control": "private, no-cache",
-    "X-Content-Type-Options": "nosniff",
-}
+_NOT_KEPT: Final = "no-store"
+"""Otherwise a browser would keep a decrypted image on its disk."""
+
+_KEPT: Final = "private, no-cache"
+"""Only the browser caches the image, and revalidates it with ``If-None-Match``, as an image can be deleted."""
 
 _SHOWN_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-"""What a browser may show. ``save`` stores entities as they are, and one that says ``text/html`` would run scripts."""
+"""Media types that a browser may show: ``save`` does not check an entity's, and ``text/html`` would run scripts."""
 
 
 class _Original(NamedTuple):
@@ -52,16 +52,17 @@ class _Original(NamedTuple):
 _originals: WeakKeyDictionary[Vault, OrderedDict[tuple[object, ...], _Original]] = WeakKeyDictionary()
 
 
-async def image_response(request: Request, image_id: int) -> Response:
-    """Return the original of an image: all of it, the range that was asked for (206), or that the client has it (304).
+async def image_response(request: Request, image_id: int, *, cacheable: bool = False) -> Response:
+    """Return the original of an image: complete (200), the requested range (206), or not modified (304).
 
-    The entity tag is the SHA-256 of the bytes; it is worked out once. The bytes are read in pieces, each in a read-only
-    unit of work of its own, so that a slow client holds no connection and keeps little in memory. Where the image is
-    deleted meanwhile, the connection is closed before the announced length.
+    The entity tag is the SHA-256 of the bytes, computed once. The bytes are read in pieces, each in a short read-only
+    unit of work, so that a slow client holds no connection and uses little memory. If the image is deleted meanwhile,
+    the connection is closed before the announced length.
 
     Args:
         request: The request, ``GET`` or ``HEAD``.
         image_id: Row number of the image.
+        cacheable: Allow the browser to keep the image on its disk, unencrypted, and to revalidate it.
 
     Raises:
         NotFoundError: There is no such image.
@@ -73,7 +74,7 @@ async def image_response(request: Request, image_id: int) -> Response:
         if info is None:
             raise NotFoundError("ImageAttachment", image_id)
         original = await _original_of(vault, uow, info)
-    headers = {**_HEADERS, "ETag": original.etag}
+    headers = _headers(original.etag, cacheable=cacheable)
     if is_current(request.headers, original.etag):
         return Response(status_code=304, headers=headers)
     headers["Accept-Ranges"] = "bytes"
@@ -90,14 +91,17 @@ async def image_response(request: Request, image_id: int) -> Response:
     return StreamingResponse(_pieces(vault, image_id, start, stop), status, headers, media_type)
 
 
-async def thumbnail_response(request: Request, image_id: int, max_size: int = 200) -> Response:
-    """Return the WebP thumbnail of an image, or that the client has it (304).
+async def thumbnail_response(
+    request: Request, image_id: int, max_size: int = 200, *, cacheable: bool = False
+) -> Response:
+    """Return the WebP thumbnail of an image (200), or not modified (304).
 
     Args:
         request: The request, ``GET`` or ``HEAD``.
         image_id: Row number of the image.
-        max_size: Longest side, in pixels. Do not leave it to the client without a bound: another size than the vault's
-            own is made from the original, each time.
+        max_size: Longest side, in pixels. Limit a value that comes from the client: a thumbnail of another size than
+            the stored one is made from the original, each time.
+        cacheable: Allow the browser to keep the image on its disk, unencrypted, and to revalidate it.
 
     Raises:
         NotFoundError: There is no such image.
@@ -106,14 +110,22 @@ async def thumbnail_response(request: Request, image_id: int, max_size: int = 20
     """
     async with vault_of(request).unit_of_work(read_only=True) as uow:
         data = await uow.images.get_thumbnail(image_id, max_size)
-    headers = {**_HEADERS, "ETag": f'"{sha256(data).hexdigest()}"'}
+    headers = _headers(f'"{sha256(data).hexdigest()}"', cacheable=cacheable)
     if is_current(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(data, headers=headers, media_type="image/webp")
 
 
-async def _original_of(vault: Vault, uow: SqlAlchemyUnitOfWork, info: ImageInfo) -> _Original:
-    # Numbers of deleted images are not given again, and nothing in the library changes the bytes of one.
+def _headers(etag: str, *, cacheable: bool) -> dict[str, str]:
+    return {
+        "Cache-Control": _KEPT if cacheable else _NOT_KEPT,
+        "ETag": etag,
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _original_of(vault: Vault, uow: UnitOfWork, info: ImageInfo) -> _Original:
+    # Row numbers of deleted images are not reused, and the library never changes the bytes of an image.
     key = (info.id, info.file_size, info.created_at)
     known = _originals.setdefault(vault, OrderedDict())
     if key in known:

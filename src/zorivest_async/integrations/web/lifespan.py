@@ -1,4 +1,4 @@
-"""The vault of an application, and a unit of work for one request."""
+"""Lifespan of an application's vault, and a unit of work for one request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
+    from zorivest_async.ports import UnitOfWork
 
 __all__ = ["unit_of_work", "vault_lifespan", "vault_of"]
 
@@ -26,12 +26,12 @@ def vault_lifespan(
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return a lifespan that opens a vault before the first request and closes it after the last.
 
-    The vault belongs to the event loop of the server, so it cannot be opened earlier. An application with a lifespan of
-    its own enters this one inside it and yields its state, too: ``async with vault_lifespan(...)(app) as state``.
+    The vault belongs to the event loop of the server, so it cannot be opened earlier. If your application has its own
+    lifespan, enter this one inside it and yield its state, too: ``async with vault_lifespan(...)(app) as state``.
 
     Args:
-        open_vault: Opens it, ``lambda: Vault.open(path, passphrase=...)``; what it raises keeps the server from
-            starting.
+        open_vault: Opens the vault, ``lambda: Vault.open(path, passphrase=...)``. If it raises, the server does not
+            start.
     """
 
     @asynccontextmanager
@@ -43,7 +43,7 @@ def vault_lifespan(
 
 
 def vault_of(connection: HTTPConnection) -> Vault:
-    """Return the vault of the application that a request or a WebSocket came to, mounted applications included.
+    """Return the vault of the application that received a request or a WebSocket; this works in mounted ones, too.
 
     Raises:
         ConfigurationError: The application has no :func:`vault_lifespan`.
@@ -55,11 +55,11 @@ def vault_of(connection: HTTPConnection) -> Vault:
 
 
 @asynccontextmanager
-async def unit_of_work(connection: HTTPConnection, *, read_only: bool = False) -> AsyncGenerator[SqlAlchemyUnitOfWork]:
-    """Give a block a unit of work: leaving it commits, an exception rolls back.
+async def unit_of_work(connection: HTTPConnection, *, read_only: bool = False) -> AsyncGenerator[UnitOfWork]:
+    """Run a block in a unit of work: leaving the block commits, an exception rolls back.
 
-    Leave the block before the response is returned, so that a client who was told of a write finds it, and a client who
-    reads slowly keeps nobody from writing.
+    Leave the block before you return the response, so that a client that got the response finds its write, and a client
+    that reads slowly does not block other writers.
 
     Args:
         connection: The request.

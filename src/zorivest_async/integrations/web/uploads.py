@@ -1,4 +1,4 @@
-"""Images that clients send."""
+"""Image uploads."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ if TYPE_CHECKING:
 __all__ = ["read_image"]
 
 _JOINED_AT_ONCE_BYTES: Final = 256 * 1024
-"""What is put together on the event loop, in well below a millisecond; a screenshot of 4 MB takes up to 4."""
+"""Maximum size that is joined on the event loop, in well below a millisecond; a screenshot of 4 MB takes up to 4 ms."""
 
 
 async def read_image(request: Request, *, max_bytes: int = ImagePolicy().max_bytes) -> bytes:
     """Return the body of a request that is an image file: ``fetch(url, {method: "POST", body: file})``.
 
-    Nothing is written to a disk, and no more is read than may be stored. Attach it before anything else is written in
-    the unit of work, so that no write lock is held while it is decoded.
+    It writes no temporary file, and reads no more than the limit. Attach the image before other writes of the unit of
+    work, so that no write lock is held while the image is decoded.
 
     Args:
         request: The request.
         max_bytes: The limit of the vault's :class:`~zorivest_async.ImagePolicy`.
 
     Raises:
-        ImageTooLargeError: The client announces or sends more.
+        ImageTooLargeError: The client announces or sends more bytes.
         UnsupportedImageError: The body is a form with a file in it, as of ``curl -F`` or an HTML form.
     """
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise UnsupportedImageError("this is a form; send the image itself as the body of the request")
-    announced = request.headers.get("content-length", "0")
+    # A number of more than 18 digits is too large in any case, and int() refuses very long ones.
+    announced = request.headers.get("content-length", "0")[:18]
     if announced.isdecimal() and int(announced) > max_bytes:
         raise ImageTooLargeError("bytes", int(announced), max_bytes)
     chunks: list[bytes] = []

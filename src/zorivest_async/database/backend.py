@@ -1,0 +1,320 @@
+"""Interface of a backend: the one seam between repositories and a database such as SQLite or PostgreSQL.
+
+In ``database/``, only the package of a backend contains what is specific to its database. No module imports that
+package directly: a backend is looked up by the name of SQLAlchemy's dialect.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+from zorivest_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Collection, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Dialect, Table
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+    from zorivest_async.database.repositories.search_query import SearchQuery
+    from zorivest_async.domain.enums import SearchKind
+    from zorivest_async.domain.queries import SearchHit
+    from zorivest_async.errors import ZorivestError
+
+__all__ = [
+    "BACKENDS",
+    "Adapter",
+    "Backend",
+    "BulkInsert",
+    "ByteStream",
+    "Channel",
+    "DirectPool",
+    "Loss",
+    "Owner",
+    "SearchIndex",
+    "StatementResult",
+]
+
+
+class StatementResult(NamedTuple):
+    """Result of a statement.
+
+    Attributes:
+        rows: The rows; none if the statement returns no rows.
+        rowcount: Number of changed rows; -1 if the statement cannot change rows.
+    """
+
+    rows: list[tuple[Any, ...]]
+    rowcount: int
+
+
+class Loss(Enum):
+    """What the transaction of a unit of work has lost by a statement."""
+
+    NONE = "nothing"
+    CANCELLED = "a statement was cancelled, so it is unknown what it has changed"
+    USELESS = "a statement read a page that does not authenticate, or the connection is closed; it is useless now"
+
+
+class Owner(Protocol):
+    """The process that an engine's connections belong to."""
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the running process is a forked child of this one."""
+        ...
+
+
+class Channel(Protocol):
+    """Interface for the statements of one transaction."""
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the transaction."""
+        ...
+
+    def send(self, sql: str, values: Sequence[Any], /) -> Awaitable[StatementResult]:
+        """Send a statement."""
+        ...
+
+    def send_rows(self, sql: str, rows: list[tuple[Any, ...]], /) -> Awaitable[int]:
+        """Send a statement once for each row of values, and return the number of rows that it changed."""
+        ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Undo only the statements of the block if it raises an exception."""
+        ...
+
+    async def connection(self) -> AsyncConnection:
+        """Return the connection, in its transaction."""
+        ...
+
+
+class Adapter(Protocol):
+    """A connection of the library's own driver, which a transaction uses without SQLAlchemy.
+
+    Attributes:
+        loss: What the transaction has lost; after any loss it must not be committed.
+        reads_only: Whether its transactions take no write lock.
+    """
+
+    loss: Loss
+    reads_only: bool
+
+    @property
+    def has_savepoints(self) -> bool:
+        """Whether a savepoint may be open, which none is after the end of its transaction."""
+        ...
+
+    @property
+    def ended_elsewhere(self) -> bool:
+        """Whether a statement, and neither the unit of work nor an error, has ended the transaction."""
+        ...
+
+    def begin(self, *, held: bool = False) -> None:
+        """Announce a transaction, which the next statement opens; ``held`` if it belongs to a unit of work."""
+        ...
+
+    def send(self, sql: str, values: Sequence[Any], /) -> Awaitable[StatementResult]:
+        """Send a statement; cancellation interrupts it."""
+        ...
+
+    def send_rows(self, sql: str, rows: list[tuple[Any, ...]], /) -> Awaitable[int]:
+        """Send a statement once for each row of values, and return the number of rows that it changed."""
+        ...
+
+    def committing(self) -> asyncio.Future[object] | None:
+        """Begin to commit, and return a future, which refuses cancellation; ``None`` if nothing was sent."""
+        ...
+
+    def rolling_back(self) -> asyncio.Future[object] | None:
+        """Begin to roll back, and return the future to wait for; see :meth:`committing`."""
+        ...
+
+    def abandon(self) -> None:
+        """Roll back without waiting, which is enough for a transaction that only read."""
+        ...
+
+    def give_up(self) -> None:
+        """Roll back at once without waiting; for a forgotten unit of work."""
+        ...
+
+
+class DirectPool(Protocol):
+    """A pool from which units of work take idle connections directly, without SQLAlchemy."""
+
+    def take(self) -> ConnectionPoolEntry | None:
+        """Take an idle connection; ``None`` if none is idle, or it must be opened again."""
+        ...
+
+    def give(self, entry: ConnectionPoolEntry, /) -> None:
+        """Give back a connection of :meth:`take`, after its transaction has ended."""
+        ...
+
+    def proxy(self, entry: ConnectionPoolEntry, /) -> PoolProxiedConnection:
+        """Return SQLAlchemy's proxy for a connection of :meth:`take`; closing the proxy gives the connection back."""
+        ...
+
+
+class ByteStream(Protocol):
+    """A reader of a stored value in chunks."""
+
+    async def read(self, size_bytes: int, /) -> bytes:
+        """Return up to ``size_bytes`` of the next bytes; none at the end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the reader."""
+        ...
+
+
+class SearchIndex(Protocol):
+    """A full-text search index."""
+
+    async def find(
+        self, channel: Channel, query: SearchQuery, kinds: Sequence[SearchKind], limit: int | None, offset: int, /
+    ) -> list[SearchHit]:
+        """Return the hits with all words of a query, best first, with excerpts."""
+        ...
+
+    async def rebuild(self, channel: Channel, /) -> None:
+        """Rebuild the index from the tables, all of it or nothing."""
+        ...
+
+
+class BulkInsert(Protocol):
+    """A bulk insertion into one table, in slices; a slice with a row that is already stored is refused."""
+
+    async def begin(self) -> None:
+        """Prepare the insertion, in the savepoint of the slices."""
+        ...
+
+    async def refused_row(self, inserted: int, /) -> int:
+        """Return the index of the refused row in the last slice, counted from 0.
+
+        Args:
+            inserted: Number of rows of the slices before it.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A backend: the operations that differ between databases.
+
+    Attributes:
+        dialect: Compiles the library's statements and converts their values.
+        errors: Classes of the errors of its driver and of SQLAlchemy.
+        no_limit: The value of ``LIMIT`` for no limit.
+        search: The full-text search index.
+    """
+
+    dialect: Dialect
+    errors: tuple[type[Exception], ...]
+    no_limit: int | None
+    search: SearchIndex
+
+    def store_time(self, value: datetime, /) -> Any:
+        """Return the driver value of a time; a naive time is UTC. Driver values sort like times."""
+        ...
+
+    def read_time(self, stored: Any, /) -> datetime:
+        """Return the aware time of a driver value."""
+        ...
+
+    def owner(self) -> Owner:
+        """Return the running process."""
+        ...
+
+    def drives(self, dialect: Dialect, /) -> bool:
+        """Return whether a dialect uses the library's own driver, whose connections have an :class:`Adapter`."""
+        ...
+
+    def keep_transaction_open(self, connection: Connection, /) -> None:
+        """Begin a transaction if none is open, so that a savepoint is inside it; runs in a greenlet."""
+        ...
+
+    def translation_of(self, error: BaseException | None, entity: str | None, key: Any, /) -> ZorivestError | None:
+        """Return the library's error for a driver error; ``None`` if the error is unknown."""
+        ...
+
+    def leaves_outcome_unknown(self, error: DBAPIError, /) -> bool:
+        """Return whether a commit that failed with an error may still be stored."""
+        ...
+
+    async def find_refusing_table(
+        self,
+        channel: Channel,
+        table: Table,
+        condition: ColumnElement[bool],
+        parameters: Mapping[str, Any],
+        *,
+        besides: set[str],
+    ) -> str | None:
+        """Return the name of a table, except those in ``besides``, whose rows prevent the deletion of some rows."""
+        ...
+
+    async def what_refers(
+        self,
+        channel: Channel,
+        table: Table,
+        condition: ColumnElement[bool] | None,
+        parameters: Mapping[str, Any],
+        *,
+        owner: Table,
+        columns: Collection[str] | None = None,
+    ) -> str | None:
+        """Return a message that names a table that refers to rows of a table, or ``None`` if none is found."""
+        ...
+
+    async def what_is_missing(
+        self, channel: Channel, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], /
+    ) -> str | None:
+        """Return a message that names the missing row that rows refer to, or ``None`` if none is found."""
+        ...
+
+    def bulk_insert(self, channel: Channel, table: Table, /) -> BulkInsert:
+        """Return a bulk insertion into a table."""
+        ...
+
+    async def open_bytes(
+        self, connection: AsyncConnection, table: Table, column: str, number: int, start: int, /
+    ) -> ByteStream:
+        """Open the bytes of a column in the row with a number, for reading from an offset."""
+        ...
+
+    def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
+        """Create the other objects of tables that were created: triggers, the search index."""
+        ...
+
+    def after_drop(self, connection: Connection, tables: Collection[Table], /) -> None:
+        """Drop the other objects of tables that were dropped."""
+        ...
+
+
+_MODULES: Final = {"sqlite": "zorivest_async.database.sqlcipher.backend"}
+"""Modules of backends by the name of SQLAlchemy's dialect."""
+
+
+class _Backends(dict[str, Backend]):
+    """Backends by the name of the dialect, each imported when it is first used."""
+
+    def __missing__(self, name: str) -> Backend:
+        if name not in _MODULES:
+            raise ConfigurationError(f"there is no backend for the dialect {name!r}; the only one is for sqlite")
+        backend = cast("Backend", import_module(_MODULES[name]).BACKEND)
+        return self.setdefault(name, backend)
+
+
+BACKENDS: Final = _Backends()
+"""Backends by dialect: ``BACKENDS[engine.dialect.name]`` is the backend of an engine.
+
+Raises:
+    ConfigurationError: There is no backend for this dialect.
+"""

@@ -1,0 +1,131 @@
+"""Repository of the unchanged rows of all tables, for the export and the import of a whole journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, or_, select
+
+from zorivest_async.database.aggregates import AGGREGATES, Aggregate
+from zorivest_async.database.models import IMAGES, SET_ASIDE, is_set_aside
+from zorivest_async.database.repositories.base import Repository
+from zorivest_async.database.repositories.images import OWNER_KEYS, SqlAlchemyImageRepository
+from zorivest_async.database.statements import Statement
+from zorivest_async.domain.entities import ImageAttachment
+from zorivest_async.domain.entity import Entity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Select
+
+    from zorivest_async.database.mapping import RowMapper
+    from zorivest_async.database.repositories.base import Source
+
+__all__ = ["SqlAlchemyRowRepository"]
+
+_EntityT = TypeVar("_EntityT", bound=Entity)
+
+
+class SqlAlchemyRowRepository:
+    """Repository of the unchanged rows of any aggregate, including row numbers and times of creation.
+
+    API keys, which the vault encrypts under its own key, are neither read nor written.
+
+    Args:
+        source: As for every repository.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._tables: dict[type[Entity], _Table] = {}
+
+    async def count(self, entity: type[Entity]) -> int:
+        """Return the number of rows.
+
+        Raises:
+            ConfigurationError: The class is not the entity of an aggregate.
+        """
+        return await self._table(entity).count()
+
+    async def page(self, entity: type[_EntityT], after: Any = None) -> list[_EntityT]:
+        """Return a page of rows as entities, in the order of their keys; it is empty at the end.
+
+        Args:
+            entity: The class.
+            after: The key of the last row of the previous page; ``None`` for the first page.
+
+        Raises:
+            ConfigurationError: The class is not the entity of an aggregate.
+            ValidationError: Another program has stored a value that no release writes.
+        """
+        return await self._table(entity).page(after)
+
+    async def insert(self, entities: Sequence[Entity]) -> None:
+        """Insert entities of one class with their keys, all or none.
+
+        Raises:
+            ConfigurationError: The class is not the entity of an aggregate.
+            DuplicateError: A key, or another unique value, is already stored.
+            ForeignKeyError: An entity refers to one that is not stored.
+        """
+        if entities:
+            await self._table(type(entities[0])).insert(entities)
+
+    def _table(self, entity: type[Entity]) -> _Table:
+        if entity not in self._tables:
+            kind = _ImageTable if entity is ImageAttachment else _Table
+            self._tables[entity] = kind(self._source, AGGREGATES.of(entity))
+        return self._tables[entity]
+
+
+class _Table(Repository[Any]):
+    def __init__(self, source: Source, aggregate: Aggregate[Any]) -> None:
+        super().__init__(source)
+        self.mapper = aggregate.as_stored  # type: ignore[misc]
+        key = self.mapper.key_column
+        limited = self._select(self.mapper).order_by(key).limit(aggregate.page_rows)
+        self._first = Statement(limited)
+        self._next = Statement(limited.where(key > bindparam("after", type_=key.type)))
+        self._count = Statement(select(func.count()).select_from(self.mapper.table))
+
+    @staticmethod
+    def _select(mapper: RowMapper[Any]) -> Select[Any]:
+        return mapper.select
+
+    async def count(self) -> int:
+        return int(await self._scalar(self._count))
+
+    async def page(self, after: Any) -> list[Any]:
+        return await (self._fetch(self._first) if after is None else self._fetch(self._next, after=after))
+
+    async def insert(self, entities: Sequence[Any]) -> None:
+        async with self._all_or_nothing():
+            await self._insert_rows(entities)
+
+    async def _insert_rows(self, entities: Sequence[Any]) -> None:
+        await self._execute_rows(self.mapper.insert, self._codec.to_rows(entities, self.mapper.fields))
+
+
+class _ImageTable(_Table):
+    @staticmethod
+    def _select(mapper: RowMapper[Any]) -> Select[Any]:
+        """Select the columns of all fields; the owner of an image without one is selected as if it was set aside."""
+        owner_id = IMAGES.c.owner_id
+        known = or_(
+            func.substr(owner_id, 1, len(SET_ASIDE)) == SET_ASIDE,
+            *(
+                and_(IMAGES.c.owner_type == kind, exists().where(key == owner_id, cast(key, String) == owner_id))
+                for kind, key in OWNER_KEYS.items()
+            ),
+        )
+        aside = case((known, owner_id), else_=literal(SET_ASIDE) + owner_id)
+        return select(*(aside if column is owner_id else column for column in mapper.columns.values()))
+
+    async def _insert_rows(self, entities: Sequence[Any]) -> None:
+        images = SqlAlchemyImageRepository(self)
+        for image in entities:
+            if is_set_aside(image.owner_id):
+                await super()._insert_rows([image])
+            else:  # save() checks that the owner exists
+                await images.save(image.owner_id, image, owner_type=image.owner_type)

@@ -1,0 +1,85 @@
+"""Result of a call on a connection's thread: a future that an awaiting task cannot abandon."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zorivest_async.errors import VaultForkedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zorivest_async.database.sqlcipher.process import Process
+
+__all__ = ["Answer"]
+
+INTERRUPT_INTERVAL_S = 0.02
+"""Time between two interrupts of an unwanted statement: a single one is lost if the statement has not begun."""
+
+_T = TypeVar("_T")
+
+
+class Answer(asyncio.Future[_T]):
+    """The result of a call on the connection's thread.
+
+    Cancelling the task that awaits it does not abandon the call: ``cancel()`` returns ``False``, so asyncio throws
+    ``CancelledError`` into the task only once the thread has answered. So no statement runs that no task waits for.
+    Cancellation interrupts the call, if it may be interrupted.
+
+    Args:
+        loop: The event loop of the task that waits.
+        process: The process that the connection was opened in.
+        interrupt: Called repeatedly from the event loop to make the thread answer soon; ``None`` for calls that must
+            finish, such as ``COMMIT``.
+        when_cancelled: Called once if the task is cancelled before it receives the answer.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        process: Process,
+        interrupt: Callable[[], None] | None = None,
+        when_cancelled: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(loop=loop)
+        self._interrupt = interrupt
+        self._when_cancelled = when_cancelled
+        self._unwanted = False
+        self._waiting = process.waiting
+        self._waiting.add(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - asyncio's signature
+        """Refuse the cancellation of the future, and interrupt the call if that is possible."""
+        if not self._unwanted:
+            self._unwanted = True
+            if self._when_cancelled is not None:
+                self._when_cancelled()
+            self._interrupt_until_done()
+        return False
+
+    def _interrupt_until_done(self) -> None:
+        if self._interrupt is not None and not self.done():
+            self._interrupt()
+            self.get_loop().call_later(INTERRUPT_INTERVAL_S, self._interrupt_until_done)
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Set the result or the error; runs on the event loop."""
+        self._waiting.discard(self)
+        if self.done():  # end_in_child() has set an error
+            return
+        if error is None:
+            self.set_result(result)
+        else:
+            self.set_exception(error)
+
+    def abandon(self) -> None:
+        """Forget the call, as the event loop is closed and no task waits for the answer."""
+        self._waiting.discard(self)
+
+    def end_in_child(self) -> None:
+        """Set a :class:`~zorivest_async.VaultForkedError` in a child, where the thread does not exist."""
+        with suppress(Exception):  # the event loop may be closed, or belong to another thread
+            self.settle(None, VaultForkedError())
+            self.exception()  # so that asyncio does not report it if no task awaits it

@@ -1,0 +1,82 @@
+"""SQLite as a backend: through the library's driver for SQLCipher, or through one of SQLAlchemy's drivers."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, false
+from sqlalchemy.exc import SQLAlchemyError
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from zorivest_async.database.models import SETTINGS
+from zorivest_async.database.sqlcipher import image_owners, search_schema
+from zorivest_async.database.sqlcipher.blob import BlobReader
+from zorivest_async.database.sqlcipher.bulk import SqliteBulkInsert
+from zorivest_async.database.sqlcipher.compiling import DIALECT
+from zorivest_async.database.sqlcipher.dialect import SQLiteDialect_aiosqlcipher
+from zorivest_async.database.sqlcipher.failures import result_code, translation_of
+from zorivest_async.database.sqlcipher.foreign_keys import find_refusing_table, what_is_missing, what_refers
+from zorivest_async.database.sqlcipher.process import current
+from zorivest_async.database.sqlcipher.search import Fts5Search
+from zorivest_async.database.sqlcipher.times import from_text, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection, Dialect, Table
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from zorivest_async.database.backend import Backend, Channel, SearchIndex
+
+__all__ = ["BACKEND"]
+
+
+class _SqliteBackend:
+    """The backend of SQLite; see :class:`~zorivest_async.database.backend.Backend` for its methods."""
+
+    dialect: Dialect = DIALECT
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlcipher.Error)
+    no_limit: int | None = -1  # https://sqlite.org/lang_select.html#limitoffset
+    search: SearchIndex = Fts5Search()
+
+    store_time = staticmethod(to_text)
+    read_time = staticmethod(from_text)
+    owner = staticmethod(current)
+    translation_of = staticmethod(translation_of)
+    find_refusing_table = staticmethod(find_refusing_table)
+    what_refers = staticmethod(what_refers)
+    what_is_missing = staticmethod(what_is_missing)
+
+    def drives(self, dialect: Dialect, /) -> bool:
+        return isinstance(dialect, SQLiteDialect_aiosqlcipher)
+
+    def keep_transaction_open(self, connection: Connection, /) -> None:
+        # The sqlite3 module begins a transaction only before DML. A savepoint without one would be the transaction, and
+        # its release would commit (https://docs.python.org/3/library/sqlite3.html#transaction-control).
+        if not self.drives(connection.dialect):
+            connection.execute(delete(SETTINGS).where(false()))
+
+    def leaves_outcome_unknown(self, error: DBAPIError, /) -> bool:
+        return result_code(error.orig) == sqlite3.SQLITE_IOERR
+
+    def bulk_insert(self, channel: Channel, table: Table, /) -> SqliteBulkInsert:
+        return SqliteBulkInsert(channel, table)
+
+    async def open_bytes(
+        self, connection: AsyncConnection, table: Table, column: str, number: int, start: int, /
+    ) -> BlobReader:
+        return await BlobReader.open(connection, table.name, column, number, start)
+
+    def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
+        search_schema.after_create(connection, tables)
+        image_owners.after_create(connection)
+
+    def after_drop(self, connection: Connection, tables: Collection[Table], /) -> None:
+        search_schema.after_drop(connection, tables)
+        image_owners.after_drop(connection, tables)
+
+
+BACKEND: Backend = _SqliteBackend()
+"""The one backend of SQLite."""

@@ -1,0 +1,278 @@
+"""Importer of executions from Flex XML, Interactive Brokers' machine-readable statements."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree.ElementTree import Element
+
+from zorivest_async._extras import import_extra
+from zorivest_async.domain.entities import Trade
+from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.zones import load_zone
+from zorivest_async.errors import ValidationError
+from zorivest_async.transfer.importers.flex_elements import elements_of
+from zorivest_async.transfer.importers.packing import Execution, Executions
+from zorivest_async.transfer.importers.results import Reason
+from zorivest_async.transfer.importers.source import (
+    MAX_NAMES,
+    AmbiguousTimes,
+    FieldError,
+    ReadRows,
+    listed,
+    to_utc,
+)
+from zorivest_async.transfer.importers.versions import LONGEST_REVISION
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from zorivest_async.database.sqlcipher.long_operation import Operation
+
+__all__ = ["FlexTrades"]
+
+_COMMON: Final = (
+    "accountId", "symbol", "buySell", "transactionType", "quantity", "dateTime", "tradeDate", "tradeTime", "tradeID",
+    "transactionID", "origTradeID", "levelOfDetail",
+)  # fmt: skip
+_FIELDS: Final = {
+    "Trade": (*_COMMON, "ibExecID", "tradePrice", "ibCommission", "fifoPnlRealized", "origTransactionID"),
+    "TradeConfirm": (*_COMMON, "execID", "price", "commission"),
+}
+"""The elements of executions, and the attributes that form a trade."""
+
+MAX_ATTRIBUTE_CHARACTERS: Final = 10_000
+"""Maximum length of an attribute; texts that are joined from several attributes must fit into a vault's fields, too."""
+
+_VERSIONED: Final = re.compile(rf"(.+)\.(\d{{1,{LONGEST_REVISION}}})")
+_ORDER: Final = re.compile(r"\d{1,18}")
+_OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
+_SLASHES: Final = "has slashes, so that day and month are ambiguous; choose the date format yyyyMMdd"
+_NO_ORDER: Final = (
+    "transactionID: an older statement would bring back what they cancel; add Transaction ID to the Flex query"
+)
+_NO_TIME: Final = "has no time of day; add Date/Time to the Flex query"
+
+
+@dataclass(frozen=True, slots=True)
+class FlexTrades:
+    """Source of executions: a Flex statement, of activity or of trade confirmations.
+
+    The identifier of an execution is IBKR's ``ibExecID``, which the APIs of TWS report, too; its last digits count
+    corrections. An execution without one, such as an option that expired, is identified by its ``tradeID``.
+
+    Attributes:
+        path: The XML file.
+        time_zone: Time zone of the statement's times; IBKR's default is New York's.
+        ambiguous_times: What to do with a time that is ambiguous because clocks were put back: ``"fail"`` the row
+            (default), or take the ``"earlier"`` or the ``"later"`` one.
+        exec_id_with_account: Begin identifiers with the account, for accounts that share IBKR's identifiers.
+    """
+
+    path: str | PathLike[str]
+    time_zone: str = "America/New_York"
+    ambiguous_times: AmbiguousTimes = "fail"
+    exec_id_with_account: bool = False
+
+    def read(self, operation: Operation) -> ReadRows:
+        """Read the file, in a thread; see :class:`~zorivest_async.transfer.importers.TradeSource`."""
+        reader = _Reader(self)
+        with closing(elements_of(self.path, _FIELDS, operation)) as elements:
+            for element in elements:
+                reader.take(element)
+        total = Path(self.path).stat().st_size or 1
+        operation.report("read", total, total)
+        return reader.finish()
+
+
+class _Reader:
+    """Parser of elements into executions; it also resolves corrections and cancellations."""
+
+    def __init__(self, source: FlexTrades) -> None:
+        self._source = source
+        self._zone = load_zone(source.time_zone)
+        self._parse_element = import_extra("importers", "ibflex.parser").parse_data_element
+        types = import_extra("importers", "ibflex.Types")
+        self._error = import_extra("importers", "ibflex.parser").FlexParserError
+        self._known = {tag: frozenset(getattr(types, tag).__dataclass_fields__) for tag in _FIELDS}
+        self._unknown: dict[str, None] = {}
+        self._summaries = 0
+        self._seen = Executions()
+        # The index of a booking's only version, or the indexes of all its versions.
+        self._by_booking: dict[str, int | list[int]] = {}
+        self._without_order = 0
+        self._rows = ReadRows()
+        self.count = 0
+
+    def take(self, element: Element) -> None:
+        """Read an element."""
+        self.count += 1
+        attributes = element.attrib
+        if len(self._unknown) <= MAX_NAMES:
+            self._unknown |= dict.fromkeys(attributes.keys() - self._known[element.tag])
+        if attributes.get("levelOfDetail", "") not in ("", "EXECUTION"):
+            self._summaries += 1
+            return
+        # ibflex refuses a row with a new currency or code, so attributes that no trade needs are not passed to it.
+        wanted = {name: attributes[name] for name in _FIELDS[element.tag] if name in attributes}
+        if long := next((name for name, text in wanted.items() if len(text) > MAX_ATTRIBUTE_CHARACTERS), None):
+            self._fail(f"{long} has more than {MAX_ATTRIBUTE_CHARACTERS:,} characters")
+            return
+        try:
+            self._take_parsed(self._parse_element(Element(element.tag, wanted)), wanted)
+        except self._error:
+            self._fail("ibflex cannot read an attribute")
+        except FieldError as error:
+            self._fail(str(error))
+        except ValidationError as error:
+            self._fail(f"{error.field} {error.problem}")
+        except (ArithmeticError, ValueError):
+            self._fail("a number or a time cannot be read")
+
+    def _fail(self, detail: str) -> None:
+        self._rows.failed.add(self.count, None, Reason.UNREADABLE, detail)
+
+    def _take_parsed(self, parsed: Any, texts: dict[str, str]) -> None:
+        side = parsed.buySell.value if parsed.buySell is not None else ""
+        kind = parsed.transactionType.value if parsed.transactionType is not None else ""
+        cancels = side.endswith("(Ca.)") or kind.endswith("Cancel")
+        own_id = getattr(parsed, "ibExecID", None) or getattr(parsed, "execID", None)
+        trade_id = (parsed.origTradeID if cancels else None) or parsed.tradeID
+        order = int(parsed.transactionID) if _ORDER.fullmatch(parsed.transactionID or "") else None
+        booking = f"{parsed.accountId}/{trade_id}" if trade_id else None
+        if cancels:
+            ids = (self._exec_id(parsed.accountId, own_id, trade_id),) if own_id else ()
+            execution = Execution(self.count, None, earlier_ids=ids, booking=booking, order=order)
+            self._without_order += booking is None or order is None
+        else:
+            trade = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
+            family, revision = self._family(trade.exec_id)
+            corrected = kind == "TradeCorrect"
+            execution = Execution(self.count, trade, family, revision, corrected, (), booking, order)
+        place = len(self._seen)
+        self._seen.append(execution)
+        earlier = self._by_booking.setdefault(booking or f"row {self.count}", place)
+        if isinstance(earlier, list):
+            earlier.append(place)
+        elif earlier != place:
+            self._by_booking[booking or ""] = [earlier, place]
+
+    def _exec_id(self, account_id: str | None, own_id: str | None, trade_id: str | None) -> str:
+        exec_id = own_id or (f"tradeID:{trade_id}" if trade_id else "")
+        if not exec_id:
+            raise FieldError("ibExecID and tradeID are missing; add them to the Flex query")
+        return f"{account_id}/{exec_id}" if self._source.exec_id_with_account else exec_id
+
+    def _trade(self, parsed: Any, texts: dict[str, str], exec_id: str) -> Trade:
+        quantity: Any = parsed.quantity
+        price: Any = getattr(parsed, "tradePrice", None) or getattr(parsed, "price", None)
+        commission: Any = getattr(parsed, "ibCommission", None) or getattr(parsed, "commission", None) or Decimal()
+        absent = [n for n, value in (("buySell", parsed.buySell), ("quantity", quantity)) if value is None]
+        if price is None and not texts.get("tradePrice", texts.get("price")):
+            absent.append("tradePrice")
+        if absent:
+            raise FieldError(f"{', '.join(absent)} is missing; add it to the Flex query")
+        return Trade(
+            exec_id=exec_id,
+            time=self._time(parsed, texts),
+            instrument=parsed.symbol or "",
+            action=TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD,
+            quantity=quantity.copy_abs(),
+            price=0 if price is None else price,
+            account_id=parsed.accountId or "",
+            commission=commission.copy_negate(),
+            realized_pnl=getattr(parsed, "fifoPnlRealized", None) or 0,
+        )
+
+    def _time(self, parsed: Any, texts: dict[str, str]) -> datetime:
+        text = texts.get("dateTime", "")
+        if "/" in text or (not text and "/" in texts.get("tradeDate", "")):
+            raise FieldError(f"dateTime {_SLASHES}")
+        if not text:
+            if parsed.tradeDate is None or parsed.tradeTime is None:
+                raise FieldError(f"dateTime {_NO_TIME}")
+            local = datetime.combine(parsed.tradeDate, parsed.tradeTime)
+        elif parsed.dateTime is None or sum(map(str.isdecimal, text)) < len("yyyyMMddHHmmss"):
+            raise FieldError(f"dateTime {_NO_TIME}")
+        else:
+            local = parsed.dateTime
+        if offset := _OFFSET.search(text[len("yyyy-MM-dd") :]):  # which ibflex drops
+            sign, hours, minutes = offset.groups()
+            east = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+            if abs(east) >= timedelta(days=1):
+                raise FieldError("dateTime names an offset from UTC of a day or more")
+            local = local.replace(tzinfo=timezone(east))
+        return to_utc(local, self._zone, self._source.ambiguous_times)
+
+    def finish(self) -> ReadRows:
+        """Return the executions, after matching each cancellation with its execution.
+
+        IBKR cancels by ``tradeID``, and may book the corrected execution under the same ``tradeID``, with the next
+        version of its ``ibExecID`` or with the same one.
+        """
+        final: dict[int, Execution | None] = {}
+        for places in self._by_booking.values():
+            if isinstance(places, list):
+                final |= self._settle(places)
+        cancellations: list[Execution] = []
+        for place, execution in enumerate(self._seen):
+            settled = final.get(place, execution)
+            if settled is None:
+                key = None if execution.trade is None else execution.trade.exec_id
+                self._rows.duplicate.add(execution.row, key, Reason.SUPERSEDED)
+                if execution.trade is None and execution.booking is not None and execution.order is not None:
+                    known = self._rows.cancelled.get(execution.booking, execution.order)
+                    self._rows.cancelled[execution.booking] = max(known, execution.order)
+            elif settled.trade is None:
+                cancellations.append(settled)
+            else:
+                self._rows.executions.append(settled)
+        for cancellation in cancellations:
+            self._rows.executions.append(cancellation)
+        if self._unknown:
+            self._rows.warnings.append(f"attributes that ibflex does not know: {listed(sorted(self._unknown))}")
+        if self._without_order:
+            self._rows.warnings.append(f"{self._without_order} cancellations without a {_NO_ORDER}")
+        if self._summaries:
+            self._rows.warnings.append(f"{self._summaries} summaries of executions left out")
+        return self._rows
+
+    def _settle(self, places: list[int]) -> dict[int, Execution | None]:
+        """Resolve the versions of one ``tradeID``: ``None`` for a version that a later one replaced."""
+        versions = {place: self._seen.slice(place, place + 1)[0] for place in places}
+        if all(version.order is not None for version in versions.values()):
+            places = sorted(places, key=lambda place: versions[place].order or 0)
+        settled: dict[int, Execution | None] = {}
+        cancellations: list[int] = []
+        ids: dict[str, None] = {}
+        live: dict[int, Execution] = {}
+        for place in places:
+            execution = versions[place]
+            if execution.trade is not None:
+                live[place] = execution
+                continue
+            ids |= dict.fromkeys(execution.earlier_ids)
+            ids |= {each.trade.exec_id: None for each in live.values() if each.trade is not None}
+            settled |= dict.fromkeys(live)
+            cancellations.append(place)
+            settled[place] = replace(execution, earlier_ids=tuple(ids))
+            live = {}
+        if cancellations and live:
+            settled |= dict.fromkeys(cancellations)
+            still = {each.trade.exec_id for each in live.values() if each.trade is not None}
+            replaced = tuple(exec_id for exec_id in ids if exec_id not in still)
+            for place, execution in live.items():
+                settled[place] = replace(execution, corrected=True, earlier_ids=replaced)
+                replaced = ()
+        return settled
+
+    @staticmethod
+    def _family(exec_id: str) -> tuple[str | None, int]:
+        # IBKR: a correction has the execution's identifier, with other digits after the last period.
+        found = None if "tradeID:" in exec_id else _VERSIONED.fullmatch(exec_id)
+        return (None, 0) if found is None else (found[1], int(found[2]))

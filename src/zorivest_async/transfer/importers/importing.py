@@ -1,0 +1,302 @@
+"""Idempotent import of executions into a vault: each execution is stored once."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback, run_operation
+from zorivest_async.domain.entities import Account, Trade
+from zorivest_async.domain.enums import AccountType
+from zorivest_async.errors import ConfigurationError
+from zorivest_async.security.tracebacks import sealed_coroutine
+from zorivest_async.transfer.importers.cancellations import Cancellations
+from zorivest_async.transfer.importers.packing import PackedTrade, pack_trade
+from zorivest_async.transfer.importers.results import ImportEntries, ImportReport, Reason
+from zorivest_async.transfer.importers.versions import find_families
+
+if TYPE_CHECKING:
+    from zorivest_async.ports import UnitOfWork
+    from zorivest_async.transfer.importers.packing import Execution
+    from zorivest_async.transfer.importers.source import ReadRows, TradeSource
+    from zorivest_async.vault import Vault
+
+__all__ = ["Accounts", "OnConflict", "import_trades"]
+
+Accounts: TypeAlias = Literal["require", "create"]
+"""What to do with rows whose account is not stored."""
+
+OnConflict: TypeAlias = Literal["fail", "keep", "update"]
+"""What to do with an ``exec_id`` that is stored with other values."""
+
+SLICE_ROWS: Final = 100
+"""Number of rows in a slice: few enough that the garbage collector promotes no entity to its oldest generation.
+With 500, importing 100,000 rows caused full collections, each of which blocked the event loop for 50 ms."""
+
+_NO_ORDER: Final = "its booking was cancelled, before or after: add Transaction ID to the Flex query"
+_IMPORT_AGAIN: Final = "import the statement that contains it again"
+_SAVE_ACCOUNT: Final = "save it first, or import with accounts='create'"
+_ACCOUNT: Final = [f.name for f in fields(Trade)].index("account_id")
+
+
+@sealed_coroutine
+async def import_trades(
+    vault: Vault,
+    source: TradeSource,
+    *,
+    dry_run: bool = False,
+    accounts: Accounts = "require",
+    on_conflict: OnConflict = "fail",
+    progress: ProgressCallback | None = None,
+) -> ImportReport:
+    """Import executions; it skips an ``exec_id`` that is already stored, so importing again is harmless.
+
+    The source is read in a thread before anything is written. Then all rows are stored in one transaction; if the
+    import raises or is cancelled, nothing is stored. An invalid row is reported, and the others are imported.
+
+    A correction replaces the execution that it corrects, and takes over its images, report and plans. A cancelled
+    execution is deleted, unless it has any of these.
+
+    Many tasks may call it at once. It holds the writing connection while it stores; a dry run holds a reading one.
+
+    Args:
+        vault: The vault to write.
+        source: The source: a :class:`FlexTrades` or :class:`CsvTrades`.
+        dry_run: Report what would be done and write nothing.
+        accounts: What to do with rows whose account is not stored: ``"require"`` fails them; ``"create"`` creates the
+            account, as a broker account in USD, named by its identifier.
+        on_conflict: What to do with an ``exec_id`` that is stored with other values: ``"fail"`` the row (default),
+            ``"keep"`` or ``"update"`` the stored values. A row of another account always fails: the profile should then
+            form ``exec_id`` with the account.
+        progress: Called on the event loop with the phases ``"read"`` (in bytes) and ``"store"`` (in rows).
+
+    Raises:
+        ImportSourceError: The source cannot be read.
+        MissingDependencyError: The source needs an extra that is not installed.
+        OSError: The file does not exist (``FileNotFoundError``) or cannot be read.
+        VaultError: The vault could not be written; nothing was stored.
+        RepositoryError: Your own trigger or constraint refuses a row; nothing was stored.
+        ConfigurationError: ``accounts`` or ``on_conflict`` has no such value.
+        ValidationError: Another program has changed a setting of a stored cancellation.
+    """
+    if accounts not in ("require", "create") or on_conflict not in ("fail", "keep", "update"):
+        raise ConfigurationError('accounts must be "require" or "create", and on_conflict "fail", "keep" or "update"')
+    rows = await run_operation(source.read, progress)
+    async with vault.unit_of_work(read_only=dry_run) as uow:
+        importing = _Import(uow, rows, dry_run=dry_run, create_accounts=accounts == "create", on_conflict=on_conflict)
+        total = len(rows.executions)
+        reporting = Operation(progress)
+        for start in range(0, total, SLICE_ROWS):
+            reporting.report("store", start, total)
+            await importing.take(start, rows.executions.slice(start, start + SLICE_ROWS))
+        await importing.finish()
+        reporting.report("store", total, total)  # before the commit, so that an error of the callback rolls back
+        if not dry_run:
+            await uow.commit()
+    return importing.report
+
+
+class _Import:
+    """The state of an import, which decides row by row and writes slice by slice. A dry run decides in the same way."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        rows: ReadRows,
+        *,
+        dry_run: bool,
+        create_accounts: bool,
+        on_conflict: OnConflict,
+    ) -> None:
+        self._uow = uow
+        self._rows = rows
+        self._place = 0
+        self._dry_run = dry_run
+        self._create_accounts = create_accounts
+        self._on_conflict: OnConflict = on_conflict
+        self._accounts: dict[str, bool] = {}
+        # The index of the row that is (or would be) stored under each identifier; None for a deleted execution.
+        self._taken: dict[str, int | None] = {}
+        # Joined by NUL, which no identifier contains: the garbage collector does not track texts.
+        self._families: dict[str, str] = {}
+        self._stored: dict[str, PackedTrade] = {}
+        self._to_insert: list[Trade] = []
+        self._to_update: list[Trade] = []
+        self._cancellations = Cancellations()
+        self.report = ImportReport(
+            duplicate=rows.duplicate, failed=rows.failed, warnings=rows.warnings, dry_run=dry_run
+        )
+
+    async def take(self, start: int, rows: list[Execution]) -> None:
+        """Import a slice of rows, which begins at index ``start``."""
+        if any(row.booking is not None for row in rows):
+            await self._know_cancellations()
+        ids = {row.trade.exec_id for row in rows if row.trade is not None}
+        families = {row.family for row in rows if row.family is not None and row.family not in self._families}
+        if families:
+            found = await find_families(self._uow, families)
+            self._families |= {family: "\0".join(found.get(family, ())) for family in families}
+            ids |= {exec_id for exec_ids in found.values() for exec_id in exec_ids}
+        ids |= {exec_id for row in rows for exec_id in row.earlier_ids}
+        stored = await self._uow.trades.get_many(exec_id for exec_id in ids if exec_id not in self._taken)
+        self._stored = {exec_id: pack_trade(trade) for exec_id, trade in stored.items()}
+        for self._place, row in enumerate(rows, start):
+            if row.trade is None:
+                await self._cancel(row)
+            else:
+                await self._execute_or_cancel(row, row.trade)
+        await self._flush()
+
+    async def finish(self) -> None:
+        """Store the cancellations."""
+        if not self._dry_run:
+            await self._cancellations.save(self._uow)
+
+    async def _know_cancellations(self) -> None:
+        await self._cancellations.load(self._uow)
+        for booking, order in self._rows.cancelled.items():
+            self._cancellations.remember(booking, order)
+
+    async def _flush(self) -> None:
+        inserting, self._to_insert = self._to_insert, []
+        updating, self._to_update = self._to_update, []
+        if inserting and not self._dry_run:
+            await self._uow.trades.save_many(inserting)
+        if updating and not self._dry_run:
+            await self._uow.trades.save_many(updating, on_duplicate="update")
+
+    def _get(self, exec_id: str) -> PackedTrade | None:
+        if exec_id not in self._taken:
+            return self._stored.get(exec_id)
+        place = self._taken[exec_id]
+        return None if place is None else self._rows.executions.packed_trade(place)
+
+    async def _execute_or_cancel(self, row: Execution, trade: Trade) -> None:
+        cancelled = self._cancellations.about(row)
+        if cancelled is None:
+            await self._execute(row, trade)
+        elif row.order is None:
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, _NO_ORDER)
+        elif row.order > cancelled.order:
+            await self._execute(row, trade)
+            if self._taken.get(trade.exec_id) == self._place:
+                self._cancellations.book_again(row, trade.exec_id)
+        elif trade.exec_id in cancelled.booked_since:
+            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+        else:
+            await self._delete(row, [trade.exec_id], cancelled.order)
+
+    async def _execute(self, row: Execution, trade: Trade) -> None:
+        if not await self._has_account(trade.account_id):
+            self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
+            return
+        versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
+        if any(_revision(version) > row.revision for version in versions):
+            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+            return
+        earlier = [old for old in {*versions, *row.earlier_ids} - {trade.exec_id} if self._get(old) is not None]
+        if any(_account_of(old) != trade.account_id for old in map(self._get, earlier)):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, "it belongs to another account")
+            return
+        present = self._get(trade.exec_id)
+        if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, "several of its versions are in use")
+            return
+        if earlier and (reference := await self._uow.trades.find_reference(earlier)):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, reference)
+            return
+        if present is None:
+            self._to_insert.append(trade)
+        elif earlier:
+            self._to_update.append(trade)
+        else:
+            self._compare(row, present, trade)
+            return
+        self._taken[trade.exec_id] = self._place
+        if row.family is not None:
+            self._families[row.family] = trade.exec_id
+        if earlier:
+            self._note(self.report.updated, row, trade.exec_id, Reason.CORRECTED)
+            await self._replace(earlier, trade.exec_id)
+        else:
+            self._note(self.report.inserted, row, trade.exec_id, Reason.NEW)
+
+    async def _replace(self, earlier: list[str], new: str) -> None:
+        await self._flush()
+        for old in earlier:
+            if not self._dry_run:
+                await self._uow.trades.supersede(old, new)
+            self._taken[old] = None
+
+    def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> None:
+        packed = pack_trade(trade)
+        again = trade.exec_id in self._taken
+        if present == packed:
+            self._taken[trade.exec_id] = self._place
+            self._note(self.report.duplicate, row, trade.exec_id, Reason.REPEATED if again else Reason.STORED)
+        elif _account_of(present) != trade.account_id:
+            detail = "it belongs to another account; form exec_id with the account"
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, detail)
+        elif row.corrected or self._on_conflict == "update":
+            self._to_update.append(trade)
+            self._taken[trade.exec_id] = self._place
+            reason = Reason.CORRECTED if row.corrected else Reason.CHANGED
+            self._note(self.report.updated, row, trade.exec_id, reason)
+        elif self._on_conflict == "keep":
+            self._note(self.report.duplicate, row, trade.exec_id, Reason.KEPT)
+        else:
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT)
+
+    async def _cancel(self, row: Execution) -> None:
+        known = self._cancellations.about(row)
+        again = known is not None and row.order is not None and row.order <= known.order
+        if row.earlier_ids:
+            kept = known.booked_since if known is not None and again else ()
+            await self._delete(row, [exec_id for exec_id in row.earlier_ids if exec_id not in kept], row.order)
+        elif known is not None and known.met and again:
+            self._note(self.report.duplicate, row, None, Reason.CANCELLED)
+        else:
+            self._cancellations.remember(row.booking, row.order, met=False)
+            self._note(self.report.failed, row, None, Reason.CANCELLED_UNKNOWN, _IMPORT_AGAIN)
+
+    async def _delete(self, row: Execution, exec_ids: list[str], order: int | None) -> None:
+        """Delete the execution that a row cancels, and store the cancellation, unless the execution is in use."""
+        stored = sorted(exec_id for exec_id in exec_ids if self._get(exec_id) is not None)
+        reference = await self._uow.trades.find_reference(stored) if stored else None
+        if reference or await self._uow.trades.count_in_use(stored):
+            self._note(self.report.failed, row, stored[0], Reason.CANCELLED_IN_USE, reference or "")
+            return
+        self._cancellations.remember(row.booking, order)
+        if not stored:
+            about = row.earlier_ids[0] if row.trade is None else row.trade.exec_id
+            self._note(self.report.duplicate, row, about, Reason.CANCELLED)
+        else:
+            await self._flush()
+            for exec_id in stored:
+                if not self._dry_run:
+                    await self._uow.trades.delete(exec_id)
+                self._taken[exec_id] = None
+            self._note(self.report.updated, row, stored[0], Reason.CANCELLED)
+
+    async def _has_account(self, account_id: str) -> bool:
+        known = self._accounts.get(account_id)
+        if known is None:
+            known = await self._uow.accounts.exists(account_id)
+            if not known and self._create_accounts:
+                if not self._dry_run:
+                    await self._uow.accounts.save(Account(account_id, account_id, AccountType.BROKER))
+                self.report.accounts_created.append(account_id)
+                known = True
+            self._accounts[account_id] = known
+        return known
+
+    def _note(self, entries: ImportEntries, row: Execution, key: str | None, reason: Reason, detail: str = "") -> None:
+        entries.add(row.row, key, reason, detail)
+
+
+def _revision(exec_id: str) -> int:
+    return int(exec_id.rpartition(".")[2])
+
+
+def _account_of(packed: PackedTrade | None) -> str | None:
+    return None if packed is None else str(packed[_ACCOUNT])

@@ -1,0 +1,109 @@
+"""Compact storage of the executions of an import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from zorivest_async.domain.entities import Trade
+from zorivest_async.domain.enums import TradeAction
+from zorivest_async.transfer.importers.blocks import Blocks, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Execution", "Executions", "PackedTrade", "pack_trade"]
+
+PackedTrade: TypeAlias = Row
+
+_NAMES: Final = tuple(f.name for f in fields(Trade))
+_values_of: Final = attrgetter(*_NAMES)
+# Frozen entities refuse setattr; their slots' descriptors do not.
+_SETTERS: Final = tuple(Trade.__dict__[name].__set__ for name in _NAMES)
+_ACTION: Final = _NAMES.index("action")
+_ACTIONS: Final = {action.value: action for action in TradeAction}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One row of a source about an execution: the execution itself, a correction, or a cancellation.
+
+    Attributes:
+        row: The number of the row.
+        trade: The trade; ``None`` for a cancellation.
+        family: The part of ``exec_id`` that all versions of the same execution share.
+        revision: The number of the version.
+        corrected: Whether the source says that the row replaces what is stored under its ``exec_id``.
+        earlier_ids: Other identifiers of versions that the row replaces or cancels; a cancellation without any is of an
+            unknown execution.
+        booking: The identifier by which the source's cancellations refer to it.
+        order: The position among the broker's transactions; ``None`` if it is unknown.
+    """
+
+    row: int
+    trade: Trade | None
+    family: str | None = None
+    revision: int = 0
+    corrected: bool = False
+    earlier_ids: tuple[str, ...] = ()
+    booking: str | None = None
+    order: int | None = None
+
+
+def pack_trade(trade: Trade) -> PackedTrade:
+    """Return the values of a trade; equal trades have equal values."""
+    values: tuple[Any, ...] = _values_of(trade)
+    return (*values[:_ACTION], trade.action.value, *values[_ACTION + 1 :])
+
+
+def _unpack_trade(values: PackedTrade) -> Trade:
+    trade: Trade = object.__new__(Trade)
+    for set_field, value in zip(_SETTERS, values, strict=True):
+        set_field(trade, value)
+    _SETTERS[_ACTION](trade, _ACTIONS[values[_ACTION]])
+    return trade
+
+
+class Executions:
+    """A list of executions, which are stored as rows and created each time they are read."""
+
+    def __init__(self) -> None:
+        self._rows = Blocks()
+
+    def append(self, execution: Execution) -> None:
+        """Add an execution at the end."""
+        self._rows.append(
+            (
+                execution.row,
+                execution.family,
+                execution.revision,
+                execution.corrected,
+                execution.earlier_ids,
+                execution.booking,
+                execution.order,
+                None if execution.trade is None else pack_trade(execution.trade),
+            )
+        )
+
+    def slice(self, start: int, stop: int) -> list[Execution]:
+        """Return the executions from ``start`` up to, but not including, ``stop``."""
+        return [*map(_unpack, self._rows.slice(start, stop))]
+
+    def packed_trade(self, place: int) -> PackedTrade | None:
+        """Return the values of the trade at a position; ``None`` for a cancellation."""
+        (row,) = self._rows.slice(place, place + 1)
+        packed: PackedTrade | None = row[-1]
+        return packed
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Execution]:
+        return map(_unpack, self._rows.from_row(0))
+
+
+def _unpack(row: Row) -> Execution:
+    *about, packed = row
+    trade = None if packed is None else _unpack_trade(packed)
+    return Execution(about[0], trade, *about[1:])
