@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.stall import Stall
-from zorivest_async.demo.loop_watch import LoopWatch
+from zorivest_async.cli.demo.loop_watch import watched_loop
 
 if TYPE_CHECKING:
     from benchmarks.workloads.base import Workload
@@ -92,15 +92,16 @@ async def _time(workload: Workload, name: str) -> float:
 
 
 async def _watch(workload: Workload, name: str, stall_s: float) -> Stall:
-    watch = LoopWatch()
+    late_s: list[float] = []
     watched = 0.0
     gc.collect()
     while watched < stall_s:
         prepared = await workload.before(name)
         started = time.perf_counter()
-        async with watch:
+        async with watched_loop() as late_now_s:
             await workload.run(name, prepared)
         watched += time.perf_counter() - started
+        late_s += late_now_s
         del prepared
         await workload.after(name)
-    return Stall.of(watch.late_s)
+    return Stall.of(late_s)

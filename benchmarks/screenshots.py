@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from zorivest_async.demo.charts import Bar, draw_chart
+from benchmarks.charts import Bar, draw_chart
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Running ``zorivest-vault`` as users do: in a process of its own, from a script or at a terminal."""
+"""Running ``zorivest`` as users do: in a process of its own, from a script or at a terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from factories import make_account, make_noise_png, make_trades
 from zorivest_async import ImageOwnerType, KdfProfile, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRIPT = Path(sysconfig.get_path("scripts")) / "zorivest-vault"
+SCRIPT = Path(sysconfig.get_path("scripts")) / "zorivest"
 PASSPHRASE = "it's the canary passphrase"
 NEW_PASSPHRASE = "another canary passphrase"
 ROW_CANARY = "CANARY-ROW"
@@ -61,11 +63,16 @@ def run_vault_command(
 def assert_refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     """Assert that a command failed, printed nothing, and said why in one line that holds no secret."""
     assert (result.returncode, result.stdout) == (code, "")
-    assert re.fullmatch(r"zorivest-vault: error: [^\n]+\n", result.stderr)
+    assert re.fullmatch(r"zorivest: error: [^\n]+\n", result.stderr)
     for word in words:
         assert word in result.stderr
     for secret in (PASSPHRASE, NEW_PASSPHRASE, ROW_CANARY):
         assert secret not in result.stderr
+
+
+def warns_only_of_cheapest(stderr: str) -> bool:
+    """Return whether a command wrote one line to stderr, which names the profile that tests give their vaults."""
+    return re.fullmatch(r"zorivest: warning: [^\n]+ CHEAPEST[^\n]+\n", stderr) is not None
 
 
 def make_vault(path: Path, *, trades: int = 3, images: int = 0) -> Path:
@@ -101,6 +108,14 @@ def names_beside(path: Path) -> set[str]:
     return {other.name for other in path.parent.iterdir() if other.suffix != ".lock"}
 
 
+def _open_terminal() -> tuple[int, int]:
+    """Open a pseudo-terminal, and return the descriptors of its two ends: the one that is read, and the command's."""
+    if sys.platform == "win32":
+        pytest.skip("there are no pseudo-terminals there")
+    else:
+        return os.openpty()
+
+
 class Terminal:
     """A command whose stdin and stderr are a pseudo-terminal.
 
@@ -112,9 +127,7 @@ class Terminal:
     def __init__(
         self, *arguments: str | Path, passphrase: str | None = None, new_passphrase: str | None = None
     ) -> None:
-        import pty  # noqa: PLC0415 - POSIX only
-
-        self._master, child = pty.openpty()
+        self._master, child = _open_terminal()
         self.process: subprocess.Popen[str] = subprocess.Popen(
             [SCRIPT, *map(str, arguments)],
             env=environment(passphrase, new_passphrase),

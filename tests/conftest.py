@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,12 @@ DRIVER_CALLS = {
     sqlcipher.Connection: ("execute", "executemany", "executescript", "commit", "rollback"),
     sqlcipher.Cursor: ("execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall"),
 }
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C interrupt: a script's shell starts background jobs with SIGINT ignored, and children inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -18,21 +18,23 @@ from zorivest_async import (
     BalanceSnapshot,
     ConvictionLevel,
     ImageAttachment,
+    ImageOwnerType,
     MarketProviderSetting,
     SqlAlchemyUnitOfWork,
     Trade,
     TradeAction,
     TradePlan,
     TradeReport,
-    Vault,
     Watchlist,
     WatchlistItem,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from implementations import Journal
 
 OPENING_BELL = datetime(2024, 3, 8, 14, 30, tzinfo=UTC)
 """A Friday, half past nine in New York."""
@@ -151,6 +153,42 @@ def _exactly(entity: Any) -> dict[str, tuple[type, object]]:
     return {"class": (type, type(entity))} | {name: (type(value), value) for name, value in values.items()}
 
 
+async def store_a_text_everywhere(journal: Journal) -> None:
+    """Store a text of its own in every field that has any, beside account ``U1`` and its trade ``0001``."""
+    async with journal.unit_of_work() as uow:
+        await uow.accounts.save(make_account("U1"))
+        await uow.trades.save(make_trade("0001"))
+        await uow.accounts.save(make_account("U2", notes="alpha money for a house"))
+        await uow.trade_reports.save(make_report(lessons_learned="bravo: wait for the close"))
+        await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png(), caption="charlie at the open")
+        await uow.trade_plans.save(
+            make_plan(
+                strategy_name="delta neutral",
+                strategy_description="echo of an older idea",
+                entry_conditions="foxtrot above the average",
+                exit_conditions="golf below it",
+            )
+        )
+        await uow.watchlists.save(make_watchlist(description="hotel chains"))
+        await uow.watchlists.add_item(1, make_item(notes="india is where it sells"))
+        await uow.commit()
+
+
+TEXT_DELETIONS: dict[str, tuple[str, Callable[[SqlAlchemyUnitOfWork], Any]]] = {
+    "account": ("alpha", lambda uow: uow.accounts.delete("U2")),
+    "report": ("bravo", lambda uow: uow.trade_reports.delete(1)),
+    "image": ("charlie", lambda uow: uow.images.delete(1)),
+    "plan": ("delta", lambda uow: uow.trade_plans.delete(1)),
+    "watchlist": ("hotel", lambda uow: uow.watchlists.delete(1)),
+    "item": ("india", lambda uow: uow.watchlists.remove_item(1)),
+    "trade, for its report": ("bravo", lambda uow: uow.trades.delete("0001")),
+    "trade, for its image": ("charlie", lambda uow: uow.trades.delete("0001")),
+    "watchlist, for its item": ("india", lambda uow: uow.watchlists.delete(1)),
+    "no more notes": ("alpha", lambda uow: uow.accounts.update(make_account("U2"))),
+}
+"""A word of each of those texts, and what takes it out of the journal."""
+
+
 @contextmanager
 def statements_of(engine: AsyncEngine) -> Iterator[list[str]]:
     """Collect the statements that an engine sends while the block runs."""
@@ -168,14 +206,14 @@ def statements_of(engine: AsyncEngine) -> Iterator[list[str]]:
 
 @asynccontextmanager
 async def refusal(
-    vault: Vault, error: type[_ErrorT]
+    journal: Journal, error: type[_ErrorT]
 ) -> AsyncIterator[tuple[SqlAlchemyUnitOfWork, pytest.ExceptionInfo[_ErrorT]]]:
     """Expect an error in the block, and that the unit of work goes on after it with all that it had stored before."""
-    async with vault.unit_of_work() as uow:
+    async with journal.unit_of_work() as uow:
         await uow.settings.set("stored before", 1)
         with pytest.raises(error) as caught:
             yield uow, caught
         await uow.settings.set("stored after", 2)
         await uow.commit()
-    async with vault.unit_of_work(read_only=True) as uow:
+    async with journal.unit_of_work(read_only=True) as uow:
         assert [setting.key for setting in await uow.settings.get_all()] == ["stored after", "stored before"]

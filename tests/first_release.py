@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -12,8 +16,8 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from factories import make_png
 from zorivest_async import KdfProfile
 from zorivest_async.database.migrations.revisions import alembic_config
-from zorivest_async.database.vault_file import APPLICATION_ID, create_file
 from zorivest_async.security import VaultKey, new_salt
+from zorivest_async.vault.file_format import APPLICATION_ID, create_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,11 +45,21 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 """Rows with a text of each kind, and without."""
 
+PROVIDER = "Alpha Vantage"
+API_KEY = "not-a-real-key"
+
 TRADE = "INSERT INTO trades VALUES (?, '2024-03-08 14:30:00.000000', 'SPY', 'BOT', 100, 513.07, 'U1', 0.0, 0.0)"
 
 
+def unbound(key: bytes, api_key: str) -> str:
+    """Encrypt an API key as versions 1 and 2 of the schema have it: not bound to its provider."""
+    label = b"zorivest-async provider API keys v1"
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=label).derive(key)
+    return "ENC:" + Fernet(base64.urlsafe_b64encode(derived)).encrypt(api_key.encode()).decode()
+
+
 def make_first_release_vault(path: Path, key: bytes, reports: int = 0) -> None:
-    """Make a vault of version 1 with a text of each kind, and with so many more trades that have a report."""
+    """Make a vault of version 1 with a text of each kind and an API key, and so many more trades that have a report."""
 
     def fill(raw: sqlcipher.Connection) -> None:
         engine = create_engine("sqlite://", creator=lambda: raw, module=sqlcipher, poolclass=StaticPool)
@@ -65,6 +79,8 @@ def make_first_release_vault(path: Path, key: bytes, reports: int = 0) -> None:
         report = "INSERT INTO trade_reports (trade_id, lessons_learned, tags, created_at) VALUES (?, ?, '[]', ?)"
         text = "again and again " * 20
         raw.executemany(report, [(f"t{number}", f"zulu{number} {text}", NOW) for number in range(reports)])
+        provider = "INSERT INTO market_provider_settings VALUES (?, ?, 5, 30, 0, NULL, NULL, ?, NULL)"
+        raw.execute(provider, (PROVIDER, unbound(key, API_KEY), NOW))
         raw.execute("COMMIT")
 
     assert create_file(path, VaultKey(key, new_salt(KdfProfile.CHEAPEST)), fill)

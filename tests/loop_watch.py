@@ -33,5 +33,7 @@ class Watch:
 
 def is_quiet() -> bool:
     """Return whether other programs leave the processors to this one; Windows does not tell."""
-    load = os.getloadavg()[0] if sys.platform != "win32" else 0.0
+    load = 0.0
+    if sys.platform != "win32":
+        load = os.getloadavg()[0]
     return load < (os.cpu_count() or 1)

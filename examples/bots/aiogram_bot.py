@@ -69,7 +69,7 @@ class UnitOfWorkMiddleware(BaseMiddleware):
                 answer = await handler(message, data | {"uow": uow})
                 if not read_only:
                     await uow.commit()
-        except Exception as error:  # noqa: BLE001 - the user is told, or it is logged
+        except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
             answer = journal.explain(error)
         method: TelegramMethod[Message] = message.answer(answer.text)
         if answer.picture is not None:
@@ -98,5 +98,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):  # which is how Ctrl-C arrives on Windows
+    with suppress(KeyboardInterrupt), journal.token_hidden():  # which is how Ctrl-C arrives on Windows
         asyncio.run(main())

@@ -66,7 +66,7 @@ async def answer(
             told = await work(uow)
             if not read_only:
                 await uow.commit()
-    except Exception as error:  # noqa: BLE001 - the user is told, or it is logged
+    except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
         told = journal.explain(error)
     if told.picture is None:
         await interaction.followup.send(told.text)
@@ -117,5 +117,5 @@ async def main() -> None:
 if __name__ == "__main__":
     # asyncio ends in order on SIGINT alone.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), journal.token_hidden():
         asyncio.run(main())

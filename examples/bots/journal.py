@@ -10,8 +10,8 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -44,6 +44,7 @@ __all__ = [
     "owner",
     "record_trade",
     "setting",
+    "token_hidden",
     "trade_named_in",
 ]
 
@@ -107,6 +108,37 @@ def owner() -> int:
     if not number.isdecimal():
         raise SystemExit("BOT_OWNER must be your number on the platform, not a name")
     return int(number)
+
+
+@contextmanager
+def token_hidden() -> Generator[None]:
+    """Keep the bot's token out of what is printed and logged, while a framework runs.
+
+    A platform that refuses a token, or an address that is wrong, makes frameworks raise and log errors whose texts have
+    the token in them. So errors are shown by type and place alone, but for the library's, which say what to do.
+    """
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)  # frameworks warn of what is meant, such as an intent that is not asked for
+    handler.setFormatter(_FormatterWithoutToken(setting("BOT_TOKEN")))
+    logging.basicConfig(handlers=[handler])
+    try:
+        yield
+    except ZorivestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises
+        raise SystemExit(f"the bot ended: {_place_of(error)}") from None
+
+
+class _FormatterWithoutToken(logging.Formatter):
+    def __init__(self, token: str) -> None:
+        super().__init__("%(message)s")
+        self._token = token
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return _place_of(ei[1])
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace(self._token, "BOT_TOKEN")
 
 
 @asynccontextmanager
@@ -204,10 +236,13 @@ def explain(error: Exception) -> Answer:
     if isinstance(error, ZorivestError):
         # The text of an error about a vault begins with the path of its file.
         return Answer(f"Nothing was stored: {error.problem if isinstance(error, VaultError) else error}.")
-    # Not its text: an address of Telegram's, which an error of HTTP shows, has the bot's token in it.
-    where = "".join(traceback.format_tb(error.__traceback__))
-    logging.getLogger(__name__).error("An update could not be handled: %s\n%s", type(error).__name__, where)
+    logging.getLogger(__name__).error("An update could not be handled: %s", _place_of(error))
     return Answer("Nothing was stored: that went wrong here, not with you.")
+
+
+def _place_of(error: BaseException) -> str:
+    """Return an error's type and place, not its text: an address in it has the bot's token in it."""
+    return "\n".join([type(error).__name__, *traceback.format_tb(error.__traceback__)])
 
 
 def _line(trade: Trade) -> str:

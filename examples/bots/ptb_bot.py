@@ -55,7 +55,7 @@ async def handle(
             answer = await handler(message, uow)
             if not read_only:
                 await uow.commit()
-    except Exception as error:  # noqa: BLE001 - the user is told, or it is logged
+    except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
         answer = journal.explain(error)
     if answer.picture is None:
         await message.reply_text(answer.text)
@@ -91,4 +91,5 @@ def create_application() -> Application[Any, Any, Any, Any, Any, Any]:
 
 
 if __name__ == "__main__":
-    create_application().run_polling(allowed_updates=[Update.MESSAGE])  # until SIGINT or SIGTERM
+    with journal.token_hidden():
+        create_application().run_polling(allowed_updates=[Update.MESSAGE])  # until SIGINT or SIGTERM

@@ -6,15 +6,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, unquote
 
-from fastapi import FastAPI, Form, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader
 from pydantic import BaseModel
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from examples.journal_web.equity import draw_line
 from zorivest_async import (
@@ -28,23 +26,21 @@ from zorivest_async import (
 )
 from zorivest_async.analytics import equity_curve
 from zorivest_async.integrations.web import (
-    error_handlers,
+    GuardMiddleware,
+    Login,
     image_response,
     read_image,
     thumbnail_response,
     vault_lifespan,
 )
-from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit
+from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit, error_handlers
 
 __all__ = ["create_app"]
 
 _HERE = Path(__file__).parent
 _OF_TRADE = ImageOwnerType.TRADE
 _PAGE_TRADES = 24
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-}
+_LONGEST_CAPTION = 200
 _Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
@@ -79,20 +75,19 @@ class ReportForm(BaseModel):
         return TradeReport(exec_id, **fields, tags=tags, id=report_id)
 
 
-def create_app(open_vault: Callable[[], AbstractAsyncContextManager[Vault]]) -> FastAPI:
-    """Return the application.
-
-    It knows no users: whoever reaches it reads the journal. So it answers only to names of this machine, and takes
-    nothing that a page of another site sends.
+def create_app(open_vault: Callable[[], AbstractAsyncContextManager[Vault]], login: Login) -> FastAPI:
+    """Return the application, for one person at this machine.
 
     Args:
         open_vault: Opens the journal when the server starts.
+        login: Lets that person in.
     """
     pages = _Pages()
     handlers = {error: _as_page(handler, pages) for error, handler in error_handlers().items()}
-    app = FastAPI(title="Journal", lifespan=vault_lifespan(open_vault), exception_handlers=handlers, docs_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-    app.add_middleware(_Guard)
+    app = FastAPI(
+        title="Journal", lifespan=vault_lifespan(open_vault), exception_handlers=handlers, docs_url=None, redoc_url=None
+    )
+    app.add_middleware(GuardMiddleware, login=login)
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     _add_pages(app, pages)
     _add_images(app)
@@ -121,7 +116,7 @@ def _add_pages(app: FastAPI, pages: "_Pages") -> None:
         report = await uow.trade_reports.get_for_trade(exec_id)
         return pages.render("trade.html", trade=trade, images=images, report=report)
 
-    @app.post("/trades/{exec_id:path}/report")
+    @app.post("/trades/{exec_id:path}/report", dependencies=[Depends(_require_form)])
     async def save_report(exec_id: str, form: Annotated[ReportForm, Form()], uow: WritingUnit) -> RedirectResponse:
         await uow.trades.get_one(exec_id)
         known = await uow.trade_reports.get_for_trade(exec_id)
@@ -129,23 +124,34 @@ def _add_pages(app: FastAPI, pages: "_Pages") -> None:
             await uow.trade_reports.save(form.to_report(exec_id))
         else:
             await uow.trade_reports.update(form.to_report(exec_id, known.id))
-        return RedirectResponse(f"/trades/{exec_id}", status_code=303)
+        return RedirectResponse(f"/trades/{quote(exec_id, safe='')}", status_code=303)
+
+
+async def _require_form(request: Request) -> None:
+    """Refuse another body, in which the form's fields would all seem to be empty, and empty the report."""
+    kind = request.headers.get("content-type", "").lower()
+    if not kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")) and await request.body():
+        raise HTTPException(415, "send a form")
 
 
 def _add_images(app: FastAPI) -> None:
     @app.post("/trades/{exec_id:path}/images", status_code=201)
     async def upload_image(
-        exec_id: str, request: Request, vault: OpenVault, caption: Annotated[str | None, Query(max_length=200)] = None
+        exec_id: str, request: Request, vault: OpenVault, caption: Annotated[str, Header()] = ""
     ) -> dict[str, int]:
+        """The caption is a header, percent-encoded: what an address holds is written down in many places."""
         async with vault.unit_of_work(read_only=True) as uow:
             await uow.trades.get_one(exec_id)
         data = await read_image(request)
         async with vault.unit_of_work() as uow:  # begun only now: nobody waits for a slow upload
-            image_id = await uow.images.attach(_OF_TRADE, exec_id, data, caption=caption)
+            image_id = await uow.images.attach(
+                _OF_TRADE, exec_id, data, caption=unquote(caption)[:_LONGEST_CAPTION] or None
+            )
             await uow.commit()
         return {"id": image_id}
 
-    @app.api_route("/images/{image_id}", methods=["GET", "HEAD"])
+    @app.get("/images/{image_id}")
+    @app.head("/images/{image_id}", include_in_schema=False)
     async def show_image(image_id: int, request: Request) -> Response:
         return await image_response(request, image_id)
 
@@ -180,7 +186,7 @@ class _Pages:
         self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 
     def render(self, name: str, status_code: int = 200, **values: Any) -> HTMLResponse:
-        return HTMLResponse(self._templates[name].render(values), status_code, {"Cache-Control": "no-store"})
+        return HTMLResponse(self._templates[name].render(values), status_code)
 
 
 def _as_page(handler: _Handler, pages: _Pages) -> _Handler:
@@ -197,26 +203,3 @@ def _as_page(handler: _Handler, pages: _Pages) -> _Handler:
         return page
 
     return respond
-
-
-class _Guard:
-    """Refuses what another site's page sends, which browsers tell (https://www.w3.org/TR/fetch-metadata/)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sender = Headers(scope=scope).get("sec-fetch-site", "none") if scope["type"] == "http" else "none"
-        if sender not in {"none", "same-origin"} and scope["method"] not in {"GET", "HEAD"}:
-            refusal = JSONResponse({"error": "Forbidden", "detail": "another site sent this"}, 403)
-            await refusal(scope, receive, send)
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):  # an image alone is shown in inline styles
-                    headers.update(_SECURITY_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_guarded)

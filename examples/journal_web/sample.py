@@ -1,13 +1,9 @@
 """A few invented trades with charts, so that there is something to see."""
 
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-from anyio import to_thread
 
 from zorivest_async import Account, AccountType, ImageOwnerType, Trade, TradeAction, TradeReport, Vault
-from zorivest_async.demo.samples import draw_sample_charts
+from zorivest_async.cli.demo.samples import CHARTS
 
 __all__ = ["add_sample"]
 
@@ -33,9 +29,7 @@ async def add_sample(vault: Vault) -> None:
             TradeReport("sample-12", 5, 4, True, "calm", "Wait for the retest.", ("breakout", "trend day"))
         )
         await uow.commit()
-    with tempfile.TemporaryDirectory() as folder:
-        charts = await to_thread.run_sync(draw_sample_charts, Path(folder))
-        async with vault.unit_of_work() as uow:
-            for n, chart in enumerate(charts):
-                await uow.images.attach(ImageOwnerType.TRADE, f"sample-{12 - 2 * n:02}", chart, caption="AAPL, daily")
-            await uow.commit()
+    async with vault.unit_of_work() as uow:
+        for n, chart in enumerate(CHARTS):
+            await uow.images.attach(ImageOwnerType.TRADE, f"sample-{12 - 2 * n:02}", chart, caption="AAPL, daily")
+        await uow.commit()

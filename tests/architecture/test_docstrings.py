@@ -18,7 +18,7 @@ import pytest
 
 import zorivest_async
 from zorivest_async import Account, MissingDependencyError, Trade, Vault
-from zorivest_async.integrations.pytest_plugin import DEFAULTS, ChartMaker, EntityFactory
+from zorivest_async.integrations.pytest_plugin import ChartMaker, EntityFactory
 
 MODULES = sorted(
     module.name
@@ -55,9 +55,9 @@ async def open_example() -> Vault:
     """Return the vault of the repositories' examples, and leave a chart in the folder."""
     await asyncio.to_thread(Path("entry.png").write_bytes, ChartMaker()())
     vault = await Vault.in_memory()
-    make_trade = EntityFactory(Trade, DEFAULTS[Trade])
+    make_trade = EntityFactory(Trade)
     async with vault.unit_of_work() as uow:
-        await uow.accounts.save(EntityFactory(Account, DEFAULTS[Account])())
+        await uow.accounts.save(EntityFactory(Account)())
         await uow.trades.save_many([make_trade() for _ in range(3)])
         await uow.commit()
     return vault

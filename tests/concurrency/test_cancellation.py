@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -10,18 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import anyio
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import PendingRollbackError
 
 from factories import make_account, make_png, make_trade
-from zorivest_async import ImageOwnerType, RepositoryError
-from zorivest_async.database import blob
-from zorivest_async.database.driver import CipherConnection
+from files import names_in
+from zorivest_async import ImageOwnerType, RepositoryError, Vault
+from zorivest_async.database.sqlcipher import blob
+from zorivest_async.database.sqlcipher.answer import Answer
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 from zorivest_async.database.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from zorivest_async import SqlAlchemyUnitOfWork, Vault
+    from zorivest_async import SqlAlchemyUnitOfWork
 
 pytestmark = pytest.mark.asyncio
 
@@ -96,15 +99,15 @@ async def test_an_anyio_cancel_scope_interrupts_the_statement(vault: Vault, way:
 async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outcome tells what the file holds, whenever the cancellation strikes."""
     committing, proceed = asyncio.Event(), threading.Event()
-    original = CipherConnection.finish
+    original = CipherConnection.hand_over
 
-    def finish_slowly(self: CipherConnection, function: Callable[[], object]) -> object:
+    def finish_slowly(self: CipherConnection, function: Callable[[], object], interrupt: None) -> object:
         def wait_and_finish() -> object:
             loop.call_soon_threadsafe(committing.set)
             proceed.wait(5)
             return function()
 
-        return original(self, wait_and_finish)
+        return original(self, wait_and_finish, interrupt)
 
     loop = asyncio.get_running_loop()
     outcomes: list[str] = []
@@ -112,7 +115,7 @@ async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monk
     async def save_and_commit() -> None:
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(account_id="seen"))
-            monkeypatch.setattr(CipherConnection, "finish", finish_slowly)
+            monkeypatch.setattr(CipherConnection, "hand_over", finish_slowly)
             try:
                 await uow.commit()
             finally:
@@ -130,6 +133,50 @@ async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monk
     assert outcomes == ["committed"]
     async with vault.unit_of_work(read_only=True) as uow:
         assert await uow.accounts.exists("seen")
+
+
+async def test_a_statement_that_was_cancelled_before_it_began_is_lost(vault_path: Path) -> None:
+    """It waited for another program's writer; what the caller caught would otherwise be missing from a commit."""
+    async with (
+        Vault.open(vault_path, key=bytes(32)) as vault,
+        Vault.open(vault_path, key=bytes(32)) as other,
+        other.unit_of_work() as writing,
+        vault.unit_of_work() as uow,
+    ):
+        await writing.settings.set("other", value=True)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await uow.settings.set("unseen", value=True)
+        with pytest.raises(RepositoryError, match="cancelled"):
+            await uow.commit()
+        assert uow.outcome == "rolled_back"
+        await writing.rollback()
+        await uow.settings.set("seen", value=True)
+        await uow.commit()
+
+
+async def test_a_statement_whose_task_is_cancelled_as_the_answer_comes_is_lost(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is there, but the task never takes it."""
+    task = asyncio.current_task()
+    assert task is not None
+    settle = Answer.settle
+
+    def settle_and_cancel(self: Answer[object], result: object, error: BaseException | None) -> None:
+        settle(self, result, error)
+        task.cancel()
+
+    async with vault.unit_of_work() as uow:
+        await uow.settings.set("unseen", value=True)
+        monkeypatch.setattr(Answer, "settle", settle_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await uow.settings.set("unseen", value=False)
+        monkeypatch.undo()
+        task.uncancel()
+        with pytest.raises(RepositoryError, match="cancelled"):
+            await uow.commit()
+        assert uow.outcome == "rolled_back"
 
 
 async def test_a_waiting_writer_that_is_cancelled_leaves_the_queue(vault: Vault) -> None:
@@ -168,8 +215,8 @@ async def test_after_a_cancelled_statement_the_end_makes_the_unit_of_work_usable
             await uow.accounts.count_all()
         with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
             await uow.trades.save_many([])
-        with pytest.raises(RepositoryError if way == "repository" else PendingRollbackError):
-            await (await uow.connection()).execute(text("SELECT 1"))
+        with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
+            await uow.connection()
         if end == "commit":
             with pytest.raises(RepositoryError, match=r"cancelled .* roll back"):
                 await uow.commit()
@@ -194,6 +241,36 @@ async def test_cancellations_leave_no_threads_behind(vault: Vault, way: Way) -> 
     async with asyncio.timeout(5):
         while threading.active_count() > before:  # noqa: ASYNC110 - threads set no asyncio.Event
             await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_is_given_up_with_its_unit_of_work_reports_nothing(
+    vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A statement of the same unit of work is cancelled while the stream is open, and nobody closes that."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account("U1"))
+        await uow.trades.save(make_trade("0001"))
+        image_id = await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png(300, 200))
+        await uow.commit()
+    started, reported = asyncio.Event(), list[Any]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+
+    async def watch() -> None:
+        async with vault.unit_of_work(read_only=True) as uow:
+            await anext(uow.images.stream(image_id, 100))
+            started.set()
+            await send_endless_statement(uow, "SQLAlchemy")
+
+    task = asyncio.create_task(watch())
+    await started.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert (reported, caplog.records) == ([], [])
 
 
 async def test_a_stream_that_is_cancelled_as_it_opens_rolls_back(
@@ -233,3 +310,19 @@ async def test_a_stream_that_is_cancelled_as_it_opens_rolls_back(
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(stream())
     assert caplog.records == []
+
+
+async def test_a_connection_that_was_interrupted_writes_the_wal_back_when_it_is_closed(vault_path: Path) -> None:
+    """An open stream keeps the interrupt in force, under which SQLite would leave the WAL beside the file."""
+    async with Vault.open(vault_path, key=bytes(32)) as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account("U1"))
+            await uow.trades.save(make_trade("0001"))
+            image_id = await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png())
+            await uow.commit()
+        async with vault.unit_of_work() as uow, aclosing(uow.images.stream(image_id, 10)) as chunks:
+            await anext(chunks)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await send_endless_statement(uow, "SQLAlchemy")
+    assert await names_in(vault_path.parent) == [vault_path.name]

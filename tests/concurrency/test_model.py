@@ -24,7 +24,15 @@ from hypothesis.stateful import (
 
 from factories import make_account, make_image_entity, make_report, make_trade, minutes_later
 from workers.model import Journal, Unit, read
-from zorivest_async import DuplicateError, ForeignKeyError, KdfProfile, NotFoundError, RepositoryError, Vault
+from zorivest_async import (
+    DuplicateError,
+    ForeignKeyError,
+    KdfProfile,
+    NotFoundError,
+    RepositoryError,
+    SaveResult,
+    Vault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -143,7 +151,7 @@ class VaultMachine(RuleBasedStateMachine):
         if refused:
             return
         skipped, updated = (len(known), 0) if on_duplicate == "skip" else (0, len(known))
-        assert result == (len(trades) - len(known), skipped, updated)
+        assert result == SaveResult(len(trades) - len(known), skipped, updated)
         self.pending.trades = trades | self.pending.trades if on_duplicate == "skip" else self.pending.trades | trades
 
     @rule(exec_id=EXEC_IDS)

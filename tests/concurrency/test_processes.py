@@ -13,7 +13,7 @@ import pytest
 from workers.launch import read_line, say, started
 from workers.ledger import KEY
 from zorivest_async import Vault, VaultBusyError
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:

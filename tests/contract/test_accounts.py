@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from factories import (
@@ -15,7 +17,10 @@ from factories import (
     minutes_later,
     refusal,
 )
-from zorivest_async import Account, AccountType, DuplicateError, ForeignKeyError, NotFoundError, TradeFilter, Vault
+from zorivest_async import Account, AccountType, DuplicateError, ForeignKeyError, NotFoundError, TradeFilter
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -25,7 +30,7 @@ COMPLETE = Account(
 
 
 @pytest.mark.parametrize("account", [make_account("U2"), COMPLETE], ids=["defaults", "all fields"])
-async def test_what_was_saved_is_what_is_read(journal: Vault, account: Account) -> None:
+async def test_what_was_saved_is_what_is_read(journal: Journal, account: Account) -> None:
     """An account comes back equal, field by field and type by type, in another unit of work."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(account)
@@ -37,7 +42,7 @@ async def test_what_was_saved_is_what_is_read(journal: Vault, account: Account) 
 
 
 @pytest.mark.parametrize("kind", AccountType)
-async def test_every_kind_of_account_is_stored(journal: Vault, kind: AccountType) -> None:
+async def test_every_kind_of_account_is_stored(journal: Journal, kind: AccountType) -> None:
     """The table's CHECK and the enum name the same kinds."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2", account_type=kind))
@@ -45,7 +50,7 @@ async def test_every_kind_of_account_is_stored(journal: Vault, kind: AccountType
 
 
 @pytest.mark.parametrize("text", ["", *TRICKY_TEXTS])
-async def test_notes_are_any_text(journal: Vault, text: str) -> None:
+async def test_notes_are_any_text(journal: Journal, text: str) -> None:
     """An empty one is not the same as none."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2", notes=text, institution=text))
@@ -55,7 +60,7 @@ async def test_notes_are_any_text(journal: Vault, text: str) -> None:
         )
 
 
-async def test_an_account_that_is_not_stored_is_not_found(journal: Vault) -> None:
+async def test_an_account_that_is_not_stored_is_not_found(journal: Journal) -> None:
     """Asking gives nothing; insisting is an error that names the account."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         assert await uow.accounts.get("absent") is None
@@ -64,7 +69,7 @@ async def test_an_account_that_is_not_stored_is_not_found(journal: Vault) -> Non
     assert (caught.value.entity, caught.value.key) == ("Account", "absent")
 
 
-async def test_an_account_is_saved_once(journal: Vault) -> None:
+async def test_an_account_is_saved_once(journal: Journal) -> None:
     """The second one with its identifier is refused, and the first stays as it was."""
     async with refusal(journal, DuplicateError) as (uow, caught):
         await uow.accounts.save(make_account("U1", name="Another"))
@@ -73,7 +78,7 @@ async def test_an_account_is_saved_once(journal: Vault) -> None:
         assert (await uow.accounts.get_one("U1")).name == "Margin"
 
 
-async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(journal: Vault) -> None:
+async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(journal: Journal) -> None:
     """Fields that became ``None`` are written too."""
     bare = make_account("U2", created_at=minutes_later(99))
     async with journal.unit_of_work() as uow:
@@ -85,7 +90,7 @@ async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(j
         assert (await uow.accounts.get_one("U1")).currency == "USD"
 
 
-async def test_only_a_stored_account_is_updated(journal: Vault) -> None:
+async def test_only_a_stored_account_is_updated(journal: Journal) -> None:
     """An update never inserts."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         await uow.accounts.update(make_account("absent"))
@@ -94,16 +99,16 @@ async def test_only_a_stored_account_is_updated(journal: Vault) -> None:
         assert await uow.accounts.count_all() == 1
 
 
-async def test_accounts_are_counted(vault: Vault) -> None:
+async def test_accounts_are_counted(empty_journal: Journal) -> None:
     """From none on."""
-    async with vault.unit_of_work() as uow:
+    async with empty_journal.unit_of_work() as uow:
         assert await uow.accounts.count_all() == 0
         for number in range(3):
             await uow.accounts.save(make_account(f"U{number}"))
         assert await uow.accounts.count_all() == 3
 
 
-async def test_deleting_takes_the_balances_and_unlinks_the_plans(journal: Vault) -> None:
+async def test_deleting_takes_the_balances_and_unlinks_the_plans(journal: Journal) -> None:
     """Other accounts keep theirs."""
     async with journal.unit_of_work() as uow:
         plans = {}
@@ -123,7 +128,7 @@ async def test_deleting_takes_the_balances_and_unlinks_the_plans(journal: Vault)
         assert (await uow.trade_plans.get_one(plans["U2"])).linked_trade_id == "0001"
 
 
-async def test_an_account_with_trades_stays(journal: Vault) -> None:
+async def test_an_account_with_trades_stays(journal: Journal) -> None:
     """The refusal costs it neither its balances nor its plans."""
     async with journal.unit_of_work() as uow:
         await uow.balance_snapshots.save(make_snapshot())
@@ -132,13 +137,14 @@ async def test_an_account_with_trades_stays(journal: Vault) -> None:
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.accounts.delete("U1")
     assert (caught.value.entity, caught.value.key) == ("Account", "U1")
+    assert "reassign them first" in str(caught.value)
     async with journal.unit_of_work() as uow:
         assert await uow.accounts.exists("U1")
         assert await uow.balance_snapshots.count_for_account("U1") == 1
         assert (await uow.trade_plans.get_one(plan_id)).account_id == "U1"
 
 
-async def test_reassigning_is_the_way_out(journal: Vault) -> None:
+async def test_reassigning_is_the_way_out(journal: Journal) -> None:
     """The trades change hands, nothing else about them does, and the account can go."""
     theirs = make_trade("9999", account_id="U3")
     async with journal.unit_of_work() as uow:
@@ -155,7 +161,7 @@ async def test_reassigning_is_the_way_out(journal: Vault) -> None:
         assert await uow.trades.count_filtered(TradeFilter(account_id="U1")) == 0
 
 
-async def test_reassigning_to_oneself_changes_nothing(journal: Vault) -> None:
+async def test_reassigning_to_oneself_changes_nothing(journal: Journal) -> None:
     """All trades are counted, and stay where they are."""
     async with journal.unit_of_work() as uow:
         assert await uow.accounts.reassign_trades_to("U1", "U1") == 1
@@ -171,7 +177,7 @@ async def test_reassigning_to_oneself_changes_nothing(journal: Vault) -> None:
     ],
 )
 async def test_reassigning_needs_both_accounts(
-    journal: Vault, source: str, target: str, error: type[NotFoundError | ForeignKeyError], key: str
+    journal: Journal, source: str, target: str, error: type[NotFoundError | ForeignKeyError], key: str
 ) -> None:
     """The error names the one that is missing, and no trade has moved."""
     async with refusal(journal, error) as (uow, caught):

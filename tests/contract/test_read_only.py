@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from factories import (
     make_account,
@@ -21,11 +19,12 @@ from factories import (
     make_trade,
     make_watchlist,
 )
-from zorivest_async import ImageOwnerType, ReadOnlyError, SqlAlchemyUnitOfWork, Vault
+from zorivest_async import ImageOwnerType, ReadOnlyError, SqlAlchemyUnitOfWork
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
+
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -83,18 +82,10 @@ READS: dict[str, Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]] = {
 }
 
 
-@pytest_asyncio.fixture(params=["file", "memory"])
-async def full(request: pytest.FixtureRequest, vault_path: Path) -> AsyncGenerator[Vault]:
-    """A vault with one of everything, numbered 1."""
-    opening = Vault.in_memory() if request.param == "memory" else Vault.open(vault_path, key=bytes(32))
-    async with opening as vault:
-        await fill(vault)
-        yield vault
-
-
-async def fill(vault: Vault) -> None:
-    """Store one of everything."""
-    async with vault.unit_of_work() as uow:
+@pytest_asyncio.fixture
+async def full(empty_journal: Journal) -> Journal:
+    """A journal with one of everything, numbered 1."""
+    async with empty_journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U1"))
         await uow.trades.save(make_trade("0001"))
         await uow.accounts.save(make_account("U2"))
@@ -107,6 +98,7 @@ async def fill(vault: Vault) -> None:
         await uow.settings.set("key", 1)
         await uow.market_provider_settings.save(make_provider(api_key="secret"))
         await uow.commit()
+    return empty_journal
 
 
 async def read_everything(uow: SqlAlchemyUnitOfWork) -> dict[str, Any]:
@@ -115,7 +107,7 @@ async def read_everything(uow: SqlAlchemyUnitOfWork) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-async def test_no_write_gets_through(full: Vault, write: Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]) -> None:
+async def test_no_write_gets_through(full: Journal, write: Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]) -> None:
     """Each is an error that says so, after which the unit of work still reads; nothing has changed."""
     async with full.unit_of_work(read_only=True) as uow:
         before = await read_everything(uow)
@@ -126,22 +118,3 @@ async def test_no_write_gets_through(full: Vault, write: Callable[[SqlAlchemyUni
         await uow.commit()
     async with full.unit_of_work() as uow:
         assert await read_everything(uow) == before
-
-
-async def test_a_vault_in_memory_is_written_to_after_it_was_read() -> None:
-    """Its one connection refuses writes for as long as somebody only reads, through whichever door."""
-    async with Vault.in_memory() as vault:
-        for n in range(3):
-            async with vault.unit_of_work(read_only=True) as uow:
-                assert len(await uow.settings.get_all()) == n
-                with pytest.raises(ReadOnlyError):
-                    await uow.settings.set("refused", 1)
-            async with vault.read_engine.connect() as connection:
-                with pytest.raises(OperationalError, match="readonly"):
-                    await connection.execute(text("DELETE FROM settings"))
-            async with vault.unit_of_work() as uow:
-                await uow.settings.set(f"key {n}", n)
-                await uow.commit()
-            async with vault.engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(text("UPDATE settings SET value_type = value_type"))

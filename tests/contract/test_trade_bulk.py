@@ -26,11 +26,12 @@ from zorivest_async import (
     TradeAction,
     TradeFilter,
     ValidationError,
-    Vault,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -38,15 +39,15 @@ MANY = make_trades(1_201)
 """More than two of the slices in which rows are sent."""
 
 
-async def _stored(vault: Vault) -> list[Trade]:
+async def _stored(journal: Journal) -> list[Trade]:
     """Return all trades by identifier, as another unit of work sees them."""
-    async with vault.unit_of_work(read_only=True) as uow:
+    async with journal.unit_of_work(read_only=True) as uow:
         return await uow.trades.list_filtered(TradeFilter(), "exec_id", limit=None)
 
 
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1_201])
 @pytest.mark.parametrize("on_duplicate", ["error", "skip", "update"])
-async def test_any_number_is_stored(journal: Vault, count: int, on_duplicate: Any) -> None:
+async def test_any_number_is_stored(journal: Journal, count: int, on_duplicate: Any) -> None:
     """Every trade arrives once, exactly as it was, around the limits of the slices too."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.save_many(MANY[:count], on_duplicate) == SaveResult(inserted=count)
@@ -56,13 +57,13 @@ async def test_any_number_is_stored(journal: Vault, count: int, on_duplicate: An
 
 
 @pytest.mark.parametrize("make", [list, tuple, iter, lambda trades: (trade for trade in trades), dict.fromkeys])
-async def test_any_iterable_will_do(journal: Vault, make: Any) -> None:
+async def test_any_iterable_will_do(journal: Journal, make: Any) -> None:
     """A generator is consumed once, and what it had made before the last slice need not be kept."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.save_many(make(MANY)) == SaveResult(inserted=len(MANY))
 
 
-async def test_an_iterator_is_consumed_as_it_is_stored(journal: Vault) -> None:
+async def test_an_iterator_is_consumed_as_it_is_stored(journal: Journal) -> None:
     """Memory stays flat: no more than a slice is alive at a time."""
     alive = most_alive = 0
 
@@ -95,7 +96,7 @@ async def test_an_iterator_is_consumed_as_it_is_stored(journal: Vault) -> None:
     ],
     ids=["stored", "twice", "stored, in another slice", "twice in a later slice", "across slices", "all the same"],
 )
-async def test_a_repeated_identifier_is_an_error_by_default(journal: Vault, batch: list[Trade], key: str) -> None:
+async def test_a_repeated_identifier_is_an_error_by_default(journal: Journal, batch: list[Trade], key: str) -> None:
     """Nothing is stored, and the error names the first trade that could not be."""
     async with refusal(journal, DuplicateError) as (uow, caught):
         await uow.trades.save_many(batch)
@@ -113,7 +114,7 @@ async def test_a_repeated_identifier_is_an_error_by_default(journal: Vault, batc
     ],
     ids=["stored", "twice", "across slices", "thrice"],
 )
-async def test_skipping_keeps_the_first(journal: Vault, batch: list[Trade], result: SaveResult, price: float) -> None:
+async def test_skipping_keeps_the_first(journal: Journal, batch: list[Trade], result: SaveResult, price: float) -> None:
     """The later one of two with an identifier changes nothing, and is counted."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.save_many(batch, on_duplicate="skip") == result
@@ -132,7 +133,7 @@ async def test_skipping_keeps_the_first(journal: Vault, batch: list[Trade], resu
     ],
     ids=["stored", "twice", "across slices", "stored and twice"],
 )
-async def test_updating_keeps_the_last(journal: Vault, batch: list[Trade], result: SaveResult) -> None:
+async def test_updating_keeps_the_last(journal: Journal, batch: list[Trade], result: SaveResult) -> None:
     """The later one of two with an identifier is what remains, and is counted."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.save_many(batch, on_duplicate="update") == result
@@ -141,7 +142,7 @@ async def test_updating_keeps_the_last(journal: Vault, batch: list[Trade], resul
     assert len(await _stored(journal)) == 1 + result.inserted
 
 
-async def test_updating_writes_every_field_and_keeps_what_belongs_to_the_trade(journal: Vault) -> None:
+async def test_updating_writes_every_field_and_keeps_what_belongs_to_the_trade(journal: Journal) -> None:
     """The row is changed, not replaced: its report and its images stay."""
     changed = Trade("0001", minutes_later(1), "QQQ", TradeAction.SLD, 3, 4.5, "U2", 0.25, -1.5)
     async with journal.unit_of_work() as uow:
@@ -158,7 +159,7 @@ async def test_updating_writes_every_field_and_keeps_what_belongs_to_the_trade(j
 
 @pytest.mark.parametrize("on_duplicate", ["error", "skip", "update"])
 @pytest.mark.parametrize("position", [0, 250, 1_201])
-async def test_one_trade_without_an_account_refuses_all(journal: Vault, on_duplicate: Any, position: int) -> None:
+async def test_one_trade_without_an_account_refuses_all(journal: Journal, on_duplicate: Any, position: int) -> None:
     """Nothing of the batch is stored, whatever slice the trade is in."""
     batch = [*MANY[:position], make_trade("orphan", account_id="absent"), *MANY[position:]]
     async with refusal(journal, ForeignKeyError) as (uow, caught):
@@ -171,7 +172,7 @@ async def test_one_trade_without_an_account_refuses_all(journal: Vault, on_dupli
     "stranger", [None, "0001", make_account(), ("0002",)], ids=["none", "text", "account", "tuple"]
 )
 @pytest.mark.parametrize("position", [0, 1_000])
-async def test_one_that_is_not_a_trade_refuses_all(journal: Vault, stranger: Any, position: int) -> None:
+async def test_one_that_is_not_a_trade_refuses_all(journal: Journal, stranger: Any, position: int) -> None:
     """Nothing of the batch is stored, not even the slices before it."""
     async with refusal(journal, ValidationError) as (uow, caught):
         await uow.trades.save_many([*MANY[:position], stranger, *MANY[position:]])
@@ -179,7 +180,7 @@ async def test_one_that_is_not_a_trade_refuses_all(journal: Vault, stranger: Any
     assert await _stored(journal) == [make_trade("0001")]
 
 
-async def test_a_generator_that_fails_refuses_all(journal: Vault) -> None:
+async def test_a_generator_that_fails_refuses_all(journal: Journal) -> None:
     """Its error comes out as it is, and the slices that were already sent are undone."""
 
     def broken() -> Iterable[Trade]:
@@ -193,7 +194,7 @@ async def test_a_generator_that_fails_refuses_all(journal: Vault) -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "ignore", "ERROR", None])
-async def test_an_unknown_mode_is_refused(journal: Vault, mode: Any) -> None:
+async def test_an_unknown_mode_is_refused(journal: Journal, mode: Any) -> None:
     """The message says which there are."""
     async with refusal(journal, InvalidQueryError) as (uow, caught):
         await uow.trades.save_many(MANY, mode)
@@ -201,7 +202,7 @@ async def test_an_unknown_mode_is_refused(journal: Vault, mode: Any) -> None:
     assert await _stored(journal) == [make_trade("0001")]
 
 
-async def test_a_bulk_save_is_part_of_the_transaction(journal: Vault) -> None:
+async def test_a_bulk_save_is_part_of_the_transaction(journal: Journal) -> None:
     """It neither commits what came before nor survives a rollback."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,9 +17,11 @@ from zorivest_async import (
     PlanStatus,
     TradeAction,
     TradePlan,
-    Vault,
 )
 from zorivest_async.domain.validation import utc_now
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,7 +46,7 @@ COMPLETE = TradePlan(
 
 
 @pytest.mark.parametrize("plan", [make_plan(), COMPLETE], ids=["defaults", "all fields"])
-async def test_what_was_saved_is_what_is_read(journal: Vault, plan: TradePlan) -> None:
+async def test_what_was_saved_is_what_is_read(journal: Journal, plan: TradePlan) -> None:
     """A plan comes back equal, field by field and type by type, with the row number that saving returned."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_plans.save(plan)
@@ -63,14 +65,14 @@ async def test_what_was_saved_is_what_is_read(journal: Vault, plan: TradePlan) -
         for member in enum
     ],
 )
-async def test_every_member_is_stored(journal: Vault, field: str, member: Any) -> None:
+async def test_every_member_is_stored(journal: Journal, field: str, member: Any) -> None:
     """The table's CHECKs and the enums name the same members."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_plans.save(make_plan(**{field: member}))
         assert getattr(await uow.trade_plans.get_one(number), field) is member
 
 
-async def test_a_plan_that_is_not_stored_is_not_found(journal: Vault) -> None:
+async def test_a_plan_that_is_not_stored_is_not_found(journal: Journal) -> None:
     """Asking gives nothing; insisting is an error that names the number."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         assert await uow.trade_plans.get(7) is None
@@ -80,9 +82,9 @@ async def test_a_plan_that_is_not_stored_is_not_found(journal: Vault) -> None:
 
 
 @pytest.mark.parametrize("method", ["save", "update"])
-@pytest.mark.parametrize("field", ["linked_trade_id", "account_id"])
-async def test_a_plan_refers_to_what_exists(journal: Vault, method: str, field: str) -> None:
-    """Or to nothing; the refused plan leaves the stored one as it was."""
+@pytest.mark.parametrize(("field", "what"), [("linked_trade_id", "trade"), ("account_id", "account")])
+async def test_a_plan_refers_to_what_exists(journal: Journal, method: str, field: str, what: str) -> None:
+    """Or to nothing; the message names which is missing, and the refused plan leaves the stored one as it was."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_plans.save(COMPLETE)
         await uow.commit()
@@ -90,13 +92,13 @@ async def test_a_plan_refers_to_what_exists(journal: Vault, method: str, field: 
         await getattr(uow.trade_plans, method)(
             make_plan(id=number if method == "update" else None, **{field: "absent"})
         )
-    assert str(caught.value) == "TradePlan: its account or trade is not stored; save that first"
+    assert str(caught.value) == f"TradePlan: its {what} is not stored; save the {what} first"
     async with journal.unit_of_work() as uow:
         (found,) = await uow.trade_plans.list_all()
         assert_same(found, COMPLETE, id=number)
 
 
-async def test_an_update_writes_every_field_and_says_when(journal: Vault) -> None:
+async def test_an_update_writes_every_field_and_says_when(journal: Journal) -> None:
     """It keeps when the record was made, and is stamped with the present, whatever the entity says."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_plans.save(COMPLETE)
@@ -113,7 +115,7 @@ async def test_an_update_writes_every_field_and_says_when(journal: Vault) -> Non
 
 
 @pytest.mark.parametrize("number", [7, None])
-async def test_only_a_stored_plan_is_updated(journal: Vault, number: int | None) -> None:
+async def test_only_a_stored_plan_is_updated(journal: Journal, number: int | None) -> None:
     """An update never inserts; a plan without a row number is not stored."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         await uow.trade_plans.update(make_plan(id=number))
@@ -122,7 +124,7 @@ async def test_only_a_stored_plan_is_updated(journal: Vault, number: int | None)
         assert await uow.trade_plans.list_all() == []
 
 
-async def test_a_row_number_is_taken_once(journal: Vault) -> None:
+async def test_a_row_number_is_taken_once(journal: Journal) -> None:
     """A plan that brings its number keeps it; another cannot have it, even after the first is gone."""
     async with refusal(journal, DuplicateError) as (uow, caught):
         assert await uow.trade_plans.save(make_plan(id=7)) == 7
@@ -135,7 +137,7 @@ async def test_a_row_number_is_taken_once(journal: Vault) -> None:
         assert (await uow.trade_plans.get_one(7)).ticker == "SPY"
 
 
-async def test_listings_narrow_by_status_and_ticker(journal: Vault) -> None:
+async def test_listings_narrow_by_status_and_ticker(journal: Journal) -> None:
     """Either, both or none; tickers are exact."""
     plans = [("SPY", "draft"), ("SPY", "active"), ("QQQ", "active"), ("spy", "active"), ("SP%", "expired")]
     async with journal.unit_of_work() as uow:
@@ -155,14 +157,14 @@ async def test_listings_narrow_by_status_and_ticker(journal: Vault) -> None:
 
 
 @pytest.mark.parametrize("status", ["", "ACTIVE", "done", 1])
-async def test_an_unknown_status_is_refused(journal: Vault, status: Any) -> None:
+async def test_an_unknown_status_is_refused(journal: Journal, status: Any) -> None:
     """It is not a listing of nothing; the message says which there are."""
     async with refusal(journal, InvalidQueryError) as (uow, caught):
         await uow.trade_plans.list_all(status=status)
     assert all(member in str(caught.value) for member in PlanStatus)
 
 
-async def test_plans_are_counted_per_account(journal: Vault) -> None:
+async def test_plans_are_counted_per_account(journal: Journal) -> None:
     """Those for no account count for none."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("U2"))
@@ -171,7 +173,7 @@ async def test_plans_are_counted_per_account(journal: Vault) -> None:
         assert [await uow.trade_plans.count_for_account(key) for key in ("U1", "U2", "absent")] == [1, 2, 0]
 
 
-async def test_deleting_takes_its_images_and_no_others(journal: Vault) -> None:
+async def test_deleting_takes_its_images_and_no_others(journal: Journal) -> None:
     """The trade that came of it stays, and so do the images of owners with the same number."""
     async with journal.unit_of_work() as uow:
         await uow.trades.save(make_trade("1"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factories import make_account, make_trade, minutes_later, refusal
-from zorivest_async import InvalidQueryError, Trade, TradeAction, TradeFilter, Vault
+from zorivest_async import InvalidQueryError, Trade, TradeAction, TradeFilter
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,14 +40,14 @@ LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @pytest_asyncio.fixture
-async def traded(vault: Vault) -> Vault:
-    """A vault with sixty trades that share accounts, instruments, moments and letters."""
-    async with vault.unit_of_work() as uow:
+async def traded(empty_journal: Journal) -> Journal:
+    """A journal with sixty trades that share accounts, instruments, moments and letters."""
+    async with empty_journal.unit_of_work() as uow:
         for account_id in ACCOUNTS:
             await uow.accounts.save(make_account(account_id))
         await uow.trades.save_many(TRADES)
         await uow.commit()
-    return vault
+    return empty_journal
 
 
 def lets_through(wanted: TradeFilter, trade: Trade) -> bool:
@@ -82,7 +85,7 @@ FILTERS = st.builds(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=FILTERS, sort=st.sampled_from([*FIELDS, *(f"-{field}" for field in FIELDS)]))
 async def test_every_combination_of_filters_finds_what_plain_python_finds(
-    traded: Vault, wanted: TradeFilter, sort: str
+    traded: Journal, wanted: TradeFilter, sort: str
 ) -> None:
     """Listing, counting, paging and streaming agree on which trades a filter lets through."""
     expected = newest_first(wanted)
@@ -99,7 +102,7 @@ async def test_every_combination_of_filters_finds_what_plain_python_finds(
 
 @pytest.mark.parametrize("direction", ["", "-"])
 @pytest.mark.parametrize("field", FIELDS)
-async def test_every_field_sorts_both_ways(traded: Vault, field: str, direction: str) -> None:
+async def test_every_field_sorts_both_ways(traded: Journal, field: str, direction: str) -> None:
     """Equal ones are ordered by identifier, in the same direction, so that windows of the order join."""
     expected = sorted(TRADES, key=attrgetter(field, "exec_id"), reverse=bool(direction))
     async with traded.unit_of_work(read_only=True) as uow:
@@ -111,7 +114,7 @@ async def test_every_field_sorts_both_ways(traded: Vault, field: str, direction:
 
 
 @pytest.mark.parametrize("sort", ["", "-", "--time", "+time", "TIME", "id", "time desc", "price; DROP TABLE trades"])
-async def test_an_unknown_order_is_refused(journal: Vault, sort: str) -> None:
+async def test_an_unknown_order_is_refused(journal: Journal, sort: str) -> None:
     """It never silently becomes another one; the message names the fields there are."""
     async with refusal(journal, InvalidQueryError) as (uow, caught):
         await uow.trades.list_filtered(TradeFilter(), sort)
@@ -138,7 +141,7 @@ async def test_an_unknown_order_is_refused(journal: Vault, sort: str) -> None:
         ("nowhere", set()),
     ],
 )
-async def test_a_search_means_its_letters(journal: Vault, search: str, found: set[str]) -> None:
+async def test_a_search_means_its_letters(journal: Journal, search: str, found: set[str]) -> None:
     """Wildcards, quotes and accents are what they are; the case of ASCII letters does not matter."""
     names = ["100%", "a%b_c", "O'Brien", "back\\slash", "Société", "株式会社 🚀"]
     async with journal.unit_of_work() as uow:
@@ -147,14 +150,14 @@ async def test_a_search_means_its_letters(journal: Vault, search: str, found: se
 
 
 @pytest.mark.parametrize("search", ["", None])
-async def test_a_search_for_nothing_finds_everything(journal: Vault, search: Any) -> None:
+async def test_a_search_for_nothing_finds_everything(journal: Journal, search: Any) -> None:
     """An empty search box does not narrow a listing."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.count_filtered(TradeFilter(search=search)) == 1
 
 
 @pytest.mark.parametrize("search", ["pY 24", "exec-7", "acct", "ACCT X"])
-async def test_a_search_looks_at_instrument_identifier_and_account(journal: Vault, search: str) -> None:
+async def test_a_search_looks_at_instrument_identifier_and_account(journal: Journal, search: str) -> None:
     """One of the three is enough, and numbers are not searched."""
     async with journal.unit_of_work() as uow:
         await uow.accounts.save(make_account("Acct X"))
@@ -164,7 +167,7 @@ async def test_a_search_looks_at_instrument_identifier_and_account(journal: Vaul
         assert await uow.trades.list_filtered(TradeFilter(search="513.07")) == []
 
 
-async def test_a_period_has_its_first_moment_and_not_its_last(journal: Vault) -> None:
+async def test_a_period_has_its_first_moment_and_not_its_last(journal: Journal) -> None:
     """Days join without overlap, to the microsecond."""
     second = 1 / 60
     moments = [minutes_later(minutes) for minutes in (second - 1e-6 / 60, second, second + 1e-6 / 60)]
@@ -181,7 +184,7 @@ async def test_a_period_has_its_first_moment_and_not_its_last(journal: Vault) ->
         assert await between(since=moments[1], until=moments[1]) == []
 
 
-async def test_an_account_has_its_own_listing(traded: Vault) -> None:
+async def test_an_account_has_its_own_listing(traded: Journal) -> None:
     """Exactly its trades, newest first."""
     async with traded.unit_of_work(read_only=True) as uow:
         for account_id in [*ACCOUNTS, "absent"]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from factories import TRICKY_TEXTS, assert_same, make_image_entity, make_report, make_trade, minutes_later, refusal
-from zorivest_async import DuplicateError, ForeignKeyError, ImageOwnerType, NotFoundError, TradeReport, Vault
+from zorivest_async import DuplicateError, ForeignKeyError, ImageOwnerType, NotFoundError, TradeReport
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -19,7 +24,7 @@ COMPLETE = TradeReport(
     [TradeReport("0001"), COMPLETE, make_report(followed_plan=True, lessons_learned="", emotional_state="")],
     ids=["defaults", "all fields", "empty texts"],
 )
-async def test_what_was_saved_is_what_is_read(journal: Vault, report: TradeReport) -> None:
+async def test_what_was_saved_is_what_is_read(journal: Journal, report: TradeReport) -> None:
     """A report comes back equal, field by field and type by type, with the row number that saving returned."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_reports.save(report)
@@ -35,14 +40,14 @@ async def test_what_was_saved_is_what_is_read(journal: Vault, report: TradeRepor
     "tags",
     [(), ("one",), ("z", "a", "z"), tuple(text for text in TRICKY_TEXTS if not text.isspace()), ('["json"]', "null")],
 )
-async def test_tags_keep_their_order_and_their_letters(journal: Vault, tags: tuple[str, ...]) -> None:
+async def test_tags_keep_their_order_and_their_letters(journal: Journal, tags: tuple[str, ...]) -> None:
     """They are a tuple of strings, whatever is in them, repeated ones too."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_reports.save(make_report(tags=list(tags)))
         assert (await uow.trade_reports.get_one(number)).tags == tags
 
 
-async def test_a_report_that_is_not_stored_is_not_found(journal: Vault) -> None:
+async def test_a_report_that_is_not_stored_is_not_found(journal: Journal) -> None:
     """Asking gives nothing; insisting is an error that names the number."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         assert await uow.trade_reports.get(7) is None
@@ -52,7 +57,7 @@ async def test_a_report_that_is_not_stored_is_not_found(journal: Vault) -> None:
     assert (caught.value.entity, caught.value.key) == ("TradeReport", 7)
 
 
-async def test_a_trade_has_one_report(journal: Vault) -> None:
+async def test_a_trade_has_one_report(journal: Journal) -> None:
     """A second one is refused, and the first stays as it was."""
     async with journal.unit_of_work() as uow:
         number = await uow.trade_reports.save(COMPLETE)
@@ -64,7 +69,7 @@ async def test_a_trade_has_one_report(journal: Vault) -> None:
         assert_same(await uow.trade_reports.get_for_trade("0001"), COMPLETE, id=number)
 
 
-async def test_a_report_needs_its_trade(journal: Vault) -> None:
+async def test_a_report_needs_its_trade(journal: Journal) -> None:
     """Nothing is stored without."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.trade_reports.save(make_report("absent"))
@@ -73,7 +78,7 @@ async def test_a_report_needs_its_trade(journal: Vault) -> None:
         assert await uow.trade_reports.get_for_trade("absent") is None
 
 
-async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(journal: Vault) -> None:
+async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(journal: Journal) -> None:
     """Fields that became ``None`` are written too; even the trade may change."""
     async with journal.unit_of_work() as uow:
         await uow.trades.save(make_trade("0002"))
@@ -87,7 +92,7 @@ async def test_an_update_writes_every_field_and_keeps_when_the_record_was_made(j
 
 
 @pytest.mark.parametrize("number", [7, None])
-async def test_only_a_stored_report_is_updated(journal: Vault, number: int | None) -> None:
+async def test_only_a_stored_report_is_updated(journal: Journal, number: int | None) -> None:
     """An update never inserts; a report without a row number is not stored."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         await uow.trade_reports.update(make_report(id=number))
@@ -98,7 +103,7 @@ async def test_only_a_stored_report_is_updated(journal: Vault, number: int | Non
 
 @pytest.mark.parametrize(("trade_id", "error"), [("0002", DuplicateError), ("absent", ForeignKeyError)])
 async def test_an_update_cannot_take_what_is_not_free(
-    journal: Vault, trade_id: str, error: type[DuplicateError | ForeignKeyError]
+    journal: Journal, trade_id: str, error: type[DuplicateError | ForeignKeyError]
 ) -> None:
     """A trade that has a report already, or that is not there; the error names the report that stays as it was."""
     async with journal.unit_of_work() as uow:
@@ -113,7 +118,7 @@ async def test_an_update_cannot_take_what_is_not_free(
         assert_same(await uow.trade_reports.get(number), COMPLETE, id=number)
 
 
-async def test_deleting_takes_its_images_and_no_others(journal: Vault) -> None:
+async def test_deleting_takes_its_images_and_no_others(journal: Journal) -> None:
     """The trade stays, and so do the images of owners with the same number."""
     async with journal.unit_of_work() as uow:
         await uow.trades.save(make_trade("1"))
@@ -131,7 +136,7 @@ async def test_deleting_takes_its_images_and_no_others(journal: Vault) -> None:
         assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, "1")) == 1
 
 
-async def test_row_numbers_are_never_given_twice(journal: Vault) -> None:
+async def test_row_numbers_are_never_given_twice(journal: Journal) -> None:
     """So that an image or a bookmark of a deleted report never shows up at another one."""
     async with journal.unit_of_work() as uow:
         first = await uow.trade_reports.save(make_report())

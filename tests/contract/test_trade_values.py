@@ -6,14 +6,17 @@ import math
 import struct
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from factories import make_trade
-from zorivest_async import Trade, TradeAction, TradeFilter, Vault
+from zorivest_async import Trade, TradeAction, TradeFilter
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -45,7 +48,7 @@ def bits(trade: Trade) -> bytes:
 )
 @example([make_trade(time=datetime.min.replace(tzinfo=UTC)), make_trade("2", time=datetime.max.replace(tzinfo=UTC))])
 @example([make_trade("\x01\x1f\x7f\u200b\u2028\ufeff\uffff"), make_trade("e\u0301"), make_trade("\u00e9")])
-async def test_any_trade_comes_back_as_it_was(journal: Vault, trades: list[Trade]) -> None:
+async def test_any_trade_comes_back_as_it_was(journal: Journal, trades: list[Trade]) -> None:
     """Each value as it was normalised on construction, whether saved one by one or in bulk, and however it is read."""
     half = len(trades) // 2
     async with journal.unit_of_work() as uow:
@@ -68,7 +71,7 @@ async def test_any_trade_comes_back_as_it_was(journal: Vault, trades: list[Trade
 
 @pytest.mark.parametrize("field", ["quantity", "price", "commission", "realized_pnl"])
 @pytest.mark.parametrize("number", [1, 100.0, 2**53, Decimal("19.99"), 1e16, 1.0])
-async def test_a_whole_number_is_read_as_a_float(journal: Vault, field: str, number: Any) -> None:
+async def test_a_whole_number_is_read_as_a_float(journal: Journal, field: str, number: Any) -> None:
     """SQLite keeps whole numbers as integers in its file; they come back as what the entity has."""
     async with journal.unit_of_work() as uow:
         await uow.trades.update(make_trade("0001", **{field: number}))
@@ -77,7 +80,7 @@ async def test_a_whole_number_is_read_as_a_float(journal: Vault, field: str, num
     assert found == float(number)
 
 
-async def test_text_that_looks_like_a_number_stays_text(journal: Vault) -> None:
+async def test_text_that_looks_like_a_number_stays_text(journal: Journal) -> None:
     """Leading zeros, exponents and signs are part of an identifier."""
     names = ["007", "7", "7.0", "1e3", "1000", "+7", "0x7", "-0", "9" * 30, "NaN"]
     async with journal.unit_of_work() as uow:

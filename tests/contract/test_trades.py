@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,10 +27,12 @@ from zorivest_async import (
     Trade,
     TradeAction,
     ValidationError,
-    Vault,
 )
 from zorivest_async.database.models import TradeModel
 from zorivest_async.database.repositories import SqlAlchemyTradeRepository
+
+if TYPE_CHECKING:
+    from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,7 +49,7 @@ COMPLETE = make_trade(
 
 
 @pytest.mark.parametrize("trade", [make_trade("with defaults"), COMPLETE], ids=["defaults", "all fields"])
-async def test_what_was_saved_is_what_is_read(journal: Vault, trade: Trade) -> None:
+async def test_what_was_saved_is_what_is_read(journal: Journal, trade: Trade) -> None:
     """A trade comes back equal, field by field and type by type, in another unit of work."""
     async with journal.unit_of_work() as uow:
         await uow.trades.save(trade)
@@ -58,7 +60,7 @@ async def test_what_was_saved_is_what_is_read(journal: Vault, trade: Trade) -> N
 
 
 @pytest.mark.parametrize("text", [text for text in TRICKY_TEXTS if not text.isspace()])
-async def test_any_text_names_a_trade(journal: Vault, text: str) -> None:
+async def test_any_text_names_a_trade(journal: Journal, text: str) -> None:
     """Quotes, wildcards and letters of all scripts are found by what they are."""
     trade = make_trade(text, instrument=text)
     async with journal.unit_of_work() as uow:
@@ -71,7 +73,7 @@ async def test_any_text_names_a_trade(journal: Vault, text: str) -> None:
         assert not await uow.trades.exists(text)
 
 
-async def test_a_trade_that_is_not_stored_is_not_found(journal: Vault) -> None:
+async def test_a_trade_that_is_not_stored_is_not_found(journal: Journal) -> None:
     """Asking gives nothing; insisting is an error that names the trade."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         assert await uow.trades.get("absent") is None
@@ -81,7 +83,7 @@ async def test_a_trade_that_is_not_stored_is_not_found(journal: Vault) -> None:
     assert isinstance(caught.value, LookupError)
 
 
-async def test_identifiers_are_exact(journal: Vault) -> None:
+async def test_identifiers_are_exact(journal: Journal) -> None:
     """Case and white space make another trade."""
     async with journal.unit_of_work() as uow:
         await uow.trades.save_many(
@@ -95,7 +97,7 @@ async def test_identifiers_are_exact(journal: Vault) -> None:
         ]
 
 
-async def test_a_trade_is_saved_once(journal: Vault) -> None:
+async def test_a_trade_is_saved_once(journal: Journal) -> None:
     """The second one with its identifier is refused, and the first stays as it was."""
     async with refusal(journal, DuplicateError) as (uow, caught):
         await uow.trades.save(make_trade("0001", price=1.0))
@@ -104,7 +106,7 @@ async def test_a_trade_is_saved_once(journal: Vault) -> None:
         assert_same(await uow.trades.get("0001"), make_trade("0001"))
 
 
-async def test_a_trade_needs_its_account(journal: Vault) -> None:
+async def test_a_trade_needs_its_account(journal: Journal) -> None:
     """The error names the trade that was refused."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.trades.save(make_trade("0002", account_id="absent"))
@@ -114,7 +116,7 @@ async def test_a_trade_needs_its_account(journal: Vault) -> None:
         assert not await uow.trades.exists("0002")
 
 
-async def test_an_update_writes_every_field(journal: Vault) -> None:
+async def test_an_update_writes_every_field(journal: Journal) -> None:
     """All but the identifier may change, the account among them."""
     changed = make_trade(
         "0001",
@@ -137,7 +139,7 @@ async def test_an_update_writes_every_field(journal: Vault) -> None:
         assert_same(await uow.trades.get("0002"), make_trade("0002"))
 
 
-async def test_only_a_stored_trade_is_updated(journal: Vault) -> None:
+async def test_only_a_stored_trade_is_updated(journal: Journal) -> None:
     """An update never inserts."""
     async with refusal(journal, NotFoundError) as (uow, caught):
         await uow.trades.update(make_trade("absent"))
@@ -146,7 +148,7 @@ async def test_only_a_stored_trade_is_updated(journal: Vault) -> None:
         assert not await uow.trades.exists("absent")
 
 
-async def test_an_update_cannot_lose_the_account(journal: Vault) -> None:
+async def test_an_update_cannot_lose_the_account(journal: Journal) -> None:
     """The row stays as it was."""
     async with refusal(journal, ForeignKeyError) as (uow, caught):
         await uow.trades.update(make_trade("0001", account_id="absent", price=1.0))
@@ -157,14 +159,14 @@ async def test_an_update_cannot_lose_the_account(journal: Vault) -> None:
 
 @pytest.mark.parametrize("method", ["save", "update"])
 @pytest.mark.parametrize("stranger", [make_account("0001"), None, "0001"], ids=["account", "none", "text"])
-async def test_only_trades_are_trades(journal: Vault, method: str, stranger: Any) -> None:
+async def test_only_trades_are_trades(journal: Journal, method: str, stranger: Any) -> None:
     """Another entity, though it may have fields of the same names, is refused before anything is sent."""
     async with refusal(journal, ValidationError) as (uow, caught):
         await getattr(uow.trades, method)(stranger)
     assert caught.value.entity == "Trade"
 
 
-async def test_deleting_tells_whether_there_was_one(journal: Vault) -> None:
+async def test_deleting_tells_whether_there_was_one(journal: Journal) -> None:
     """A second deletion is no error."""
     async with journal.unit_of_work() as uow:
         assert await uow.trades.delete("0001") is True
@@ -190,7 +192,7 @@ async def _images(uow: SqlAlchemyUnitOfWork, exec_id: str, report_id: int, plan_
     return of_trade, of_report, of_plan
 
 
-async def test_deleting_takes_everything_about_the_trade_and_nothing_else(journal: Vault) -> None:
+async def test_deleting_takes_everything_about_the_trade_and_nothing_else(journal: Journal) -> None:
     """Its images, its report and the report's images go; its plan stays, unlinked; other rows are not touched."""
     async with journal.unit_of_work() as uow:
         # Named like the row numbers of the reports and plans, which must not be mistaken for them.
@@ -210,7 +212,7 @@ async def test_deleting_takes_everything_about_the_trade_and_nothing_else(journa
         assert (await uow.trade_plans.get_one(second[1])).account_id == "U1"
 
 
-async def test_a_deletion_can_be_taken_back(journal: Vault) -> None:
+async def test_a_deletion_can_be_taken_back(journal: Journal) -> None:
     """It is part of the unit of work's transaction, with all that it takes along."""
     async with journal.unit_of_work() as uow:
         report_id, plan_id = await _store_all_about(uow, "0001")
@@ -224,7 +226,7 @@ async def test_a_deletion_can_be_taken_back(journal: Vault) -> None:
 
 
 @pytest.mark.parametrize("kind", ["session", "connection"])
-async def test_a_repository_takes_a_session_or_a_connection(journal: Vault, kind: str) -> None:
+async def test_a_repository_takes_a_session_or_a_connection(journal: Journal, kind: str) -> None:
     """Without a unit of work, committing is the session's or the connection's."""
     opened = AsyncSession(journal.engine) if kind == "session" else journal.engine.connect()
     async with opened as source:
@@ -237,7 +239,7 @@ async def test_a_repository_takes_a_session_or_a_connection(journal: Vault, kind
         assert [trade.exec_id for trade in await uow.trades.list_all()] == ["0003", "0002", "0001"]
 
 
-async def test_what_was_added_to_a_session_is_there_for_a_repository(journal: Vault) -> None:
+async def test_what_was_added_to_a_session_is_there_for_a_repository(journal: Journal) -> None:
     """As for the session's own queries, it is flushed first."""
     async with AsyncSession(journal.engine) as session:
         trades = SqlAlchemyTradeRepository(session)
@@ -248,7 +250,7 @@ async def test_what_was_added_to_a_session_is_there_for_a_repository(journal: Va
         assert_same(await trades.get("0002"), added, price=1.5)
 
 
-async def test_many_are_found_by_their_identifiers(journal: Vault) -> None:
+async def test_many_are_found_by_their_identifiers(journal: Journal) -> None:
     """Those that are stored, however many are asked for; the others are left out."""
     trades = [make_trade(f"many-{number}") for number in range(1100)]
     async with journal.unit_of_work() as uow:

@@ -16,9 +16,9 @@ from files import contents_of, names_in
 from workers.ledger import KEY
 from workers.truth import fill, read_all
 from zorivest_async import KdfProfile, Progress, Vault, VaultBusyError, VaultDamagedError
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.long_operation import Operation
-from zorivest_async.database.verifying import verify
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.long_operation import Operation
+from zorivest_async.vault.verifying import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ async def test_sound_pages_are_not_called_broken(vault_path: Path, table: str) -
     assert first.endswith(f"failed for page {page}")
     assert others
     for problem in others:
-        assert re.match("the check of (structure|references|the search index) could not go on: ", problem)
+        assert re.match("the check of (structure|references|the search index) could not continue: ", problem)
         assert len(problem.splitlines()) == 1
 
 

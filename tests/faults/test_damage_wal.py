@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNITS = 12
+ENDLESS = 1_000_000
+"""Units to write: a process that came to their end would close its vault, and the log with it."""
 IMAGE_BYTES = 2_000
 NEVER = 1_000_000
 """Pages before a checkpoint: all commits stay in the log."""
 
 
 def leave_a_log(path: Path) -> tuple[bytes, bytes]:
-    """Kill a process that has committed its units, and return the vault and its log."""
-    with started("write_units", path, "full", 0, UNITS + 1, IMAGE_BYTES, NEVER) as writer:
+    """Kill a process that has committed its units and goes on, and return the vault and its log."""
+    with started("write_units", path, "full", 0, ENDLESS, IMAGE_BYTES, NEVER) as writer:
         while read_line(writer) != str(UNITS - 1):
             pass
         writer.kill()

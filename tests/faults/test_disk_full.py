@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
+from kept_vaults import COMPOSED, copy_of
 from workers.launch import started
 from workers.ledger import KEY, present_units, write_account, write_unit
 from zorivest_async import Vault, VaultFullError
+from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.security import Credentials
+from zorivest_async.vault.file_format import derive_file_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +32,7 @@ SMALL_DISK = "mount -t tmpfs -o size=4m,mode=700 tmpfs $0 && exec $@"
 
 def why_no_small_disk() -> str | None:
     """Return why a small file system cannot be mounted here, or ``None``."""
-    if sys.platform != "linux" or shutil.which("unshare") is None:
+    if shutil.which("unshare") is None:
         return "unshare is not installed"
     tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)  # noqa: S607
     return None if tried.returncode == 0 else "this user may not mount a file system"
@@ -95,3 +98,28 @@ def test_a_full_file_system_loses_nothing(tmp_path: Path, tell: Callable[[str], 
     assert happened["names in the end"] == ["journal.vault"]
     assert list(tmp_path.iterdir()) == []  # nothing was mounted where others see it
     tell(f"4 MB file system: {happened['acknowledged']} commits acknowledged before it was full, 0 lost")
+
+
+@pytest.mark.skipif(NO_SMALL_DISK is not None, reason=str(NO_SMALL_DISK))
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_an_upgrade_that_does_not_fit_leaves_the_old_vault(
+    tmp_path: Path, version: int, tell: Callable[[str], None]
+) -> None:
+    """Byte for byte and with nothing beside it, wherever the disk is full; with enough room it is upgraded."""
+    original = copy_of(f"revision-{version}-default.vault", tmp_path)
+    key, folder = derive_file_key(original, Credentials(COMPOSED)).key, tmp_path / "small"
+    folder.mkdir()
+    prefix = ["unshare", "-m", "sh", "-c", SMALL_DISK, str(folder)]
+    with started("fill_upgrade", folder, original, key.hex(), prefix=prefix) as process:
+        printed, complaints = process.communicate(timeout=50)
+        assert complaints == ""
+    *failed, fitted = json.loads(printed)
+    assert len(failed) > 3
+    # SQLite calls it an I/O error where there is no room for the shared memory of a copy's WAL.
+    errors = [attempt.pop("error") for attempt in failed]
+    assert {*errors} - {"VaultError"} == {"VaultFullError"}
+    left = {"same": True, "names": ["journal.vault"], "version": version}
+    assert [attempt for attempt in failed if attempt != left] == []
+    names = ["journal.vault", f"journal.vault.v{version}.backup"]
+    assert fitted == {"error": "", "same": False, "names": names, "version": SCHEMA_VERSION}
+    tell(f"upgrade from version {version}: {len(failed)} did not fit, and left the old vault")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.launch import read_line, started
+from workers.launch import KILLED, read_line, started
 from workers.ledger import KEY, present_units
 from zorivest_async import Vault
 
@@ -36,7 +35,7 @@ def run_until_killed(path: Path, durability: str, first: int, life_s: float) -> 
         time.sleep(life_s)
         writer.kill()
         printed, errors = writer.communicate()
-        assert writer.returncode == -signal.SIGKILL
+        assert writer.returncode == KILLED
         assert errors == ""
     return [int(line) for line in printed.splitlines()]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import signal
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from workers.launch import read_line, say, started
+from workers.launch import KILLED, read_line, say, started
 from workers.ledger import KEY, present_units, write_account, write_unit
 from zorivest_async import KdfProfile, MarketProviderSetting, Vault, VaultNotFoundError, WrongPassphraseError
+from zorivest_async.transfer.journal import export_journal, import_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 UNITS = range(1, 25)
 IMAGE_BYTES = 200_000
-KILLS = [10, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+KILLS = [
+    pytest.param(6, marks=pytest.mark.timeout(240)),
+    pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+]
 
 
 class Whole(NamedTuple):
@@ -81,7 +85,7 @@ def kill_at(death: float, *arguments: object) -> None:
             process.kill()
         _, errors = process.communicate()
         assert errors == ""
-        assert process.returncode in (0, -signal.SIGKILL)
+        assert process.returncode in (0, KILLED)
 
 
 def deaths(kills: int, whole: Whole) -> Iterator[float]:
@@ -98,7 +102,7 @@ def beside(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_killed_rekey_leaves_exactly_one_passphrase(tmp_path: Path, tell: Callable[[str], None], kills: int) -> None:
-    """Case 17: the old or the new one opens a complete vault, the other does not, and no litter outlives the next."""
+    """The old or the new one opens a complete vault, the other does not, and no litter outlives the next."""
     path = tmp_path / "journal.vault"
     asyncio.run(fill(path, "0"))
     current, changed = 0, 0
@@ -128,27 +132,150 @@ def opens(path: Path, passphrase: str) -> bool:
     return asyncio.run(open_it())
 
 
+@dataclass
+class Tally:
+    """How often a killed process had given its work the name, and how often it had left it unnamed."""
+
+    made: int = 0
+    litter: int = 0
+
+
+def kill_makers(tmp_path: Path, action: str, kills: int, check_made: Callable[[Path], object]) -> Tally:
+    """Kill processes that make something of a vault under dated names, check each, and count.
+
+    What bears the name is complete, the vault is as it was, and the next one removes what was left, whatever its name.
+    """
+    path, folder, tally = tmp_path / "journal.vault", tmp_path / "made", Tally()
+    folder.mkdir()
+    asyncio.run(fill(path))
+    whole = run_whole(action, path, folder / "whole")
+    for kill, death in enumerate(deaths(kills, whole)):
+        target = folder / f"day-{kill}"
+        kill_at(death, action, path, target)
+        tally.litter += len(hidden(folder)) > 0
+        assert len(hidden(folder)) <= 1
+        if target.exists():
+            tally.made += 1
+            check_made(target)
+        asyncio.run(check(path))
+        assert beside(path) == {"made"}
+    run_whole(action, path, folder / "last")
+    assert hidden(folder) == set()
+    assert tally.litter
+    return tally
+
+
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_killed_backup_leaves_none_or_a_complete_one(tmp_path: Path, tell: Callable[[str], None], kills: int) -> None:
-    """Case 19: what bears the final name is complete, and the vault is as it was."""
-    path, destination = tmp_path / "journal.vault", tmp_path / "backups" / "copy.vault"
-    destination.parent.mkdir()
+    """What bears the final name is complete, and the next backup removes the litter, whatever its name."""
+    tally = kill_makers(tmp_path, "backup", kills, lambda made: asyncio.run(check(made)))
+    tell(f"{kills} kills of backup, {tally.made} after publishing, {tally.litter} with litter: 0 incomplete")
+
+
+def hidden(folder: Path) -> set[str]:
+    """Return the names of work that was left in a folder."""
+    return {file.name for file in folder.iterdir() if file.name.startswith(".")}
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_a_killed_export_leaves_no_plaintext_behind(tmp_path: Path, tell: Callable[[str], None], kills: int) -> None:
+    """A journal is complete or not there; what was half written goes with the next export, whatever its name."""
+
+    def check_made(folder: Path) -> None:
+        assert asyncio.run(units_of_export(folder)) == list(UNITS)
+
+    tally = kill_makers(tmp_path, "export_journal", kills, check_made)
+    tell(f"{kills} kills of export_journal, {tally.made} after publishing, {tally.litter} with litter: 0 incomplete")
+
+
+async def units_of_export(folder: Path) -> list[int]:
+    """Return the units in an exported journal."""
+    async with Vault.in_memory() as copy:
+        await import_journal(copy, folder)
+        return await present_units(copy, IMAGE_BYTES)
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_a_killed_export_of_trades_leaves_the_old_file_or_the_new(
+    tmp_path: Path, tell: Callable[[str], None], kills: int
+) -> None:
+    """Where a file is replaced; where none is, it is complete or not there."""
+    path, folder = tmp_path / "journal.vault", tmp_path / "exports"
+    folder.mkdir()
     asyncio.run(fill(path))
-    whole = run_whole("backup", path, destination)
-    made = 0
+    old, new = folder / "old.csv", folder / "new.csv"
+    old.write_text("old")
+    whole = run_whole("export_trades", path, old, new)
+    rows = new.read_bytes()
+    assert old.read_bytes() == rows
+    replaced, made = 0, 0
     for death in deaths(kills, whole):
-        for file in (destination, destination.with_name("copy.vault.lock")):
-            file.unlink(missing_ok=True)
-        kill_at(death, "backup", path, destination)
-        if destination.exists():
+        old.write_text("old")
+        new.unlink(missing_ok=True)
+        kill_at(death, "export_trades", path, old, new)
+        assert old.read_bytes() in (b"old", rows)
+        replaced += old.read_bytes() == rows
+        if new.exists():
             made += 1
-            asyncio.run(check(destination))
-        asyncio.run(check(path))
-        assert beside(path) == {"backups"}
-    destination.unlink(missing_ok=True)
-    run_whole("backup", path, destination)
-    assert beside(destination) == set()
-    tell(f"{kills} kills of backup, {made} after publishing: 0 incomplete")
+            assert new.read_bytes() == rows
+        assert len(hidden(folder)) <= 1
+    new.unlink(missing_ok=True)
+    run_whole("export_trades", path, old, new)
+    assert hidden(folder) == set()
+    tell(f"{kills} kills of export_trades, {replaced} after replacing, {made} after publishing: 0 torn")
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_a_killed_import_leaves_all_of_a_journal_or_nothing(
+    tmp_path: Path, tell: Callable[[str], None], kills: int
+) -> None:
+    """And nothing of it is in the way of the next one."""
+    source, journal = tmp_path / "source.vault", tmp_path / "journal"
+    asyncio.run(fill(source))
+    asyncio.run(export(source, journal))
+    empty, path = tmp_path / "empty.vault", tmp_path / "imports" / "journal.vault"
+    path.parent.mkdir()
+    asyncio.run(make_empty(empty))
+    shutil.copy(empty, path)
+    whole = run_whole("import_journal", path, journal)
+    imported = 0
+    for death in deaths(kills, whole):
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
+        shutil.copy(empty, path)
+        kill_at(death, "import_journal", path, journal)
+        units = asyncio.run(units_in(path))
+        assert units in ([], list(UNITS))
+        imported += bool(units)
+        if not units:
+            asyncio.run(import_into(path, journal))
+            assert asyncio.run(units_in(path)) == list(UNITS)
+        assert beside(path) == set()
+    tell(f"{kills} kills of import_journal, {imported} after the commit: 0 in part")
+
+
+async def export(path: Path, folder: Path) -> None:
+    """Export a whole journal."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await export_journal(vault, folder)
+
+
+async def make_empty(path: Path) -> None:
+    """Make a vault with nothing in it."""
+    await (await Vault.open(path, key=KEY)).aclose()
+
+
+async def import_into(path: Path, folder: Path) -> None:
+    """Import a whole journal."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await import_journal(vault, folder)
+
+
+async def units_in(path: Path) -> list[int]:
+    """Return the units in a sound vault."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        assert (await vault.verify()).problems == ()
+        return await present_units(vault, IMAGE_BYTES)
 
 
 @pytest.mark.parametrize("kills", KILLS)
@@ -193,7 +320,7 @@ async def has_old_commit(path: Path) -> bool:
 def test_a_killed_creation_leaves_none_or_a_complete_one(
     tmp_path: Path, tell: Callable[[str], None], kills: int
 ) -> None:
-    """Case 16: what bears the name opens and can be written to; the next creation removes the litter."""
+    """What bears the name opens and can be written to; the next creation removes the litter."""
     (tmp_path / "first").mkdir()
     whole = run_whole("create", tmp_path / "first" / "journal.vault")
     made = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import stat
 import sys
 import time
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from workers.launch import read_line, say, started
+from workers.launch import KILLED, read_line, say, started
 from workers.ledger import KEY, write_account
 from zorivest_async import KdfProfile, Vault, VaultInUseError
-from zorivest_async.database.lock import VaultLock
+from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,7 +69,7 @@ async def path(tmp_path: Path) -> Path:
 
 
 async def test_a_vault_that_another_process_holds_is_not_rekeyed(path: Path) -> None:
-    """Case 18: nothing changes, both go on, and once the other has closed it, it is rekeyed."""
+    """Nothing changes, both go on, and once the other has closed it, it is rekeyed."""
     async with running("hold", path) as other:
         assert await asyncio.to_thread(read_line, other) == "ready"
         async with Vault.open(path, key=KEY) as vault:
@@ -135,9 +134,19 @@ async def test_the_lock_of_a_killed_process_is_free(path: Path) -> None:
         assert await asyncio.to_thread(read_line, other) == "ready"
         assert not await is_free(path)
         other.kill()
-        assert await asyncio.to_thread(other.wait) == -signal.SIGKILL
+        assert await asyncio.to_thread(other.wait) == KILLED
     assert await is_free(path)
     assert await settings_in(path) == {"held"}
+
+
+async def test_a_lock_that_its_last_user_let_go_is_not_held_again(path: Path) -> None:
+    """Its file is closed; who wants it makes another one."""
+    lock = await asyncio.to_thread(VaultLock, path)
+    assert lock.retain()
+    await asyncio.to_thread(lock.let_go)
+    await asyncio.to_thread(lock.let_go)
+    assert not lock.retain()
+    assert lock.users == 0
 
 
 async def test_a_forgotten_vault_lets_go(path: Path) -> None:
@@ -175,13 +184,14 @@ async def test_an_error_that_is_kept_keeps_no_lock(path: Path) -> None:
     del kept
 
 
-async def test_the_lock_file_stays_empty_and_private(path: Path) -> None:
-    """It is the only thing that a closed vault leaves beside it."""
+async def test_the_lock_file_is_private_and_tells_which_file_is_open(path: Path) -> None:
+    """It is the only thing that a closed vault leaves beside it, and holds the vault's inode number alone."""
 
     def look() -> None:
         assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.lock"}
-        status = path.with_name(f"{path.name}.lock").stat()
-        assert status.st_size == 0
+        lock = path.with_name(f"{path.name}.lock")
+        status = lock.stat()
+        assert lock.read_text() == f"{path.stat().st_ino}\n"
         assert sys.platform == "win32" or stat.S_IMODE(status.st_mode) == 0o600
 
     await asyncio.to_thread(look)

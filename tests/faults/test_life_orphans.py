@@ -56,7 +56,7 @@ async def test_an_orphaned_wal_is_refused_and_kept(path: Path, make: Callable[[P
     wal = path.with_name("journal.vault-wal")
     await asyncio.to_thread(path.rename, path.with_name("moved.vault"))
     before = await contents_of(wal)
-    with pytest.raises(VaultError, match=r"journal\.vault-wal holds changes") as caught:
+    with pytest.raises(VaultError, match=r"journal\.vault-wal contains changes") as caught:
         await make(path)
     assert type(caught.value) is VaultError
     assert path.name not in await names_in(path.parent)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import pytest_asyncio
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from files import names_in
 from workers.ledger import KEY, present_units, write_account, write_unit
@@ -21,7 +22,8 @@ from zorivest_async import (
     Vault,
     VaultInUseError,
 )
-from zorivest_async.database.lock import VaultLock
+from zorivest_async.database.sqlcipher import long_operation
+from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -125,6 +127,27 @@ async def test_progress_is_told_on_the_event_loop(opened: Vault, operation: str,
         assert counts[-1] == total.pop()
     assert len(reports) <= 2 * len(phases) + elapsed_s / 0.05
     await assert_as_before(opened, operation, finished=True)
+
+
+async def test_work_that_cannot_be_measured_is_not_begun_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reports while it runs say no more than that it does."""
+    monkeypatch.setattr(long_operation, "REPORT_INTERVAL_S", 0.0)
+    reports = list[int]()
+
+    def count() -> None:
+        raw = sqlcipher.connect(":memory:", isolation_level=None)
+        operation = long_operation.Operation(lambda report: reports.append(report.done))
+        with operation.phase(raw, "count", 10):
+            raw.execute(
+                "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 100000) SELECT sum(n) FROM r"
+            )
+        raw.close()
+
+    await asyncio.to_thread(count)
+    *before, last = reports
+    assert len(before) > 1
+    assert set(before) == {0}
+    assert last == 10
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -121,7 +121,7 @@ async def test_a_backup_replaces_a_vault(path: Path, backup: Path) -> None:
 
 
 async def test_a_foreign_wal_does_not_reach_the_new_vault(path: Path, backup: Path) -> None:
-    """Case 14: neither that of the vault that was there, nor that of a third one, nor one where no vault is."""
+    """Neither that of the vault that was there, nor that of a third one, nor one where no vault is."""
     await leave_wal(path)
     assert (await asyncio.to_thread(path.with_name("journal.vault-wal").stat)).st_size > 0
     await Vault.restore(backup, path, key=KEY)
@@ -233,11 +233,11 @@ async def test_what_makes_no_sense_is_refused(path: Path, backup: Path, tmp_path
         await Vault.restore(backup, backup, key=KEY)
     with pytest.raises(ConfigurationError, match="exactly one"):
         await Vault.restore(backup, path)
-    with pytest.raises(NotAVaultError, match="folder"):
+    with pytest.raises(NotAVaultError, match="directory"):
         await Vault.restore(backup, backup.parent, key=KEY)
     with pytest.raises(VaultNotFoundError):
         await Vault.restore(tmp_path / "missing", path, key=KEY)
-    with pytest.raises(VaultNotFoundError, match="folder"):
+    with pytest.raises(VaultNotFoundError, match="parent directory"):
         await Vault.restore(backup, tmp_path / "nowhere" / "journal.vault", key=KEY)
     with pytest.raises(NotEncryptedError):
         await Vault.restore(plaintext, path, key=KEY)

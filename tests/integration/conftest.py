@@ -9,9 +9,9 @@ import pytest_asyncio
 
 from tables import count, create_table
 from zorivest_async import KdfProfile, create_vault_engine
-from zorivest_async.database.driver import CipherConnection
-from zorivest_async.database.vault_file import create_file, new_vault_key
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 from zorivest_async.security import Credentials
+from zorivest_async.vault.file_format import create_file, new_vault_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,13 +42,13 @@ async def engine(vault_path: Path, key: bytes) -> AsyncIterator[AsyncEngine]:
 def hand_offs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every call that goes to a connection's thread."""
     calls: list[str] = []
-    original = CipherConnection._hand_over
+    original = CipherConnection.hand_over
 
     def count_and_hand_over(
-        self: CipherConnection, function: Callable[[], object], interrupt: Callable[[], None] | None
+        self: CipherConnection, function: Callable[[], object], interrupt: Callable[[], None] | None, *more: object
     ) -> object:
         calls.append("statement" if interrupt is not None else "finish")
-        return original(self, function, interrupt)
+        return original(self, function, interrupt, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(CipherConnection, "_hand_over", count_and_hand_over)
+    monkeypatch.setattr(CipherConnection, "hand_over", count_and_hand_over)
     return calls

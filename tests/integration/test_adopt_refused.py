@@ -26,8 +26,8 @@ from zorivest_async import (
     VaultInUseError,
     VaultNotFoundError,
 )
-from zorivest_async.database import adopt as adoption
-from zorivest_async.database.lock import VaultLock
+from zorivest_async.vault import plaintext_source
+from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,10 +239,10 @@ async def _a_damaged_file(path: Path) -> None:
     ("become", "error", "words"),
     [
         (_no_file, VaultNotFoundError, "no file to adopt"),
-        (_a_folder, VaultNotFoundError, "no file to adopt"),
+        (_a_folder, NotAVaultError, "directory"),
         (_another_file, NotAVaultError, "not a plaintext SQLite"),
-        (_an_empty_file, NotAVaultError, "none of a journal's tables"),
-        (_another_database, NotAVaultError, "none of a journal's tables"),
+        (_an_empty_file, NotAVaultError, "no tables of a journal"),
+        (_another_database, NotAVaultError, "no tables of a journal"),
         (_a_vault, NotAVaultError, "not a plaintext SQLite"),
         (_a_damaged_file, VaultDamagedError, "journal.db"),
     ],
@@ -259,7 +259,7 @@ async def test_a_file_that_is_no_plaintext_journal_is_refused(
 
 async def test_a_file_that_somebody_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while."""
-    monkeypatch.setattr(adoption, "SOURCE_BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(plaintext_source, "BUSY_TIMEOUT_S", 0.1)
     path = await make(tmp_path)
     holder = await asyncio.to_thread(sqlite3.connect, path, isolation_level=None, check_same_thread=False)
     with closing(holder):
@@ -288,10 +288,10 @@ async def test_nothing_is_replaced(tmp_path: Path) -> None:
     await make(tmp_path)
     there = tmp_path / "journal.vault"
     await asyncio.to_thread(there.write_bytes, b"precious")
-    with pytest.raises(VaultError, match="there already"):
+    with pytest.raises(VaultError, match="already exists"):
         await adopt(tmp_path)
     assert await contents_of(there) == b"precious"
-    with pytest.raises(VaultNotFoundError, match="folder"):
+    with pytest.raises(VaultNotFoundError, match="parent directory"):
         await Vault.adopt(tmp_path / "journal.db", tmp_path / "nowhere" / "journal.vault", passphrase=PASSPHRASE)
 
 
@@ -320,7 +320,9 @@ async def test_arguments_that_cannot_work_are_refused(tmp_path: Path, arguments:
 async def test_what_a_killed_adoption_left_is_removed(tmp_path: Path) -> None:
     """The next one makes room first."""
     await make(tmp_path)
-    await asyncio.to_thread((tmp_path / ".journal.vault.0123456789abcdef.new").write_bytes, b"half a vault")
+    work = tmp_path / ".zorivest-0123456789abcdef0123456789abcdef"
+    await asyncio.to_thread(work.mkdir)
+    await asyncio.to_thread((work / "file").write_bytes, b"half a vault")
     await adopt(tmp_path)
     assert await made(tmp_path) == ["journal.vault"]
 

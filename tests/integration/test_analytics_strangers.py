@@ -13,8 +13,8 @@ from factories import OPENING_BELL, make_account, make_report, make_trades
 from zorivest_async import SqlAlchemyUnitOfWork, ValidationError, Vault
 from zorivest_async.analytics import GroupBy, equity_curve, equity_curve_of, performance, performance_of
 from zorivest_async.analytics.tallies import Tallies
+from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.repositories import trade_results
-from zorivest_async.database.rows import SLICE_ROWS
 
 if TYPE_CHECKING:
     from zorivest_async import Trade

@@ -231,7 +231,7 @@ def test_a_calendar_is_of_days() -> None:
     months = performance_of([make_trade(realized_pnl=1)], ACCOUNTS, by=GroupBy.MONTH, time_zone="UTC")
     with pytest.raises(ConfigurationError, match=r"GroupBy\.DAY"):
         plot_calendar(months)
-    with pytest.raises(ConfigurationError, match="twice"):
+    with pytest.raises(ConfigurationError, match="duplicated"):
         plot_calendar(days * 2)
     long = days_with({f"{year}-{month:02}-15": 1 for year in range(2000, 2021) for month in range(1, 13)})
     with pytest.raises(ConfigurationError, match="240 months"):

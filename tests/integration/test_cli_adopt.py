@@ -1,4 +1,4 @@
-"""``zorivest-vault adopt`` as users run it: what it makes, what it tells, and what it refuses."""
+"""``zorivest adopt`` as users run it: what it makes, what it tells, and what it refuses."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ON_TERMINALS = pytest.mark.skipif(sys.platform == "win32", reason="there are no 
 
 @pytest.fixture
 def plaintext(tmp_path: Path) -> Path:
-    """Return a journal with three rows that cannot be right."""
+    """Return a journal with three invalid rows."""
     return make_plaintext(tmp_path / "journal.db", ODD)
 
 
@@ -56,7 +56,7 @@ def test_adopt_makes_a_vault_of_a_plaintext_journal(vault_path: Path) -> None:
     before = plaintext.read_bytes()
     result = run_vault_command("adopt", plaintext, vault_path, "--profile", "strong", passphrase=PASSPHRASE)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-1].startswith(f"{vault_path}: made; {plaintext} is as it was, unencrypted")
+    assert result.stdout.splitlines()[-1].startswith(f"{vault_path}: created; {plaintext} is unchanged and unencrypted")
     assert ["trades", "2", "2", "0", "0"] in cells(result.stdout)
     assert ["trades", "time", "converted", "has times without an offset, read as UTC", "2"] in cells(result.stdout)
     assert opens_with(vault_path, PASSPHRASE) == 2
@@ -71,7 +71,7 @@ def test_adopt_refuses_rows_that_cannot_be_right_and_says_which_columns(plaintex
     """The error names the option, in its own words; columns and numbers are on stdout, and neither shows a row."""
     result = run_vault_command("adopt", plaintext, vault_path, passphrase=PASSPHRASE)
     assert result.returncode == 1
-    assert re.fullmatch(rf"zorivest-vault: error: {re.escape(str(plaintext))}: rows [^\n]+\n", result.stderr)
+    assert re.fullmatch(rf"zorivest: error: {re.escape(str(plaintext))}: rows [^\n]+\n", result.stderr)
     assert "--skip-invalid" in result.stderr
     assert "skip_invalid" not in result.stderr
     assert [[row[0], row[1], row[2], row[4]] for row in cells(result.stdout)] == [
@@ -90,7 +90,7 @@ def test_adopt_leaves_out_rows_that_cannot_be_right_when_told_to(plaintext: Path
     assert ["trades", "5", "3", "0", "2"] in shown
     assert ["settings", "4", "3", "0", "1"] in shown
     assert ["trades", "action", "left out", "must be one of: BOT, SLD", "2"] in shown
-    assert ["accounts", "", "added", "was referred to, and not there", "1"] in shown
+    assert ["accounts", "", "added", "was referred to, but missing", "1"] in shown
     assert ROW_CANARY not in result.stdout
     assert opens_with(vault_path, PASSPHRASE) == 3
 
@@ -114,7 +114,7 @@ def test_names_in_the_plaintext_file_steer_no_terminal(vault_path: Path) -> None
         raw.execute('CREATE TABLE "[red]x:smile:\x1b[2J" (a)')
     result = run_vault_command("adopt", plaintext, vault_path, passphrase=PASSPHRASE)
     assert (result.returncode, result.stderr) == (0, "")
-    assert [r"[red]x:smile:\x1b[2J", "", "dropped", "is no table of a vault", "0"] in cells(result.stdout)
+    assert [r"[red]x:smile:\x1b[2J", "", "dropped", "is not a table of a vault", "0"] in cells(result.stdout)
 
 
 def test_adopt_overwrites_nothing(plaintext: Path, vault_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_adopt_overwrites_nothing(plaintext: Path, vault_path: Path) -> None:
     vault_path.write_bytes(b"precious")
     for path in (vault_path, plaintext):
         result = run_vault_command("adopt", plaintext, path, "--skip-invalid", passphrase=PASSPHRASE)
-        assert_refused(result, 1, str(path), "something is there already")
+        assert_refused(result, 1, str(path), "the path already exists")
     assert (vault_path.read_bytes(), plaintext.read_bytes()) == (b"precious", before)
 
 
@@ -149,7 +149,7 @@ def test_adopt_takes_no_other_file(vault_path: Path) -> None:
 def test_adopt_has_the_passphrase_typed_twice(plaintext: Path, vault_path: Path) -> None:
     """As for every new vault."""
     with at_terminal("adopt", plaintext, vault_path, "--skip-invalid") as terminal:
-        for prompt in (f"Passphrase of {vault_path.name}: ", "The same again: "):
+        for prompt in (f"Passphrase of {vault_path.name}: ", "Repeat it: "):
             terminal.wait_for(prompt)
             terminal.type(PASSPHRASE)
         ended = terminal.finish()

@@ -1,4 +1,4 @@
-"""Where ``zorivest-vault`` takes passphrases from, and where they do not show."""
+"""Where ``zorivest`` takes passphrases from, and where they do not show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from command_line import (
     names_beside,
     opens_with,
     run_vault_command,
+    warns_only_of_cheapest,
 )
+from plaintext_journal import make_plaintext
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals and no mode bits there")
 
@@ -46,7 +48,7 @@ def test_a_file_that_others_can_read_is_warned_about(vault_path: Path) -> None:
     file.chmod(0o640)
     result = run_vault_command("info", make_vault(vault_path), "--passphrase-file", file)
     assert result.returncode == 0
-    assert result.stderr == f"zorivest-vault: warning: {file}: others can read this file; chmod 600 keeps it to you\n"
+    assert result.stderr == f"zorivest: warning: {file}: other users can read this file; protect it with chmod 600\n"
 
 
 def test_both_passphrases_of_rekey_may_come_from_stdin(vault_path: Path) -> None:
@@ -55,8 +57,27 @@ def test_both_passphrases_of_rekey_may_come_from_stdin(vault_path: Path) -> None
         *("rekey", make_vault(vault_path), "--passphrase-file", "-", "--new-passphrase-file", "-"),
         typed=f"{PASSPHRASE}\n{NEW_PASSPHRASE}\n",
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, warns_only_of_cheapest(result.stderr)) == (0, True)
     assert opens_with(vault_path, NEW_PASSPHRASE) == 3
+
+
+@pytest.mark.parametrize("length", [1, 7, 8])
+@pytest.mark.parametrize("command", ["create", "adopt", "rekey"])
+def test_a_new_passphrase_that_is_short_is_warned_of(vault_path: Path, command: str, length: int) -> None:
+    """Wherever one is chosen; it is taken all the same, and not shown. An old one is nobody's choice any more."""
+    short, plaintext = "\u00fc" * length, vault_path.with_name("journal.db")
+    if command == "rekey":
+        run_vault_command("create", vault_path, passphrase="old")
+        result = run_vault_command("rekey", vault_path, passphrase="old", new_passphrase=short)
+    elif command == "adopt":
+        result = run_vault_command("adopt", make_plaintext(plaintext), vault_path, passphrase=short)
+    else:
+        result = run_vault_command("create", vault_path, passphrase=short)
+    assert result.returncode == 0
+    assert ("fewer than 8 characters" in result.stderr) == (length < 8)
+    assert result.stderr.count("\n") == (length < 8)
+    assert short not in result.stderr
+    assert opens_with(vault_path, short) == (2 if command == "adopt" else 0)
 
 
 @pytest.mark.parametrize("passphrase", [None, ""])
@@ -79,7 +100,7 @@ def test_a_new_passphrase_is_typed_twice_and_never_shown(vault_path: Path) -> No
     with at_terminal("create", vault_path) as terminal:
         terminal.wait_for(f"Passphrase of {vault_path.name}: ")
         terminal.type(PASSPHRASE)
-        terminal.wait_for("The same again: ")
+        terminal.wait_for("Repeat it: ")
         terminal.type(PASSPHRASE)
         ended = terminal.finish()
     assert (ended.returncode, ended.stdout) == (0, f"{vault_path}: created\n")
@@ -94,7 +115,7 @@ def test_rekey_asks_for_three(vault_path: Path) -> None:
         for prompt, typed in (
             (f"Passphrase of {vault_path.name}: ", PASSPHRASE),
             (f"New passphrase of {vault_path.name}: ", NEW_PASSPHRASE),
-            ("The same again: ", NEW_PASSPHRASE),
+            ("Repeat it: ", NEW_PASSPHRASE),
         ):
             terminal.wait_for(prompt)
             terminal.type(typed)
@@ -112,7 +133,7 @@ def test_what_is_typed_may_be_wrong(vault_path: Path, first: str, second: str, p
     with at_terminal("create", vault_path) as terminal:
         terminal.wait_for(": ")
         terminal.type(first)
-        terminal.wait_for("again: ")
+        terminal.wait_for("Repeat it: ")
         terminal.type(second)
         ended = terminal.finish()
     assert ended.returncode == 1

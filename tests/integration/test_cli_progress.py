@@ -1,4 +1,4 @@
-"""What ``zorivest-vault`` shows while it works on a larger vault, and how it stops when Ctrl-C is pressed."""
+"""What ``zorivest`` shows while it works on a larger vault, and how it stops when Ctrl-C is pressed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ def test_a_bar_shows_the_phases_and_goes(large_vault: Path, tmp_path: Path) -> N
     assert (ended.returncode, ended.stdout) == (0, f"{copy}: backed up, and read back\n")
     for phase in ("copy", "verify"):
         assert phase in ended.stderr
+    assert ended.stderr.endswith("\x1b[2K")
+
+
+def test_the_demo_has_the_same_bar() -> None:
+    """Its report alone is on stdout, and nothing of the bar stays."""
+    with at_terminal("demo") as terminal:
+        ended = terminal.finish()
+    assert ended.returncode == 0
+    assert ended.stdout.endswith("\nEverything came back equal.\n")
+    assert "\u2501" in ended.stderr
     assert ended.stderr.endswith("\x1b[2K")
 
 

@@ -26,8 +26,8 @@ from zorivest_async import (
     create_vault_engine,
     derive_key,
 )
-from zorivest_async.database import cipher
-from zorivest_async.database.cipher import ConnectionSettings
+from zorivest_async.database.sqlcipher import cipher
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings
 from zorivest_async.security import VaultKey, new_salt
 
 if TYPE_CHECKING:
@@ -106,6 +106,14 @@ async def test_an_engine_opens_with_the_key_alone(vault_path: Path) -> None:
     engine = create_vault_engine(vault_path, derive_key("correct horse battery staple", salt, CHEAPEST))
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM trades"))).scalar() == 0
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(("options", "size"), [({}, 1), ({"read_only": True}, 4), ({"pool_size": 2}, 2)])
+async def test_an_engine_has_one_writer_or_four_readers(vault_path: Path, options: Any, size: int) -> None:
+    """Unless another number is asked for: a second writer would only wait in SQLite."""
+    engine = create_vault_engine(vault_path, bytes(32), **options)
+    assert engine.pool.size() == size  # type: ignore[attr-defined]  # of the queue pool
     await engine.dispose()
 
 

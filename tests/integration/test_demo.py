@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from zorivest_async import Vault, WrongPassphraseError, __version__
-from zorivest_async.demo.story import PROVIDER_KEY
+from zorivest_async import Vault, WrongPassphraseError
+from zorivest_async.cli.demo.story import PROVIDER_KEY
 
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 PASSPHRASE = "it's the passphrase of the demo's tests"
 
 
 def run_command(*arguments: str | Path, passphrase: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m zorivest_async`` in a process of its own, where warnings are errors."""
+    """Run ``python -m zorivest_async`` in a process of its own, without a terminal, where warnings are errors."""
     environment = {name: value for name, value in os.environ.items() if name != "ZORIVEST_PASSPHRASE"}
     if passphrase is not None:
         environment["ZORIVEST_PASSPHRASE"] = passphrase
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "zorivest_async", *map(str, arguments)],
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -47,7 +48,7 @@ def names_beside(path: Path) -> list[str]:
 def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
     """Assert that a command failed and said why in one line."""
     assert (result.returncode, result.stdout) == (1, "")
-    assert re.fullmatch(r"python -m zorivest_async: error: [^\n]+\n", result.stderr)
+    assert re.fullmatch(r"zorivest: error: [^\n]+\n", result.stderr)
     for word in words:
         assert word in result.stderr
 
@@ -59,7 +60,7 @@ def plain_run() -> subprocess.CompletedProcess[str]:
 
 
 def test_the_bundled_sample_comes_back_equal(plain_run: subprocess.CompletedProcess[str]) -> None:
-    """Without arguments 100 executions, four drawn charts and the rest of a journal are stored and come back equal."""
+    """Without arguments 100 executions, four charts and the rest of a journal are stored and come back equal."""
     assert (plain_run.returncode, plain_run.stderr) == (0, "")
     assert table_in(plain_run.stdout) == {
         "accounts": (1, 1, 1),
@@ -118,6 +119,18 @@ async def test_a_kept_vault_opens_with_its_passphrase_alone(vault_path: Path) ->
         await Vault.open(vault_path, passphrase=PASSPHRASE.upper(), create=False)
 
 
+def test_a_kept_vault_takes_its_passphrase_as_other_commands_do(vault_path: Path) -> None:
+    """It may stand in a file, too; a short one is warned of."""
+    file = vault_path.with_name("passphrase")
+    file.touch(mode=0o600)
+    file.write_text("short\n", encoding="utf-8")
+    result = run_command("demo", "--vault", vault_path, "--passphrase-file", file, passphrase=PASSPHRASE)
+    assert result.returncode == 0
+    assert re.fullmatch(r"zorivest: warning: the passphrase has fewer than [^\n]+\n", result.stderr)
+    shown = run_command("info", vault_path, "--passphrase-file", file)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
 def test_no_secret_is_printed_or_stored_in_the_clear(vault_path: Path) -> None:
     """The passphrase and the provider's key are neither in the output nor in the file."""
     result = run_command("demo", "--vault", vault_path, passphrase=PASSPHRASE)
@@ -133,7 +146,7 @@ def test_an_existing_vault_is_left_as_it_is(vault_path: Path) -> None:
     before, names_before = vault_path.read_bytes(), names_beside(vault_path)
     for passphrase in (PASSPHRASE, "another"):
         result = run_command("demo", "--vault", vault_path, passphrase=passphrase)
-        assert_refused(result, str(vault_path), "something is there already")
+        assert_refused(result, str(vault_path), "the path already exists")
     assert (vault_path.read_bytes(), names_beside(vault_path)) == (before, names_before)
 
 
@@ -141,17 +154,17 @@ def test_an_existing_vault_is_left_as_it_is(vault_path: Path) -> None:
 def test_nothing_else_is_taken_for_a_place_either(vault_path: Path) -> None:
     """A folder, and a link that leads nowhere, are left as they are."""
     vault_path.mkdir()
-    assert_refused(run_command("demo", "--vault", vault_path, passphrase=PASSPHRASE), "something is there already")
+    assert_refused(run_command("demo", "--vault", vault_path, passphrase=PASSPHRASE), "the path already exists")
     assert list(vault_path.iterdir()) == []
     vault_path.rmdir()
     vault_path.symlink_to("nowhere")
-    assert_refused(run_command("demo", "--vault", vault_path, passphrase=PASSPHRASE), "something is there already")
+    assert_refused(run_command("demo", "--vault", vault_path, passphrase=PASSPHRASE), "the path already exists")
     assert names_beside(vault_path) == [vault_path.name]
 
 
 @pytest.mark.parametrize("passphrase", [None, ""])
 def test_a_kept_vault_needs_a_passphrase(vault_path: Path, passphrase: str | None) -> None:
-    """Without a passphrase in the environment no vault is made that nobody could open again."""
+    """Without a passphrase no vault is made that nobody could open again."""
     result = run_command("demo", "--vault", vault_path, passphrase=passphrase)
     assert_refused(result, "ZORIVEST_PASSPHRASE")
     assert names_beside(vault_path) == []
@@ -160,19 +173,7 @@ def test_a_kept_vault_needs_a_passphrase(vault_path: Path, passphrase: str | Non
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """A vault is not put into a folder that does not exist."""
     path = tmp_path / "no-such-folder" / "journal.vault"
-    assert_refused(run_command("demo", "--vault", path, passphrase=PASSPHRASE), str(path), "no folder")
+    assert_refused(
+        run_command("demo", "--vault", path, passphrase=PASSPHRASE), str(path), "the parent directory does not exist"
+    )
     assert names_beside(path.parent) == []
-
-
-def test_without_a_command_it_prints_help() -> None:
-    """The exit code is that of a wrong argument, and the help names the command."""
-    result = run_command()
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("usage: python -m zorivest_async ")
-    assert " demo " in result.stderr
-
-
-def test_it_says_its_version() -> None:
-    """``--version`` prints the name and the version."""
-    result = run_command("--version")
-    assert (result.returncode, result.stdout) == (0, f"zorivest-async {__version__}\n")

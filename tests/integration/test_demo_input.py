@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from zorivest_async import Trade, TradeAction
-from zorivest_async.__main__ import main
-from zorivest_async.demo.samples import find_images, read_executions, read_sample_executions
+from zorivest_async.cli import main
+from zorivest_async.cli.demo.samples import CHARTS, DATA, EXECUTIONS, read_executions, read_pictures
+from zorivest_async.database.sqlcipher.long_operation import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +34,19 @@ def refuse(vault_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         assert output == ""
         assert error.count("\n") == 1
         assert not vault_path.exists()
-        return error.removeprefix("python -m zorivest_async: error: ").rstrip("\n")
+        return error.removeprefix("zorivest: error: ").rstrip("\n")
 
     return run
 
 
+def unreadable(line: int, problem: str) -> str:
+    """Return how a row that an import does not take is told."""
+    return f": line {line}: a field cannot be read ({problem})"
+
+
 def test_executions_become_trades() -> None:
     """Every column of an exchange feed goes where it belongs, in the order of the file."""
-    trades = read_sample_executions()
+    trades = read_executions(EXECUTIONS, Operation())
     assert len(trades) == 100
     assert trades[1] == Trade(
         exec_id="1206419188",
@@ -59,7 +65,7 @@ def test_a_file_of_a_spreadsheet_program_is_read(tmp_path: Path) -> None:
     path.write_text(
         'price,note,"id",date,amount,side\r\n1.5,"a, b",17,2023-02-02T10:20:00+01:00,2,sell\r\n', encoding="utf-8-sig"
     )
-    (trade,) = read_executions(path)
+    (trade,) = read_executions(path, Operation())
     moment = datetime(2023, 2, 2, 9, 20, tzinfo=UTC)
     assert trade == Trade("17", moment, "ETH/USDT", TradeAction.SLD, 2.0, 1.5, "DEMO")
 
@@ -67,29 +73,42 @@ def test_a_file_of_a_spreadsheet_program_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", ", line 1: these columns are missing: amount, date, id, price, side"),
-        ("id,date,price\n", ", line 1: these columns are missing: amount, side"),
-        (HEADER, ": there are no executions in this file"),
-        (HEADER + GOOD_ROW + GOOD_ROW.replace("26.062", "lots"), ", line 3: amount must be a number"),
-        (HEADER + GOOD_ROW.replace("buy", "BUY"), ", line 2: side must be buy or sell"),
-        (HEADER + GOOD_ROW + "\n" + GOOD_ROW, ", line 4: the execution with this id is on line 2 already"),
+        ("", ": the file is empty; it has no header"),
+        ("id,date,price\n", ": line 1: the profile needs columns that are missing: amount, side"),
+        (HEADER, ": this file contains no executions"),
+        (
+            HEADER + GOOD_ROW + GOOD_ROW.replace("26.062", "lots").replace("17,", "18,"),
+            unreadable(3, "quantity is not a number"),
+        ),
+        (HEADER + GOOD_ROW.replace("buy", "hold"), unreadable(2, "action is not a side that the profile knows")),
+        (HEADER + GOOD_ROW + "\n" + GOOD_ROW, ": line 4: the id of this execution is already on line 2"),
+        (
+            HEADER + GOOD_ROW + GOOD_ROW.replace("buy", "sell"),
+            ": line 3: the id of this execution is already on line 2",
+        ),
         (
             HEADER + GOOD_ROW.replace("26.062", "0"),
-            ", line 2: amount must be greater than zero; the action says the side",
+            unreadable(2, "quantity must be greater than zero; the action says the side"),
         ),
-        (
-            HEADER + GOOD_ROW.replace("1666.8", "nan"),
-            ", line 2: price must be a number that float64 holds digit for digit",
-        ),
+        (HEADER + GOOD_ROW.replace("1666.8", "nan"), unreadable(2, "price is not a number")),
         (
             HEADER + GOOD_ROW.replace("1666.8", "1666.80000000000000001"),
-            ", line 2: price must be a number that float64 holds digit for digit",
+            unreadable(2, "price has more digits than float64 can hold; round it first"),
         ),
-        (HEADER + GOOD_ROW.replace("2023-02-02", "02.02.2023"), ", line 2: date must be a date and time in ISO 8601"),
-        (HEADER + GOOD_ROW.replace(":00+", ":00.1234567+"), ", line 2: date is finer than microseconds"),
-        (HEADER + GOOD_ROW.replace("17,", " ,"), ", line 2: id must not be empty"),
-        (HEADER + "17,2023-02-02 09:20:00\n", ", line 2: side must be buy or sell"),
-        (HEADER + GOOD_ROW.replace("17,", '"17"x,'), ", line 2: ',' expected after '\"'"),
+        (
+            HEADER + GOOD_ROW.replace("2023-02-02", "02.02.2023"),
+            unreadable(2, "time is not a date and time in ISO 8601"),
+        ),
+        (
+            HEADER + GOOD_ROW.replace(":00+", ":00.1234567+"),
+            unreadable(2, "time is finer than microseconds, the precision of a vault"),
+        ),
+        (HEADER + GOOD_ROW.replace("17,", " ,"), unreadable(2, "exec_id must not be empty")),
+        (HEADER + "17,2023-02-02 09:20:00\n", unreadable(2, "it has 2 values and the header 5")),
+        (
+            HEADER + GOOD_ROW.replace("17,", '"17"x,'),
+            unreadable(2, "a quotation mark is neither around a value nor doubled in it"),
+        ),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, refuse: Refuse, text: str, problem: str) -> None:
@@ -103,7 +122,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path, refuse: Refuse) -> Non
     """A spreadsheet, say, that was not exported."""
     path = tmp_path / "executions.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    assert refuse("--executions", path) == f"{path}: this is not text in UTF-8"
+    assert refuse("--executions", path) == f"{path}: this is not text in utf-8-sig"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, refuse: Refuse) -> None:
@@ -113,19 +132,29 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, refuse: Refuse) -> No
         assert refuse(option, path).startswith(f"{path}: ")
 
 
-def test_images_are_found_by_name(tmp_path: Path) -> None:
+def test_images_are_taken_by_name(tmp_path: Path) -> None:
     """All four formats, in order; not the licence beside them, and no folder that is called like an image."""
-    for name in ("d.WEBP", "a.png", "LICENSE.txt", "c.jpeg", "b.jpg", "e.gif"):
-        (tmp_path / name).touch()
+    for name in ("d.WEBP", "a.png", "c.jpeg", "b.jpg", "e.gif"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "LICENSE.txt").touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in find_images(tmp_path)] == ["a.png", "b.jpg", "c.jpeg", "d.WEBP", "e.gif"]
+    pictures = read_pictures(tmp_path, Operation())
+    assert [picture.path.name for picture in pictures] == ["a.png", "b.jpg", "c.jpeg", "d.WEBP", "e.gif"]
+
+
+def test_the_bundled_charts_are_images_that_differ() -> None:
+    """Four charts, which are all the images beside the executions, no two alike."""
+    pictures = read_pictures(DATA, Operation())
+    assert tuple(picture.path for picture in pictures) == CHARTS
+    assert {(picture.expected.width, picture.expected.height) for picture in pictures} == {(1200, 720)}
+    assert len({picture.expected.thumbnail for picture in pictures}) == 4
 
 
 def test_a_folder_without_images_is_named(tmp_path: Path, refuse: Refuse) -> None:
     """The demo does not quietly draw charts instead."""
     folder = tmp_path / "charts"
     folder.mkdir()
-    assert refuse("--images", folder) == f"{folder}: there are no PNG, JPEG, WebP or GIF files in this folder"
+    assert refuse("--images", folder) == f"{folder}: this folder contains no PNG, JPEG, WebP or GIF files"
 
 
 def test_a_damaged_image_is_named(tmp_path: Path, refuse: Refuse) -> None:

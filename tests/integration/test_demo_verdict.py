@@ -5,7 +5,9 @@ These tests run the command in their own process, where whatever blocks the even
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -13,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zorivest_async import ImageInfo, ImageOwnerType, Setting, Trade, Watchlist
-from zorivest_async.__main__ import main
+from zorivest_async import ImageInfo, ImageOwnerType, SaveResult, Setting, Trade, Watchlist
+from zorivest_async.cli import main
+from zorivest_async.cli.demo import command
 from zorivest_async.database.repositories import (
     SqlAlchemyImageRepository,
     SqlAlchemyMarketProviderSettingRepository,
@@ -23,19 +26,24 @@ from zorivest_async.database.repositories import (
     SqlAlchemyTradeRepository,
     SqlAlchemyWatchlistRepository,
 )
-from zorivest_async.demo import command, journal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
 CHOSEN = "1206419188"
 
+save_many = SqlAlchemyTradeRepository.save_many
 stream = SqlAlchemyTradeRepository.stream
 list_for_owner = SqlAlchemyImageRepository.list_for_owner
 get_full_data = SqlAlchemyImageRepository.get_full_data
 get_all = SqlAlchemySettingRepository.get_all
 list_watchlists = SqlAlchemyWatchlistRepository.list_all
+
+
+async def store_one_less(trades: SqlAlchemyTradeRepository, stored: Iterable[Trade], **options: Any) -> SaveResult:
+    """Say that all were stored, and leave one execution out."""
+    return await save_many(trades, (trade for trade in stored if trade.exec_id != CHOSEN), **options)
 
 
 async def change_a_price(trades: SqlAlchemyTradeRepository) -> AsyncIterator[Trade]:
@@ -106,6 +114,12 @@ async def reveal_another_key(_providers: SqlAlchemyMarketProviderSettingReposito
 @pytest.mark.parametrize(
     ("repository", "method", "fault", "problems"),
     [
+        (
+            SqlAlchemyTradeRepository,
+            "save_many",
+            store_one_less,
+            ["executions: 100 stored, 99 read back, 99 of them equal"],
+        ),
         (
             SqlAlchemyTradeRepository,
             "stream",
@@ -185,11 +199,11 @@ def test_what_did_not_come_back_equal_is_named(
     fault: object,
     problems: list[str],
 ) -> None:
-    """A fault in what is read, however small, makes the exit code 1 and is told."""
+    """A fault in what is stored or read, however small, makes the exit code 1 and is told."""
     monkeypatch.setattr(repository, method, fault)
     assert main(["demo"]) == 1
     output, error = capsys.readouterr()
-    assert "NOT everything is as it was stored." in output
+    assert "NOT everything came back equal." in output
     assert error.splitlines() == problems
 
 
@@ -205,7 +219,7 @@ def test_a_vault_that_is_not_locked_is_told(
     assert "sqlite3 without the key  NOT REFUSED\n" in output
     assert "a wrong passphrase       NOT REFUSED\n" in output
     assert error.splitlines() == [
-        "sqlite3 did not refuse the vault as a file that is no database",
+        "sqlite3 did not refuse the vault as a file that is not a database",
         "a wrong passphrase opened the vault",
     ]
 
@@ -215,7 +229,7 @@ def test_a_plaintext_database_does_not_pass_for_a_vault(tmp_path: Path) -> None:
     path = tmp_path / "plain & simple?.db"
     with closing(sqlite3.connect(path)) as plain:
         plain.execute("CREATE TABLE trades (exec_id TEXT)")
-    assert journal._try_sqlite3(path) is None
+    assert command._try_sqlite3(path) is None
 
 
 def test_passphrases_that_the_demo_makes_up_are_not_printed(
@@ -242,8 +256,9 @@ def test_an_interrupted_demo_leaves_no_traceback(
     """Ctrl+C gives the exit code that shells expect, and no other word."""
 
     async def interrupt(*_arguments: Any, **_options: Any) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
 
-    monkeypatch.setattr(command, "run_demo", interrupt)
+    monkeypatch.setattr(command, "keep", interrupt)
     assert main(["demo"]) == 130
     assert capsys.readouterr() == ("", "")

@@ -105,3 +105,21 @@ async def test_a_closed_server_side_cursor_says_so(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         with pytest.raises(sqlcipher.ProgrammingError, match="closed"):
             await connection.run_sync(use)
+
+
+async def test_a_stream_of_a_closed_connection_is_an_error_of_the_drivers(engine: AsyncEngine) -> None:
+    """Reading on and closing say so as the DB-API does."""
+
+    def stream(connection: Connection) -> None:
+        raw: Any = connection.connection.dbapi_connection
+        cursor = raw.cursor(server_side=True)
+        cursor.execute("SELECT 1 UNION SELECT 2")
+        raw.close()
+        with pytest.raises(sqlcipher.OperationalError, match="Connection closed"):
+            cursor.fetchone()
+        with pytest.raises(sqlcipher.OperationalError, match="Connection closed"):
+            cursor.close()
+        connection.invalidate()
+
+    async with engine.connect() as connection:
+        await connection.run_sync(stream)

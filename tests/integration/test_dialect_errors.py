@@ -9,8 +9,8 @@ import pytest_asyncio
 from sqlalchemy import exc, text
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.cipher import ConnectionSettings
-from zorivest_async.database.connection import create_engine_over
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings
+from zorivest_async.vault.connecting import create_engine_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tables import add, count
 from zorivest_async import create_vault_engine
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, SearchKind, Vault
 from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.repositories.search_query import MAX_QUERY_LENGTH, MAX_QUERY_WORDS
-from zorivest_async.database.search_schema import SEARCH_FIELDS
-from zorivest_async.database.vault_file import APPLICATION_ID
+from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS
 from zorivest_async.rendering.pictures import LONGEST_SIDE_PX
 from zorivest_async.rendering.tables import DEFAULT_ROWS, FIRST_TEXT_IN_LIST
 from zorivest_async.rendering.text import FIRST_TEXT
+from zorivest_async.vault.file_format import APPLICATION_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ def test_the_commands_of_the_page_on_backups_run(tmp_path: Path) -> None:
     for block in blocks_of(read("docs/backups.md"), "sh"):
         for line in block.text.splitlines():
             program, *arguments = line.split()
-            assert program == "zorivest-vault"
+            assert program == "zorivest"
             result = run_vault_command(*arguments, passphrase=PASSPHRASE, new_passphrase=NEW_PASSPHRASE, cwd=tmp_path)
             assert (result.returncode, result.stderr) == (0, ""), line
     assert opens_with(tmp_path / "journal.vault", NEW_PASSPHRASE) == 0
@@ -125,7 +125,7 @@ async def test_a_vault_opens_as_the_file_format_says(vault: Vault, vault_path: P
 
 def test_the_document_about_searching_names_every_field() -> None:
     """Its table of kinds is the index's, and its limits are the real ones."""
-    document = read("docs/search.md")
+    document = read("docs/full-text-search.md")
     rows = re.findall(r"^\| `(\w+)` \| (`.*?`) \|", document, re.MULTILINE)
     assert [kind for kind, _ in rows] == list(SearchKind)
     assert {field.strip("`") for _, fields in rows for field in fields.split(", ")} == set(SEARCH_FIELDS)
@@ -144,6 +144,6 @@ def test_the_file_format_names_every_profile() -> None:
 def test_the_numbers_of_notebooks_are_the_codes() -> None:
     """How much of a list, a text and an image is shown."""
     said = " ".join(read("docs/notebooks.md").split())
-    assert f"the first {DEFAULT_ROWS} rows are shown" in said
-    assert f"the first {FIRST_TEXT:,} characters are shown, in a list {FIRST_TEXT_IN_LIST}." in said
-    assert f"at most {LONGEST_SIDE_PX} px long" in said
+    assert f"its first {DEFAULT_ROWS} rows" in said
+    assert f"its first {FIRST_TEXT:,} characters, in a list {FIRST_TEXT_IN_LIST}." in said
+    assert f"at most {LONGEST_SIDE_PX} px on its longer side" in said

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 
 pytestmark = pytest.mark.asyncio
 
@@ -50,6 +50,16 @@ async def test_closing_twice_is_closing_once() -> None:
     await connection.close()
     assert connection.stop() is connection.stop()
     assert await thread_is_gone(connection)
+
+
+async def test_it_is_closed_where_no_event_loop_runs() -> None:
+    """As SQLAlchemy does with connections that it throws away; to close it afterwards waits for nothing."""
+    connection = await CipherConnection(connect)
+    await asyncio.to_thread(connection.stop)
+    assert await thread_is_gone(connection)
+    assert connection._connection is None
+    async with asyncio.timeout(5):
+        await connection.close()
 
 
 async def test_a_closed_connection_says_so() -> None:
@@ -146,7 +156,7 @@ async def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 FORGETFUL = """
 import asyncio
-from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 from sqlcipher3 import dbapi2
 
 async def main():
@@ -168,7 +178,7 @@ async def test_a_statement_in_flight_does_not_keep_the_process_alive() -> None:
         [sys.executable, "-c", FORGETFUL],
         capture_output=True,
         text=True,
-        timeout=5,
+        timeout=30,
         check=False,
     )
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "done\n", "")

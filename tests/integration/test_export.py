@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from special_files import make_pipe, make_socket
 from zorivest_async import (
     Account,
     AccountType,
     ConfigurationError,
+    ExportError,
     MarketProviderSetting,
     MissingDependencyError,
+    Setting,
     Trade,
     TradeAction,
     TradeFilter,
@@ -28,12 +33,10 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
-from zorivest_async.integrations.exporting import export_trades, write_csv, write_parquet
-from zorivest_async.integrations.frames import to_arrow, to_pandas, to_polars
-from zorivest_async.integrations.importers import ZORIVEST, CsvTrades, import_trades
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from zorivest_async.database.aggregates import AGGREGATES
+from zorivest_async.transfer.exporting import export_trades, write_csv, write_parquet
+from zorivest_async.transfer.frames import to_arrow, to_pandas, to_polars
+from zorivest_async.transfer.importers import ZORIVEST, CsvTrades, import_trades
 
 MOMENT = datetime(2024, 3, 8, 14, 30, 0, 123456, tzinfo=UTC)
 TRADES = [
@@ -88,6 +91,26 @@ def test_only_entities_of_the_class_are_taken() -> None:
     assert to_polars([watchlist], Watchlist)["items"].to_list() == [["SPY", "QQQ"]]
 
 
+@pytest.mark.parametrize("name", AGGREGATES.by_name)
+def test_every_entity_has_columns(tmp_path: Path, name: str) -> None:
+    """A row of each aggregate's example fits into frames and into a file, and keeps its key."""
+    aggregate = AGGREGATES.by_name[name]
+    example = aggregate.entity(**aggregate.example(1))
+    for convert in (to_polars, to_pandas, to_arrow):
+        assert len(convert([example], aggregate.entity)) == 1
+    write_csv(tmp_path / "rows.csv", [example], aggregate.entity)
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row[aggregate.mapper.key] == str(aggregate.key_of(example) or "")
+
+
+def test_values_of_settings_are_texts_of_json() -> None:
+    """A column has one type, and a setting may be of several."""
+    values: list[tuple[Any, str]] = [(7, "int"), ("dark", "str"), ({"a": [None]}, "json"), (None, "json")]
+    settings = [Setting(f"k{n}", value, kind, MOMENT) for n, (value, kind) in enumerate(values)]
+    assert to_polars(settings, Setting)["value"].to_list() == ["7", '"dark"', '{"a": [null]}', "null"]
+
+
 def test_parquet_keeps_types_and_values(tmp_path: Path) -> None:
     """What is read back is what was written, and an empty file has the same schema."""
     write_parquet(tmp_path / "full.parquet", TRADES)
@@ -129,6 +152,84 @@ async def test_exported_trades_are_imported_equal(vault: Vault, tmp_path: Path) 
     assert not await asyncio.to_thread((tmp_path / "out.csv.part").exists)
 
 
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_an_export_touches_no_file_of_another_name(tmp_path: Path, write: Any) -> None:
+    """Neither a user's own ``.part`` nor what a link of that name, or of the file's own, leads to."""
+    precious, target = tmp_path / "precious", tmp_path / "out"
+    precious.write_text("precious")
+    (tmp_path / "out.part").write_text("mine")
+    write(target, TRADES)
+    assert (tmp_path / "out.part").read_text() == "mine"
+    (tmp_path / "out.part").unlink()
+    (tmp_path / "out.part").symlink_to(precious)
+    target.unlink()
+    target.symlink_to(precious)
+    write(target, TRADES)
+    assert precious.read_text() == "precious"
+    assert not target.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.part", "precious"]
+    if sys.platform != "win32":
+        assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_an_export_replaces_a_file_unless_told_otherwise(tmp_path: Path, write: Any) -> None:
+    """Without ``overwrite`` the name must be free; the error says what to do."""
+    target = tmp_path / "out"
+    target.write_text("old")
+    with pytest.raises(ConfigurationError, match="overwrite=True"):
+        write(target, TRADES, overwrite=False)
+    assert target.read_text() == "old"
+    write(target, TRADES)
+    written = target.read_bytes()
+    assert written != b"old"
+    write(tmp_path / "new", TRADES, overwrite=False)
+    assert (tmp_path / "new").read_bytes() == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "out"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes are files on POSIX")
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+@pytest.mark.parametrize(
+    ("thing", "make"), [("named pipe", make_pipe), ("socket", make_socket), ("directory", Path.mkdir)]
+)
+def test_an_export_replaces_nothing_but_files(tmp_path: Path, write: Any, thing: str, make: Any) -> None:
+    """A rename would take the place of a pipe, or, as an administrator, of a device of the whole machine."""
+    target = tmp_path / "out"
+    make(target)
+    with pytest.raises(ExportError, match=f"this is a {thing}"):
+        write(target, TRADES)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert not target.is_file()
+
+
+@pytest.mark.asyncio
+async def test_of_exports_to_one_file_each_writes_a_whole_one(vault: Vault, tmp_path: Path) -> None:
+    """None is torn or mixed with another; where nothing may be replaced, one gets the name."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(Account("A", "a", AccountType.BROKER))
+        for instrument, count in (("AAAA", 3_000), ("B", 2_000)):
+            await uow.trades.save_many(
+                Trade(f"{instrument}{number}", MOMENT, instrument, TradeAction.BOT, 1, 1, "A")
+                for number in range(count)
+            )
+        await uow.commit()
+    filters = [TradeFilter(instrument="AAAA"), TradeFilter(instrument="B")]
+    whole = []
+    for number, one in enumerate(filters):
+        await export_trades(vault, tmp_path / f"{number}.csv", one)
+        whole.append(await asyncio.to_thread((tmp_path / f"{number}.csv").read_bytes))
+    target = tmp_path / "out.csv"
+    for _ in range(5):
+        await asyncio.gather(*(export_trades(vault, target, one) for one in filters * 2))
+        assert await asyncio.to_thread(target.read_bytes) in whole
+    await asyncio.to_thread(target.unlink)
+    exports = (export_trades(vault, target, one, overwrite=False) for one in filters * 2)
+    results = await asyncio.gather(*exports, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["ConfigurationError"] * 3 + ["int"]
+    assert await asyncio.to_thread(target.read_bytes) in whole
+
+
 @pytest.mark.parametrize(
     ("convert", "module", "extra"),
     [(to_polars, "polars", "polars"), (to_pandas, "pandas", "pandas"), (to_arrow, "pyarrow", "parquet")],
@@ -147,8 +248,8 @@ def test_the_integrations_are_imported_without_any_extra() -> None:
 import sys
 for name in ("polars", "pandas", "pyarrow", "ibflex", "defusedxml", "requests", "tzdata", "rich", "typer"):
     sys.modules[name] = None
-import zorivest_async.integrations.exporting
-import zorivest_async.integrations.frames
-import zorivest_async.integrations.importers
+import zorivest_async.transfer.exporting
+import zorivest_async.transfer.frames
+import zorivest_async.transfer.importers
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=30)

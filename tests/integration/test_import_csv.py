@@ -13,13 +13,14 @@ from zorivest_async import (
     Account,
     AccountType,
     ConfigurationError,
+    InvalidQueryError,
     Progress,
     Trade,
     TradeAction,
     TradeFilter,
     Vault,
 )
-from zorivest_async.integrations.importers import (
+from zorivest_async.transfer.importers import (
     IBKR_ACTIVITY,
     THINKORSWIM,
     CsvProfile,
@@ -202,7 +203,7 @@ async def test_a_decimal_comma_is_the_profiles_to_name(vault: Vault, tmp_path: P
         ("2024-01-02 09:30:00", "fail", "2024-01-02T14:30:00+00:00"),
         ("2024-01-02 09:30:00+01:00", "fail", "2024-01-02T08:30:00+00:00"),
         ("2024-03-10 02:30:00", "later", "does not exist"),
-        ("2024-11-03 01:30:00", "fail", "comes twice"),
+        ("2024-11-03 01:30:00", "fail", "is ambiguous"),
         ("2024-11-03 01:30:00", "earlier", "2024-11-03T05:30:00+00:00"),
         ("2024-11-03 01:30:00", "later", "2024-11-03T06:30:00+00:00"),
         ("2024-01-02 09:30:00.123456789", "fail", "finer than microseconds"),
@@ -212,7 +213,7 @@ async def test_a_decimal_comma_is_the_profiles_to_name(vault: Vault, tmp_path: P
 async def test_local_times_need_no_guessing(
     vault: Vault, tmp_path: Path, text: str, ambiguous: str, expected: str
 ) -> None:
-    """The profile's zone says what they mean; one that comes twice fails unless the profile decides, too."""
+    """The profile's zone says what they mean; an ambiguous one fails unless the profile decides, too."""
     profile = replace(FEED, time_zone="America/New_York", ambiguous_times=ambiguous)  # type: ignore[arg-type]
     report = await import_lines(vault, tmp_path, HEADER, f"1,{text},buy,1,2", profile=profile)
     if report.failed:
@@ -224,7 +225,7 @@ async def test_local_times_need_no_guessing(
 async def test_a_naive_time_without_a_zone_fails(vault: Vault, tmp_path: Path) -> None:
     """It is not taken for UTC: nobody said so."""
     report = await import_lines(vault, tmp_path, HEADER, "1,2024-01-02 09:30:00,buy,1,2")
-    assert "names no offset" in report.failed[0].detail
+    assert "has no offset" in report.failed[0].detail
 
 
 async def test_byte_order_marks_quotes_and_repeated_headers_are_no_trouble(vault: Vault, tmp_path: Path) -> None:
@@ -243,8 +244,8 @@ async def test_byte_order_marks_quotes_and_repeated_headers_are_no_trouble(vault
     ("content", "problem"),
     [
         (b"", "empty"),
-        (b"id,date,side,amount\n", "columns that are not there: price"),
-        (b"id,date,side,amount,price,price\n", "more than one column price"),
+        (b"id,date,side,amount\n", "columns that are missing: price"),
+        (b"id,date,side,amount,price,price\n", "duplicated columns: price"),
         (b"id,date,side,amount,price\n\xff\xfe\n", "not text"),
         (b'id,date,side,amount,price\n"1,2\n', "does not end"),
     ],
@@ -322,9 +323,9 @@ async def test_an_identifier_is_never_formed_of_the_fills_values_alone() -> None
         replace(FEED, constants={"account_id": "DEMO"})
 
 
-async def test_a_time_zone_that_does_not_exist_is_named(vault: Vault, tmp_path: Path) -> None:
+async def test_a_time_zone_that_does_not_exist_is_refused(vault: Vault, tmp_path: Path) -> None:
     """A profile's zone is looked up when it is needed, in a thread."""
-    with pytest.raises(ConfigurationError, match="America/Gotham"):
+    with pytest.raises(InvalidQueryError, match="no such time zone"):
         await import_lines(vault, tmp_path, HEADER, profile=replace(FEED, time_zone="America/Gotham"))
 
 

@@ -16,6 +16,7 @@ from zorivest_async import (
     AccountType,
     ImageOwnerType,
     MissingDependencyError,
+    RepositoryError,
     Trade,
     TradeAction,
     TradeFilter,
@@ -23,7 +24,7 @@ from zorivest_async import (
     ValidationError,
     Vault,
 )
-from zorivest_async.integrations.importers import FlexTrades, ImportReport, ImportSourceError, Reason, import_trades
+from zorivest_async.transfer.importers import FlexTrades, ImportReport, ImportSourceError, Reason, import_trades
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +99,7 @@ async def test_what_is_unknown_is_warned_of(vault: Vault, tmp_path: Path) -> Non
     assert reasons(report) == {"inserted": [Reason.NEW]}
     assert report.warnings == [
         "attributes that ibflex does not know: newField",
-        "1 elements left out that sum up executions",
+        "1 summaries of executions left out",
     ]
 
 
@@ -109,11 +110,11 @@ async def test_what_is_unknown_is_warned_of(vault: Vault, tmp_path: Path) -> Non
         ({"dateTime": "20240102"}, "no time of day"),
         ({"dateTime": "20240310;023000"}, "does not exist"),
         ({"dateTime": ""}, "no time of day"),
-        ({"quantity": "many"}, "not what ibflex expects"),
+        ({"quantity": "many"}, "ibflex cannot read an attribute"),
         ({"quantity": "0"}, "quantity must be greater than zero"),
-        ({"transactionType": "Strange"}, "not what ibflex expects"),
-        ({"ibExecID": "", "tradeID": ""}, "neither an ibExecID nor a tradeID"),
-        ({"tradePrice": ""}, "no tradePrice"),
+        ({"transactionType": "Strange"}, "ibflex cannot read an attribute"),
+        ({"ibExecID": "", "tradeID": ""}, "ibExecID and tradeID are missing"),
+        ({"tradePrice": ""}, "tradePrice is missing"),
         ({"symbol": ""}, "instrument must not be empty"),
     ],
 )
@@ -236,6 +237,46 @@ async def test_a_cancelled_execution_with_images_is_the_users_to_delete(vault: V
     assert len(await stored(vault)) == 1
 
 
+@pytest.mark.parametrize("change", ["correction", "cancellation"])
+async def test_what_a_table_of_the_users_refers_to_fails_alone(vault: Vault, tmp_path: Path, change: str) -> None:
+    """The rest is imported, the entry names the table, and a dry run says the same."""
+    await import_elements(vault, tmp_path, element())
+    async with vault.unit_of_work() as uow:
+        connection = await uow.connection()
+        await connection.exec_driver_sql("CREATE TABLE links (trade REFERENCES trades)")
+        await connection.exec_driver_sql("INSERT INTO links VALUES (?)", (ORIGINAL,))
+        await connection.exec_driver_sql("CREATE TABLE marks (trade REFERENCES trades ON DELETE CASCADE)")
+        await connection.exec_driver_sql("INSERT INTO marks VALUES (?)", (ORIGINAL,))
+        await uow.commit()
+    changed = cancellation() if change == "cancellation" else element(ibExecID=CORRECTION, transactionID="102")
+    statement = [element(), changed, element(ibExecID="0001.01.01", tradeID="2")]
+    reason = Reason.CANCELLED_IN_USE if change == "cancellation" else Reason.CONFLICT
+    for dry_run in (True, False):
+        report = await import_elements(vault, tmp_path, *statement, dry_run=dry_run)
+        assert set(reasons(report)) == {"inserted", "duplicate", "failed"}
+        assert reasons(report)["failed"] == [reason]
+        assert "a row of links refers to what would be deleted" in str(report.failed[0])
+    assert [trade.exec_id for trade in await stored(vault)] == ["0001.01.01", ORIGINAL]
+    async with vault.unit_of_work() as uow:
+        await (await uow.connection()).exec_driver_sql("DELETE FROM links")
+        await uow.commit()
+    assert set(reasons(await import_elements(vault, tmp_path, *statement))) == {"updated", "duplicate"}
+    assert ORIGINAL not in [trade.exec_id for trade in await stored(vault)]
+
+
+async def test_a_users_own_trigger_that_refuses_a_correction_is_a_typed_error(vault: Vault, tmp_path: Path) -> None:
+    """Nothing of the import is stored."""
+    await import_elements(vault, tmp_path, element())
+    async with vault.unit_of_work() as uow:
+        await (await uow.connection()).exec_driver_sql(
+            "CREATE TRIGGER kept BEFORE DELETE ON trades BEGIN SELECT RAISE(ABORT, 'trades are kept'); END"
+        )
+        await uow.commit()
+    with pytest.raises(RepositoryError, match="trades are kept"):
+        await import_elements(vault, tmp_path, element(ibExecID=CORRECTION, transactionID="102"))
+    assert [trade.exec_id for trade in await stored(vault)] == [ORIGINAL]
+
+
 async def test_a_cancellation_of_something_unknown_is_carried_out_when_that_is_imported_again(
     vault: Vault, tmp_path: Path
 ) -> None:
@@ -342,7 +383,7 @@ async def test_a_missing_extra_is_named(vault: Vault, tmp_path: Path, monkeypatc
     path = tmp_path / "statement.xml"
     await asyncio.to_thread(path.write_text, "<FlexQueryResponse/>")
     for module in ("defusedxml", "ibflex"):
-        monkeypatch.setattr("zorivest_async.integrations.extras.import_module", importing_all_but(module))
+        monkeypatch.setattr("zorivest_async._extras.import_module", importing_all_but(module))
         with pytest.raises(MissingDependencyError, match=r'pip install "zorivest-async\[importers\]"'):
             await import_trades(vault, FlexTrades(path))
 

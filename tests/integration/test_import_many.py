@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loop_watch import Watch, is_quiet
-from zorivest_async.integrations.importers import CsvProfile, CsvTrades, import_trades
+from zorivest_async.transfer.importers import CsvProfile, CsvTrades, import_trades
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from zorivest_async import Account, AccountType, ConfigurationError, ImageOwnerType, Trade, TradeAction, Vault
-from zorivest_async.integrations.importers import ImportSourceError, Reason, Screenshots, import_screenshots
+from zorivest_async.transfer.importers import ImportSourceError, Reason, Screenshots, import_screenshots
 
 pytestmark = pytest.mark.asyncio
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,9 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
-from zorivest_async.integrations.importers import ImportSourceError
-from zorivest_async.integrations.journal import export_journal, import_journal
-from zorivest_async.integrations.journal_tables import JOURNAL_TABLES, TableRepository
+from zorivest_async.transfer.importers import ImportSourceError
+from zorivest_async.transfer.journal import export_journal, import_journal
+from zorivest_async.transfer.journal_tables import journal_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,11 +77,10 @@ async def everything(vault: Vault) -> dict[str, list[Any]]:
     """Return all rows of all tables, in their order, with the row numbers that take no part in ``==``."""
     found: dict[str, list[Any]] = {}
     async with vault.unit_of_work(read_only=True) as uow:
-        connection = await uow.connection()
-        for table in JOURNAL_TABLES:
-            repository, rows, after = TableRepository(connection, table), list[Any](), None
-            while page := await repository.page(after):
-                rows += [(getattr(entity, table.mapper.key), entity) for entity in page]
+        for table in journal_tables():
+            rows, after = list[Any](), None
+            while page := await uow.rows.page(table.aggregate.entity, after):
+                rows += [(table.aggregate.key_of(entity), entity) for entity in page]
                 after = rows[-1][0]
             found[table.name] = rows
     return found
@@ -124,6 +124,31 @@ async def test_the_files_are_plain_and_without_secrets(vault: Vault, tmp_path: P
     assert [path.name for path in await asyncio.to_thread(lambda: [*tmp_path.glob("journal*")])].count("journal") == 1
 
 
+async def test_an_export_is_its_owners_alone_and_touches_nothing_else(vault: Vault, tmp_path: Path) -> None:
+    """A user's own ``.part`` stays as it is, whether the export succeeds or not; folders above the target are made."""
+    await fill(vault)
+    target, mine = tmp_path / "above" / "journal", tmp_path / "above" / "journal.part"
+    await asyncio.to_thread(mine.mkdir, parents=True)
+    await asyncio.to_thread((mine / "thesis.txt").write_text, "the only copy")
+
+    def fail(_: object) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        await export_journal(vault, target, progress=fail)
+    await export_journal(vault, target)
+    await export_journal(vault, tmp_path / "more" / "above" / "journal")
+
+    def look() -> None:
+        assert sorted(path.name for path in mine.parent.iterdir()) == ["journal", "journal.part"]
+        assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+        for path in (target, *target.rglob("*")):
+            if sys.platform != "win32":
+                assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
+
+    await asyncio.to_thread(look)
+
+
 async def test_an_export_replaces_nothing(vault: Vault, tmp_path: Path) -> None:
     """A folder that is there stays as it is, and a failed export leaves nothing."""
     with pytest.raises(ConfigurationError, match="new folder"):
@@ -142,7 +167,7 @@ async def test_an_export_replaces_nothing(vault: Vault, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
-        ("journal.json", lambda _: b"{}", "no exported journal"),
+        ("journal.json", lambda _: b"{}", "not an exported journal"),
         ("journal.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "newer release"),
         ("trades.jsonl", lambda data: data[:-30], "trades.jsonl"),
         ("trades.jsonl", lambda data: data[: data.index(b"\n") + 1], "1 lines and should have 449"),

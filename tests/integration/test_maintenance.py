@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,16 +24,14 @@ from zorivest_async import (
     VaultNotFoundError,
     WrongPassphraseError,
 )
-from zorivest_async.database import maintenance
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.vault import copying, maintenance
+from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sqlcipher3 import dbapi2 as sqlcipher
-
-    from zorivest_async.database.long_operation import Operation
     from zorivest_async.security import VaultKey
 
 pytestmark = pytest.mark.asyncio
@@ -116,10 +114,10 @@ async def test_a_backup_replaces_nothing(vault: Vault, tmp_path: Path) -> None:
     """What is at its destination stays, byte for byte."""
     other = tmp_path / "other"
     await asyncio.to_thread(other.write_bytes, b"precious")
-    with pytest.raises(VaultError, match="there already"):
+    with pytest.raises(VaultError, match="already exists"):
         await vault.backup(other)
     assert await contents_of(other) == b"precious"
-    with pytest.raises(VaultNotFoundError, match="folder"):
+    with pytest.raises(VaultNotFoundError, match="parent directory"):
         await vault.backup(tmp_path / "nowhere" / "copy.vault")
     assert [name for name in await names_in(tmp_path) if not name.startswith("journal")] == ["other"]
 
@@ -128,15 +126,15 @@ async def test_a_backup_that_does_not_verify_is_thrown_away(
     vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is left under its name or another."""
-    original = maintenance.copy_database
+    original = copying.require_same
 
-    def copy_and_damage(raw: sqlcipher.Connection, temporary: Path, operation: Operation) -> None:
-        original(raw, temporary, operation)
+    def damage(temporary: Path, *arguments: Any) -> None:
+        original(temporary, *arguments)
         data = bytearray(temporary.read_bytes())
         data[2 * 4096 + 1000] ^= 0xFF
         temporary.write_bytes(data)
 
-    monkeypatch.setattr(maintenance, "copy_database", copy_and_damage)
+    monkeypatch.setattr(maintenance, "require_same", damage)
     with pytest.raises(VaultDamagedError):
         await vault.backup(tmp_path / "copy.vault")
     assert [name for name in await names_in(tmp_path) if not name.startswith("journal")] == []
@@ -196,6 +194,19 @@ async def test_a_rekey_is_refused_while_a_reader_holds_the_vault(vault: Vault, v
         await assert_filled(reopened)
 
 
+async def test_a_rekey_that_is_refused_for_a_connection_of_the_vault_gives_up_no_lock(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it took the lock alone, another process could get in between, and replace the file under the reader."""
+    taken = list[VaultLock]()
+    monkeypatch.setattr(VaultLock, "take", taken.append)
+    async with vault.unit_of_work(read_only=True) as reader:
+        assert not await reader.trades.exists("0001")
+        with pytest.raises(VaultInUseError):
+            await vault.rekey("new passphrase", profile=CHEAPEST)
+    assert taken == []
+
+
 async def test_a_rekey_waits_for_the_writer(vault: Vault) -> None:
     """Writers before it finish, writers after it use the new file."""
     await fill(vault)
@@ -225,7 +236,7 @@ async def test_a_sound_vault_has_no_problems(vault: Vault) -> None:
     ("statement", "words"),
     [
         ("DELETE FROM accounts", "row 1 of trades refers to a row of accounts"),
-        ("DELETE FROM trades", "image 1 belongs to a trade that does not exist"),
+        ("UPDATE images SET owner_id = 'gone'", "image 1 belongs to a trade that does not exist"),
         ("UPDATE images SET owner_type = 'plan', owner_id = '7'", "image 1 belongs to a plan"),
         ("UPDATE images SET owner_type = 'report', owner_id = '7'", "image 1 belongs to a report"),
     ],
@@ -285,6 +296,24 @@ async def test_every_problem_is_reported(vault: Vault, vault_path: Path) -> None
     await asyncio.to_thread(change, vault_path, key, writable, put_back)
     report = await vault.verify()
     assert sum("missing from index extra_x" in problem for problem in report.problems) == 150
+
+
+@pytest.mark.parametrize("before", [KdfProfile.DEFAULT, KdfProfile.STRONG, KdfProfile.CHEAPEST])
+@pytest.mark.parametrize("asked", [None, KdfProfile.DEFAULT])
+async def test_rekey_keeps_the_profile_unless_it_is_told_another(
+    tmp_path: Path, before: KdfProfile, asked: KdfProfile | None
+) -> None:
+    """A vault that was opened again keeps it, too; the profile of tests is a remark of verify()."""
+    path = tmp_path / "journal.vault"
+    async with Vault.open(path, passphrase="old", profile=before):
+        pass
+    async with Vault.open(path, passphrase="old", create=False) as vault:
+        await vault.rekey("new", profile=asked)
+        report = await vault.verify()
+    after = asked or before
+    assert KdfProfile.of_salt(await contents_of(path)) is after
+    assert (report.ok, report.problems) == (True, ())
+    assert ["CHEAPEST" in remark for remark in report.notes] == [True] * (after is KdfProfile.CHEAPEST)
 
 
 async def test_damage_is_a_report_and_not_an_error(vault: Vault, vault_path: Path) -> None:

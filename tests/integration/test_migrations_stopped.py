@@ -15,7 +15,7 @@ from journals import count_accounts, write_account
 from later_release import REBUILD_TABLES, become, make_location
 from workers.ledger import KEY
 from zorivest_async import Progress, Vault, VaultBusyError
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.security import VaultKey
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from factories import make_account, make_png, make_report, make_snapshot, make_trades
@@ -26,14 +27,15 @@ from zorivest_async import (
     VaultUpgradeError,
     VaultVersionError,
 )
-from zorivest_async.database import maintenance
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.migrations import upgrade
 from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.security import VaultKey
+from zorivest_async.vault import maintenance, upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from zorivest_async.database.sqlcipher.ddl import Schema
 
 pytestmark = pytest.mark.asyncio
 
@@ -131,9 +133,9 @@ async def test_row_numbers_go_on_after_a_table_was_rebuilt(later: Path) -> None:
 
 
 async def test_what_the_rebuilt_tables_promised_still_holds(later: Path) -> None:
-    """Checks, foreign keys and indexes came along."""
+    """Checks, foreign keys, indexes and triggers came along: deleting a trade still deletes its images."""
     key = VaultKey(KEY)
-    schema = "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY name"
+    schema = "SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY name"
     before = await asyncio.to_thread(query, later, key, schema)
     await assert_complete(later)
     assert set(before) <= set(await asyncio.to_thread(query, later, key, schema))
@@ -142,6 +144,10 @@ async def test_what_the_rebuilt_tables_promised_still_holds(later: Path) -> None
     assert "REFERENCES accounts" in str(trades)
     ((images,),) = await asyncio.to_thread(query, later, key, "SELECT sql FROM sqlite_master WHERE name = 'images'")
     assert "AUTOINCREMENT" in str(images)
+    async with Vault.open(later, key=KEY) as vault, vault.unit_of_work() as uow:
+        await (await uow.connection()).execute(text("DELETE FROM trade_reports"))
+        await (await uow.connection()).execute(text("DELETE FROM trades"))
+        assert await uow.images.get_for_trade(TRADES[0].exec_id) == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +202,7 @@ async def test_a_backup_that_cannot_be_made_stops_the_upgrade(later: Path, monke
         raise OSError(errno.EACCES, "on purpose")
 
     monkeypatch.setattr(maintenance, "backup", refuse)
-    with pytest.raises(VaultError, match="read-only"):
+    with pytest.raises(VaultError, match="permission denied"):
         await Vault.open(later, key=KEY)
     assert await contents_of(later) == before
     assert await files_beside(later) == []
@@ -284,8 +290,8 @@ async def test_a_write_during_an_upgrade_is_not_lost(later: Path, monkeypatch: p
     """A program that does not know the lock commits meanwhile: the upgrade gives up."""
     original = upgrade._run_revisions
 
-    def write_meanwhile(raw: sqlcipher.Connection, path: Path) -> None:
-        original(raw, path)
+    def write_meanwhile(raw: sqlcipher.Connection, path: Path, key: VaultKey, before: Schema, after: Schema) -> None:
+        original(raw, path, key, before, after)
         with closing(open_cipher(vault_uri(later), VaultKey(KEY), ConnectionSettings())) as other:
             other.execute("UPDATE accounts SET name = 'changed'")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import pytest_asyncio
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from factories import make_account, make_trade
-from zorivest_async import DuplicateError, SqlAlchemyUnitOfWork, UnitOfWorkError, Vault
+from factories import make_account, make_trade, make_watchlist
+from zorivest_async import DuplicateError, ForeignKeyError, SqlAlchemyUnitOfWork, UnitOfWorkError, Vault
 from zorivest_async.database.models import AccountModel, Base
+from zorivest_async.database.repositories import SqlAlchemyWatchlistRepository
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -77,6 +78,21 @@ async def test_blocks_nest(new_unit: Callable[[], SqlAlchemyUnitOfWork]) -> None
         assert await ids(uow) == ["outer"]
 
 
+async def test_the_savepoints_of_repositories_nest_too(vault: Vault) -> None:
+    """They are the driver's, and all have one name."""
+    async with vault.unit_of_work() as uow:
+        with pytest.raises(KeyError):  # noqa: PT012 - the block is the subject
+            async with uow._transaction.savepoint():
+                await uow.accounts.save(make_account("outer"))
+                with pytest.raises(IndexError):  # noqa: PT012
+                    async with uow._transaction.savepoint():
+                        await uow.accounts.save(make_account("inner"))
+                        raise IndexError
+                assert await ids(uow) == ["outer"]
+                raise KeyError
+        assert await ids(uow) == []
+
+
 async def test_what_was_added_to_the_session_belongs_to_its_block(new_unit: Callable[[], SqlAlchemyUnitOfWork]) -> None:
     """It is flushed where it was added, and undone with it."""
     async with new_unit() as uow:
@@ -108,3 +124,31 @@ async def test_it_belongs_to_the_block_of_its_unit(vault: Vault) -> None:
     with pytest.raises(UnitOfWorkError):
         async with vault.unit_of_work().savepoint():
             pass
+
+
+@pytest.mark.parametrize("isolation", [None, "AUTOCOMMIT"])
+@pytest.mark.parametrize("of_session", [True, False], ids=["session", "connection"])
+async def test_a_method_is_atomic_on_a_connection_of_its_callers(
+    vault: Vault, *, of_session: bool, isolation: Literal["AUTOCOMMIT"] | None
+) -> None:
+    """What was refused has left nothing, and what comes after it is stored, also where each statement commits."""
+    async with vault.engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE links (list REFERENCES watchlists)")
+        await connection.exec_driver_sql("INSERT INTO watchlists (id, name, created_at) VALUES (1, 'a', '2024-01-01')")
+        await connection.exec_driver_sql(
+            "INSERT INTO watchlist_items (watchlist_id, ticker, added_at) VALUES (1, 'SPY', '2024-01-01')"
+        )
+        await connection.exec_driver_sql("INSERT INTO links VALUES (1)")
+    engine = vault.engine if isolation is None else vault.engine.execution_options(isolation_level=isolation)
+    async with AsyncSession(engine) if of_session else engine.connect() as source:
+        watchlists = SqlAlchemyWatchlistRepository(source)
+        with pytest.raises(ForeignKeyError, match="a row of links refers to it"):
+            await watchlists.delete(1)
+        await watchlists.save(make_watchlist("b", "QQQ"))
+        await source.commit()
+    async with vault.unit_of_work() as uow:
+        stored = await uow.watchlists.list_all()
+        assert sorted((each.name, *(item.ticker for item in each.items)) for each in stored) == [
+            ("a", "SPY"),
+            ("b", "QQQ"),
+        ]

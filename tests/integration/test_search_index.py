@@ -25,15 +25,15 @@ from zorivest_async import (
     Vault,
     VaultUpgradeError,
 )
-from zorivest_async.database import long_operation
-from zorivest_async.database.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.long_operation import Operation
-from zorivest_async.database.migrations.upgrade import upgrade_file
 from zorivest_async.database.models import SCHEMA_VERSION, Base
 from zorivest_async.database.repositories import SqlAlchemySearchRepository
-from zorivest_async.database.search_schema import WRONG_ENTRIES
-from zorivest_async.integrations.journal import export_journal, import_journal
+from zorivest_async.database.sqlcipher import long_operation
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.sqlcipher.long_operation import Operation
+from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS, WRONG_ENTRIES
 from zorivest_async.security import VaultKey
+from zorivest_async.transfer.journal import export_journal, import_journal
+from zorivest_async.vault.upgrade import upgrade_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ WORDS = ("alpha", "bravo", "charlie", "delta", "golf", "hotel", "india")
 ENTRIES = """
     SELECT kind, key, lessons_learned, strategy_name, strategy_description, entry_conditions, exit_conditions, caption,
         notes, description
-    FROM search_rows LEFT JOIN search ON search.rowid = search_rows.id ORDER BY kind, key
+    FROM zorivest_search_rows AS noted LEFT JOIN zorivest_search ON zorivest_search.rowid = noted.id ORDER BY kind, key
 """
 
 
@@ -119,7 +119,7 @@ async def test_an_upgraded_index_is_that_of_a_new_vault(first_release: Path, tmp
     async with Vault.open(fresh, key=KEY, profile=KdfProfile.CHEAPEST) as vault:
         await import_journal(vault, tmp_path / "journal")
         await assert_whole(vault)
-    for statement in (ENTRIES, "SELECT k, v FROM search_config ORDER BY k"):
+    for statement in (ENTRIES, "SELECT k, v FROM zorivest_search_config ORDER BY k"):
         upgraded = await asyncio.to_thread(query, first_release, VaultKey(KEY), statement)
         assert upgraded == await asyncio.to_thread(query, fresh, VaultKey(KEY), statement)
         assert upgraded
@@ -142,7 +142,7 @@ async def test_filling_the_index_is_interrupted(vault_path: Path, monkeypatch: p
     operation = Operation(count)
     with pytest.raises(VaultUpgradeError):  # which nobody hears who has stopped waiting
         await asyncio.to_thread(upgrade_file, vault_path, VaultKey(KEY), SCHEMA_VERSION, operation)
-    assert pulses == 500
+    assert 500 <= pulses < 510  # FTS5 may be in a statement of its own when it is interrupted
     assert await contents_of(vault_path) == before
     assert await names_in(vault_path.parent) == [vault_path.name]
     async with Vault.open(vault_path, key=KEY) as vault, vault.unit_of_work() as uow:
@@ -208,6 +208,27 @@ async def test_adopting_a_journal_with_an_index_makes_it_anew(tmp_path: Path) ->
         await assert_whole(vault)
 
 
+async def test_adopting_a_journal_with_an_earlier_index_does_not_tell_of_it(tmp_path: Path) -> None:
+    """Under the names that it had before version 3; a table of the user's that has such a name is told of."""
+    index = f"CREATE VIRTUAL TABLE search USING fts5(\n    {', '.join(SEARCH_FIELDS)}\n)"
+    for number, statements, told in (
+        (1, (index, "CREATE TABLE search_rows (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key NOT NULL)"), []),
+        (2, ("CREATE TABLE search (words TEXT)", "CREATE TABLE search_rows (x)"), ["search", "search_rows"]),
+    ):
+        source = await asyncio.to_thread(
+            make_plaintext, tmp_path / f"{number}.db", {"accounts": [{"account_id": "U1"}]}
+        )
+        engine = await asyncio.to_thread(create_async_engine, f"sqlite+aiosqlite:///{source}")
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+        report = await Vault.adopt(
+            source, tmp_path / f"{number}.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST
+        )
+        assert [note.table for note in report.notes if note.what == "dropped"] == told
+
+
 async def make_plain(engine: AsyncEngine) -> None:
     """Make the tables in a database that is not encrypted, and fill them."""
     async with engine.begin() as connection:
@@ -259,7 +280,7 @@ async def test_the_schema_is_made_and_dropped_with_the_index() -> None:
     async with SqlAlchemyUnitOfWork(engine) as uow:
         assert await words_found(uow) == [word for word in WORDS if word != "charlie"]
     async with engine.begin() as connection:
-        for name in ("search", "search_rows"):
+        for name in ("zorivest_search", "zorivest_search_rows"):
             await connection.execute(text(f"DROP TABLE {name}"))
         triggers = await connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
         for (name,) in triggers.all():
@@ -279,34 +300,35 @@ async def test_the_schema_is_made_and_dropped_with_the_index() -> None:
 
 DAMAGE = {
     "a text that is not indexed": (
-        "DELETE FROM search WHERE rowid = (SELECT id FROM search_rows WHERE kind = 'image')",
+        "DELETE FROM zorivest_search WHERE rowid = (SELECT id FROM zorivest_search_rows WHERE kind = 'image')",
         "the search index is wrong about 1 rows of images",
     ),
     "a row that nobody noted": (
-        "DELETE FROM search_rows WHERE kind = 'account'",
+        "DELETE FROM zorivest_search_rows WHERE kind = 'account'",
         "the search index is wrong about 1 rows of accounts",
     ),
     "another text": (
-        "UPDATE search SET exit_conditions = 'other' WHERE exit_conditions = 'golf'",
+        "UPDATE zorivest_search SET exit_conditions = 'other' WHERE exit_conditions = 'golf'",
         "the search index is wrong about 1 rows of trade_plans",
     ),
     "a row that is not there": (
-        "INSERT INTO search_rows (kind, key) VALUES ('watchlist', 77)",
+        "INSERT INTO zorivest_search_rows (kind, key) VALUES ('watchlist', 77)",
         "the search index is wrong about 1 rows of watchlists",
     ),
     "words that are not in the text": (
-        "UPDATE search_content SET c0 = 'other' WHERE c0 = 'bravo'",
-        'fts5: checksum mismatch for table "search"',
+        "UPDATE zorivest_search_content SET c0 = 'other' WHERE c0 = 'bravo'",
+        'fts5: checksum mismatch for table "zorivest_search"',
     ),
     "no trigger": (
         (
-            "DROP TRIGGER search_images_insert; INSERT INTO images (owner_type, owner_id, caption, created_at, data) "
+            "DROP TRIGGER zorivest_search_images_insert; "
+            "INSERT INTO images (owner_type, owner_id, caption, created_at, data) "
             "VALUES ('trade', '0001', 'other', '2024', x'00')"
         ),
         "the search index is wrong about 1 rows of images",
     ),
     "no structure at all": (
-        "DELETE FROM search_data WHERE id > 10",
+        "DELETE FROM zorivest_search_data WHERE id > 10",
         "fts5: corruption found",
     ),
 }
@@ -354,9 +376,10 @@ async def test_trades_and_captionless_images_do_not_touch_the_index(vault: Vault
         await uow.trade_reports.save(make_report())
         await uow.trades.delete("0001")
         connection = await uow.connection()
-        pages = (await connection.execute(text("SELECT id, length(block) FROM search_data ORDER BY id"))).all()
+        pages = (await connection.execute(text("SELECT id, length(block) FROM zorivest_search_data ORDER BY id"))).all()
         assert len(pages) == 2
         plan = await connection.execute(
-            text("EXPLAIN QUERY PLAN SELECT id FROM search_rows WHERE kind = 'image' AND key = +:key"), {"key": 1}
+            text("EXPLAIN QUERY PLAN SELECT id FROM zorivest_search_rows WHERE kind = 'image' AND key = +:key"),
+            {"key": 1},
         )
         assert "(kind=? AND key=?)" in str(plan.all())

@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.search_schema import SEARCH_FIELDS, WRONG_ENTRIES, rebuild_statements
-from zorivest_async.database.vault_file import create_schema
+from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS, WRONG_ENTRIES, rebuild_statements
+from zorivest_async.vault.file_format import create_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ENTRIES = f"SELECT kind, key, {', '.join(SEARCH_FIELDS)} FROM search_rows JOIN search ON search.rowid = search_rows.id"
-HITS = "SELECT kind, key FROM search JOIN search_rows ON search_rows.id = search.rowid WHERE search MATCH ?"
+NOTED = "zorivest_search JOIN zorivest_search_rows AS noted ON noted.id = zorivest_search.rowid"
+ENTRIES = f"SELECT kind, key, {', '.join(SEARCH_FIELDS)} FROM {NOTED}"
+HITS = f"SELECT kind, key FROM {NOTED} WHERE zorivest_search MATCH ?"
 
 
 def _row(draw: Callable[[st.SearchStrategy[Any]], Any], table: str) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from factories import make_account
 from zorivest_async import RepositoryError, SqlAlchemyUnitOfWork, Vault, VaultError
 from zorivest_async.database.models import AccountModel, SettingModel
+from zorivest_async.database.queueing import WriteQueue
 from zorivest_async.database.repositories import SqlAlchemyAccountRepository, SqlAlchemySettingRepository
-from zorivest_async.database.turns import WriteQueue
 
 if TYPE_CHECKING:
     from pathlib import Path

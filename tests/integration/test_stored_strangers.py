@@ -105,6 +105,42 @@ async def test_a_hit_with_a_strange_owner_is_a_typed_error(vault: Vault) -> None
         assert await uow.search.find("needle", kinds=[SearchKind.PLAN]) == []
 
 
+LOOKS: dict[str, Callable[[SqlAlchemyUnitOfWork], Awaitable[object]]] = {
+    "stored thumbnail": lambda uow: uow.images.get_thumbnail(1),
+    "other thumbnail": lambda uow: uow.images.get_thumbnail(1, 90),
+    "original": lambda uow: uow.images.get_full_data(1),
+}
+
+
+NO_BYTES = ["-1", "7", "1e9", "30000000000", "'canary-value'"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "look"),
+    [
+        *(("data", value, look) for value in NO_BYTES for look in ("original", "other thumbnail")),
+        *(("thumbnail", value, look) for value in NO_BYTES for look in ("stored thumbnail", "other thumbnail")),
+        *((field, "'canary-value'", "stored thumbnail") for field in ("width", "height")),
+    ],
+)
+@pytest.mark.asyncio
+async def test_an_image_that_is_no_bytes_is_a_typed_error(vault: Vault, field: str, value: str, look: str) -> None:
+    """Also a number, of which Python would make so many bytes, and a size that is a text."""
+    async with vault.unit_of_work() as uow:
+        await fill(uow)
+        await uow.images.attach(ImageOwnerType.TRADE, "00000", make_png(400, 300))
+        connection = await uow.connection()
+        await connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        await connection.execute(text(f"UPDATE images SET {field} = {value}"))  # noqa: S608 - constants
+        await connection.execute(text("PRAGMA ignore_check_constraints = OFF"))
+        with pytest.raises(ValidationError, match="is stored in a form that no release writes") as caught:
+            await LOOKS[look](uow)
+        assert (caught.value.entity, caught.value.field) == ("ImageAttachment", field)
+        assert STRANGER not in "".join(traceback.format_exception(caught.value))
+        await uow.settings.set("still", "usable")
+        await uow.commit()
+
+
 @pytest.mark.parametrize("through_sqlalchemy", [False, True])
 @pytest.mark.parametrize("look", ["all", "search"])
 @pytest.mark.asyncio

@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 
 from factories import make_account, make_trade, make_trades, statements_of
 from zorivest_async import DuplicateError, RepositoryError, Vault, VaultDamagedError
-from zorivest_async.database.adapter import CipherAdapter
-from zorivest_async.database.driver import CipherConnection
+from zorivest_async.database.sqlcipher.driver import CipherConnection
+from zorivest_async.database.sqlcipher.driver_transaction import DriverTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,13 +90,13 @@ async def test_who_listens_hears_every_statement(vault: Vault, listen: Callable[
 async def test_nobody_pays_for_listeners_who_are_not_there(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Repositories send straight to the driver until somebody asks for the connection."""
     sent: list[str] = []
-    original = CipherAdapter.send
+    original = DriverTransaction.send
 
-    async def note_and_send(self: CipherAdapter, sql: str, values: Any) -> Any:
+    async def note_and_send(self: DriverTransaction, sql: str, values: Any) -> Any:
         sent.append(sql)
         return await original(self, sql, values)
 
-    monkeypatch.setattr(CipherAdapter, "send", note_and_send)
+    monkeypatch.setattr(DriverTransaction, "send", note_and_send)
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(make_account("U1"))
         assert len(sent) == 1

@@ -24,8 +24,8 @@ from zorivest_async import (
     Vault,
     VaultFullError,
 )
-from zorivest_async.database.driver import CipherConnection
 from zorivest_async.database.models import AccountModel, Base, ImageModel, TradeModel
+from zorivest_async.database.sqlcipher.driver import CipherConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,18 +243,18 @@ async def test_users_sql_joins_the_transaction(vault: Vault) -> None:
 async def test_a_read_waits_for_one_hand_off_and_a_write_for_two(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """BEGIN rides with the statement; nobody waits for the end of a transaction that only read."""
     calls: list[object] = []
-    original = CipherConnection._hand_over
+    original = CipherConnection.hand_over
 
     def count_and_hand_over(
-        self: CipherConnection, function: Callable[[], object], interrupt: Callable[[], None] | None
+        self: CipherConnection, function: Callable[[], object], interrupt: Callable[[], None] | None, *more: object
     ) -> object:
         calls.append(function)
-        return original(self, function, interrupt)
+        return original(self, function, interrupt, *more)  # type: ignore[arg-type]
 
     await stored_accounts(vault)
     async with vault.unit_of_work() as uow:
         await uow.accounts.count_all()
-    monkeypatch.setattr(CipherConnection, "_hand_over", count_and_hand_over)
+    monkeypatch.setattr(CipherConnection, "hand_over", count_and_hand_over)
     async with vault.unit_of_work(read_only=True) as uow:
         await uow.accounts.get("U1")
     assert len(calls) == 1

@@ -24,6 +24,7 @@ NEEDS = {
     "bots": ("aiogram", "discord", "telegram"),
     "notebooks": ("ipykernel", "nbclient", "playwright"),
     "test_site.py": ("fastapi", "furo", "myst_parser", "sphinx"),
+    "attacks": ("fastapi", "httpx", "jinja2", "playwright", "schemathesis", "uvicorn"),
     "web": ("fastapi", "httpx", "jinja2", "uvicorn"),
 }
 """Packages, by the tests that need them."""
@@ -50,7 +51,8 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
 @contextmanager
 def served(file: VaultFile, kind: str) -> Iterator[str]:
     """Start a server and give its address; it must end in peace, with nothing said."""
-    environment = {"ZORIVEST_TEST_KEY": file.key.hex(), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    paths = [str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"ZORIVEST_TEST_KEY": file.key.hex(), "PYTHONPATH": os.pathsep.join(paths)}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

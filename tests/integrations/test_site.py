@@ -29,10 +29,13 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.anchors = {""}
         self.loaded: list[str] = []
+        self.heading = ""
+        self._in_heading = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take note of a tag."""
+        self._in_heading = self._in_heading or (tag == "h1" and not self.heading)
         values = {name: value or "" for name, value in attrs}
         if "id" in values:
             self.anchors.add(values["id"])
@@ -42,6 +45,28 @@ class Page(HTMLParser):
             self.loaded.append(values["href"])
         elif tag in {"script", "img", "iframe", "object"}:
             self.loaded += [values[name] for name in ("src", "data") if values.get(name)]
+
+    def handle_data(self, data: str) -> None:
+        """Add to the first heading."""
+        if self._in_heading:
+            self.heading += data
+
+    def handle_endtag(self, tag: str) -> None:
+        """End the first heading; the link that a theme puts into it is not of the text."""
+        if tag == "h1":
+            self.heading = self.heading.rstrip("¶#")
+            self._in_heading = False
+
+
+def source_heading(source: Path) -> str:
+    """Return the first heading of a page's source, or of what it includes, without the marks of code."""
+    text = source.read_text(encoding="utf-8")
+    if included := re.search(r"^```\{include\} (\S+)$", text, re.MULTILINE):
+        return source_heading(source.parent / included[1])
+    pattern = r"^# (.+)$" if source.suffix == ".md" else r"\A(?:\.\. .*\n+)*(.+)\n=+$"
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found is not None, source
+    return re.sub(r"``?|\[([^]]*)\]\([^)]*\)", r"\1", found[1])
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +104,15 @@ def pages(site: Path) -> dict[Path, Page]:
     return {path: Page(path) for path in site.rglob("*.html")}
 
 
+def test_each_page_has_the_heading_of_its_source(site: Path, pages: dict[Path, Page]) -> None:
+    """Sphinx writes pages of its own (search, genindex) over the author's of the same name, without a warning."""
+    docs = ROOT / "docs"
+    sources = [path for kind in ("*.md", "*.rst") for path in docs.rglob(kind) if "site" not in path.parts]
+    expected = {source.relative_to(docs).with_suffix(".html").as_posix(): source_heading(source) for source in sources}
+    assert len(expected) > 20
+    assert {name: pages[site / name].heading for name in expected} == expected
+
+
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     """What the package exports has an entry in the inventory, under the name that users import."""
     _, _, _, _, packed = (site / "objects.inv").read_bytes().split(b"\n", 4)
@@ -112,6 +146,8 @@ def test_documents_of_the_repository_are_pages(pages: dict[Path, Page], site: Pa
     for name, words in {
         "security": "Reporting a vulnerability",
         "changelog": "Unreleased",
+        "code-of-conduct": "What we ask of each other",
+        "contributing": "Set up",
         "journal-web": "equity",
     }.items():
         assert words in (site / f"{name}.html").read_text(encoding="utf-8")

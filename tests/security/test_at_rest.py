@@ -81,12 +81,12 @@ async def test_planted_texts_would_be_found_in_plaintext(tmp_path: Path) -> None
 
 
 async def test_the_api_key_is_encrypted_again_inside_the_vault(vault: Vault) -> None:
-    """A query of the table meets a Fernet token."""
+    """A query of the table meets a token that is bound to the provider."""
     await plant(vault)
     async with vault.read_engine.connect() as connection:
         stored = (await connection.exec_driver_sql("SELECT encrypted_api_key FROM market_provider_settings")).scalar()
     assert isinstance(stored, str)
-    assert stored.startswith("ENC:gAAAA")
+    assert stored.startswith("ENC:2:")
     assert PLANTED[-1] not in stored
 
 

@@ -143,7 +143,8 @@ async def test_an_upgrade_is_logged_without_rows(
     del logged[:]
     reading = """
     rows = op.get_bind().exec_driver_sql("SELECT notes FROM accounts").fetchall()
-    op.get_bind().exec_driver_sql("UPDATE accounts SET notes = ?", (rows[0][0],))
+    for (notes,) in rows:
+        op.get_bind().exec_driver_sql("UPDATE accounts SET notes = ?", (notes,))
     """
     location = await asyncio.to_thread(later_release.make_location, tmp_path, second=reading)
     later_release.become(location, monkeypatch)

@@ -36,7 +36,7 @@ from zorivest_async.analytics import (
 )
 
 if TYPE_CHECKING:
-    from zorivest_async.domain.ports import TradeRepository, UnitOfWork
+    from zorivest_async.ports import TradeRepository, UnitOfWork
 
 
 async def open_both_ways() -> None:

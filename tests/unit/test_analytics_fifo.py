@@ -125,12 +125,12 @@ def test_a_close_at_the_same_price_is_break_even() -> None:
 
 
 def test_what_cannot_be_matched_is_refused() -> None:
-    """A multiplier that is none, an execution that comes twice, a result that float64 cannot hold."""
+    """A multiplier that is none, a duplicated execution, a result that float64 cannot hold."""
     trades = fills((BOT, 1, 10), (SLD, 1, 12))
     for multiplier in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ConfigurationError, match="multiplier of SPY"):
             match_fifo(trades, multipliers={"SPY": multiplier})
-    with pytest.raises(ValidationError, match="comes twice"):
+    with pytest.raises(ValidationError, match="is duplicated"):
         match_fifo([*trades, trades[0]])
     for less_commission in (False, True):
         with pytest.raises(InvalidQueryError, match="beyond the range"):

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json
 import pickle
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -233,12 +233,20 @@ def test_image_info_is_an_attachment_without_its_data() -> None:
     assert ImageInfo.__dataclass_fields__.keys() == ImageAttachment.__dataclass_fields__.keys() - {"data"}
 
 
-def test_results_are_named_tuples_with_harmless_defaults() -> None:
+def test_results_have_names_and_harmless_defaults() -> None:
     """A bulk save that did nothing counts zeros, and a page is the last one unless it says how to go on."""
-    assert SaveResult() == (0, 0, 0)
-    assert SaveResult._fields == ("inserted", "skipped", "updated")
-    assert Page([1, 2]) == ([1, 2], None)
-    assert Page._fields == ("items", "next")
+    assert asdict(SaveResult()) == {"inserted": 0, "skipped": 0, "updated": 0}
+    assert asdict(Page([1, 2])) == {"items": [1, 2], "next": None}
+    assert (SaveResult(1), Page([1], "2")) == (SaveResult(1), Page([1], "2"))
+
+
+@pytest.mark.parametrize(("result", "name"), [(SaveResult(), "inserted"), (Page([1]), "items")])
+def test_results_are_values_like_entities(result: object, name: str) -> None:
+    """They are frozen, and no tuples, which JSON writes without names."""
+    assert not isinstance(result, tuple)
+    assert copy.deepcopy(result) == result
+    with pytest.raises(FrozenInstanceError):
+        setattr(result, name, None)
 
 
 def test_a_field_without_a_rule_is_a_mistake_in_the_class() -> None:

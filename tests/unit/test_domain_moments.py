@@ -112,7 +112,7 @@ def test_a_moment_in_utc_is_kept_as_the_object_it_is() -> None:
     ids=["first of two", "second of two", "skipped", "skipped, folded", "summer", "utc by name"],
 )
 def test_a_zone_decides_which_instant_a_clock_showed(zone: str, clock: datetime, fold: int, utc: datetime) -> None:
-    """In the hour that comes twice ``fold`` says which; a clock that was never shown follows the same rule."""
+    """In the ambiguous hour ``fold`` says which; a clock that was never shown follows the same rule."""
     kept = _kept(clock.replace(tzinfo=ZoneInfo(zone), fold=fold))
     assert kept == utc.replace(tzinfo=UTC)
     assert _is_plain_utc(kept)
@@ -120,7 +120,7 @@ def test_a_zone_decides_which_instant_a_clock_showed(zone: str, clock: datetime,
 
 @pytest.mark.parametrize("zone", [UTC, None, timezone(timedelta(0))], ids=["utc", "naive", "offset zero"])
 def test_a_fold_is_dropped_where_it_means_nothing(zone: tzinfo | None) -> None:
-    """UTC has no hour that comes twice."""
+    """UTC has no ambiguous hour."""
     kept = _kept(datetime(2025, 10, 26, 2, 30, tzinfo=zone, fold=1))
     assert kept == datetime(2025, 10, 26, 2, 30, tzinfo=UTC)
     assert _is_plain_utc(kept)
@@ -158,7 +158,7 @@ def test_a_moment_that_is_none_is_refused_as_such() -> None:
         def utcoffset(self) -> timedelta | None:
             raise ValueError("no moment, no offset")
 
-    with pytest.raises(ValidationError, match="is not a moment between the years 1 and 9999 in UTC"):
+    with pytest.raises(ValidationError, match="must be a time between the years 1 and 9999 in UTC"):
         _kept(NotATime(2026, 3, 2))
 
 
@@ -173,7 +173,7 @@ def test_a_moment_that_is_none_is_refused_as_such() -> None:
 )
 def test_a_moment_outside_the_calendar_in_utc_is_refused(value: datetime) -> None:
     """An offset can push the first and the last hours out of the years that UTC has."""
-    with pytest.raises(ValidationError, match="is not a moment between the years 1 and 9999 in UTC") as caught:
+    with pytest.raises(ValidationError, match="must be a time between the years 1 and 9999 in UTC") as caught:
         _kept(value)
     assert caught.value.__suppress_context__
 

@@ -142,8 +142,8 @@ def test_a_fraction_is_kept_whole_or_refused(value: Fraction) -> None:
         (-0.0, 0.0),
         (5e-324, 5e-324),
         (1.7976931348623157e308, 1.7976931348623157e308),
-        (_ArrayInteger(619), 619.0),
-        (_Extended(Fraction(1, 8)), 0.125),
+        pytest.param(_ArrayInteger(619), 619.0, id="an array library's integer"),
+        pytest.param(_Extended(Fraction(1, 8)), 0.125, id="an extended float"),
     ],
     ids=str,
 )

@@ -27,9 +27,9 @@ from zorivest_async.domain.entities import (
 )
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
 from zorivest_async.domain.queries import TradeFilter
-from zorivest_async.domain.secret import MaskedSecret
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import ValidationError, ZorivestError
+from zorivest_async.security.secret import MaskedSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

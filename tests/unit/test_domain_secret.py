@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zorivest_async.domain.secret import MASK, MaskedSecret
 from zorivest_async.domain.settings import MarketProviderSetting
 from zorivest_async.errors import ValidationError
+from zorivest_async.security.secret import MASK, MaskedSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

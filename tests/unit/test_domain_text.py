@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from zorivest_async.domain.entities import Account, TradeReport
 from zorivest_async.domain.enums import AccountType, TradeAction
-from zorivest_async.domain.secret import MASK, MaskedSecret
 from zorivest_async.domain.validation import MAX_TEXT_LENGTH
 from zorivest_async.errors import ValidationError
+from zorivest_async.security.secret import MASK, MaskedSecret
 
 STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 SURROGATES = st.characters(categories=["Cs"])

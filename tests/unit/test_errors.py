@@ -14,7 +14,7 @@ import pytest
 
 from zorivest_async import errors
 from zorivest_async.errors import ZorivestError
-from zorivest_async.integrations import importers
+from zorivest_async.transfer import importers
 
 # Name: parent, and the standard exception that callers may guess; as design and users' except clauses have them.
 CONTRACT: dict[str, tuple[str, str | None]] = {
@@ -22,8 +22,10 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "ConfigurationError": ("ZorivestError", "ValueError"),
     "MissingDependencyError": ("ZorivestError", "ImportError"),
     "VaultClosedError": ("ZorivestError", "RuntimeError"),
+    "VaultForkedError": ("ZorivestError", "RuntimeError"),
     "ValidationError": ("ZorivestError", "ValueError"),
     "ImportSourceError": ("ZorivestError", "ValueError"),
+    "ExportError": ("ZorivestError", "OSError"),
     "VaultError": ("ZorivestError", None),
     "VaultNotFoundError": ("VaultError", "FileNotFoundError"),
     "WrongPassphraseError": ("VaultError", None),
@@ -31,10 +33,13 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "NotAVaultError": ("VaultError", None),
     "VaultVersionError": ("VaultError", None),
     "VaultUpgradeError": ("VaultError", None),
+    "VaultSchemaError": ("VaultError", None),
     "AdoptionError": ("VaultError", None),
     "VaultDamagedError": ("VaultError", None),
+    "VaultReplacedError": ("VaultError", None),
     "VaultInUseError": ("VaultError", None),
     "VaultFullError": ("VaultError", None),
+    "CommitOutcomeUnknownError": ("VaultError", None),
     "VaultBusyError": ("VaultError", "TimeoutError"),
     "UnitOfWorkError": ("ZorivestError", "RuntimeError"),
     "RepositoryError": ("ZorivestError", None),
@@ -54,7 +59,13 @@ REPOSITORY_ERRORS: list[type[Any]] = [cls for cls in CLASSES.values() if issubcl
 PATH = str(Path("journals", "2026.vault"))
 KEY = "canary-5e7a91"
 
-OWN_ARGUMENTS = {*VAULT_ERRORS, *REPOSITORY_ERRORS, errors.ValidationError, errors.ImageTooLargeError}
+OWN_ARGUMENTS = {
+    *VAULT_ERRORS,
+    *REPOSITORY_ERRORS,
+    errors.ValidationError,
+    errors.ImageTooLargeError,
+    errors.ExportError,
+}
 
 EXAMPLES: list[ZorivestError] = [
     *(cls("what is wrong") for cls in CLASSES.values() if cls not in OWN_ARGUMENTS),
@@ -68,6 +79,8 @@ EXAMPLES: list[ZorivestError] = [
     *(cls("Trade", ("U1", 5), "another problem") for cls in REPOSITORY_ERRORS),
     errors.ImageTooLargeError("bytes", 20_000_001, 20_000_000),
     errors.ImportSourceError("a column is missing", 3),
+    errors.ExportError(PATH, "the parent directory does not exist"),
+    errors.ExportError(Path(PATH), "the parent directory does not exist"),
 ]
 
 

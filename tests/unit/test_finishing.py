@@ -7,8 +7,9 @@ import asyncio
 import anyio
 import pytest
 
-from zorivest_async.database.driver import Answer
-from zorivest_async.database.finishing import finish
+from zorivest_async._finishing import finish
+from zorivest_async.database.sqlcipher.driver import Answer
+from zorivest_async.database.sqlcipher.process import current
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,6 +43,21 @@ async def test_it_is_finished_through_any_number_of_cancellations(cancellations:
         await asyncio.sleep(0)
         task.cancel()
     await asyncio.sleep(0)
+    assert not task.done()
+    event.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert done == ["done"]
+
+
+async def test_it_is_finished_though_every_task_is_cancelled() -> None:
+    """The inner task as well, again and again, as at the end of ``asyncio.run``."""
+    event, done = asyncio.Event(), list[str]()
+    task = asyncio.create_task(finish(answer_after(event, done)))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.cancel()
     assert not task.done()
     event.set()
     await asyncio.wait({task})
@@ -93,7 +109,7 @@ async def test_work_that_cancels_itself_is_cancelled() -> None:
 async def test_an_answer_declines_cancellation() -> None:
     """Its interrupt is called at once, and again only while there is no answer."""
     interrupts: list[str] = []
-    answer = Answer[int](asyncio.get_running_loop(), lambda: interrupts.append("now"))
+    answer = Answer[int](asyncio.get_running_loop(), current(), lambda: interrupts.append("now"))
     assert not answer.cancel()
     assert not answer.cancel()
     assert interrupts == ["now"]

@@ -97,7 +97,17 @@ async def cancelled_by_a_scope(work: Coroutine[Any, Any, object], gate: Gate) ->
     assert scope.cancelled_caught
 
 
-WAYS_TO_CANCEL = [cancelled_natively, cancelled_by_a_scope]
+async def cancelled_with_every_task(work: Coroutine[Any, Any, object], gate: Gate) -> None:
+    """Await the work in a task that is cancelled with every other one, inner ones included, once the work runs."""
+    task = asyncio.create_task(work)
+    await gate.started()
+    for other in asyncio.all_tasks() - {asyncio.current_task()}:
+        other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+WAYS_TO_CANCEL = [cancelled_natively, cancelled_by_a_scope, cancelled_with_every_task]
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from zorivest_async import Trade, TradeAction
-from zorivest_async.integrations.importers import Execution, ImportEntries, ImportEntry, Reason
-from zorivest_async.integrations.importers.blocks import BLOCK_ROWS, Blocks
-from zorivest_async.integrations.importers.packing import Executions
+from zorivest_async.transfer.importers import Execution, ImportEntries, ImportEntry, Reason
+from zorivest_async.transfer.importers.blocks import BLOCK_ROWS, Blocks
+from zorivest_async.transfer.importers.packing import Executions
 
 LENGTHS = [0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 3]
 

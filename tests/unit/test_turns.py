@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from zorivest_async import UnitOfWorkError, VaultBusyError
-from zorivest_async.database.turns import TurnQueue, WriteQueue
+from zorivest_async.database.queueing import TurnQueue, WriteQueue
 
 pytestmark = pytest.mark.asyncio
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["command", "environment", "read_line", "say", "started"]
+__all__ = ["KILLED", "command", "environment", "read_line", "say", "started"]
 
 TESTS = Path(__file__).parent.parent
+
+if sys.platform == "win32":
+    KILLED: Final = 1
+else:
+    KILLED: Final = -signal.SIGKILL
+"""The return code of a process that ``Popen.kill()`` ended, or that killed itself."""
 
 
 def command(program: str, *arguments: object) -> list[str]:

@@ -1,6 +1,7 @@
 """Do one thing to a whole vault, so that a test can kill the process meanwhile, or have it hold the vault.
 
-Usage: ``python -m workers.life hold|backup|rekey|restore|create ARGUMENT...``; prints ``ready``, waits for a line, and
+Usage: ``python -m workers.life hold|backup|rekey|restore|create|upgrade|export_journal|...
+ARGUMENT...``; prints ``ready``, waits for a line, and
 prints ``done`` or the name of the library's error. A number in the line has it die at that step of its work; 0 has it
 print ``done`` and how many steps there were.
 """
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from workers.dying import Death
 from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault, ZorivestError
-from zorivest_async.database.lock import VaultLock
+from zorivest_async.transfer.exporting import export_trades
+from zorivest_async.transfer.journal import export_journal, import_journal
+from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -84,11 +87,40 @@ async def create(path: str) -> None:
     await (await Vault.open(path, key=KEY)).aclose()
 
 
+async def upgrade(path: str) -> None:
+    """Open a vault that an older release wrote."""
+    await _wait_for_a_line()
+    await (await Vault.open(path, key=KEY, create=False)).aclose()
+
+
+async def export_whole(path: str, folder: str) -> None:
+    """Export the whole journal to a new folder."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await _wait_for_a_line()
+        await export_journal(vault, folder)
+
+
+async def export_csv(path: str, old: str, new: str) -> None:
+    """Export the trades to a new file, and in place of one."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await _wait_for_a_line()
+        await export_trades(vault, new, overwrite=False)
+        await export_trades(vault, old)
+
+
+async def import_whole(path: str, folder: str) -> None:
+    """Import a whole journal."""
+    async with Vault.open(path, key=KEY, create=False) as vault:
+        await _wait_for_a_line()
+        await import_journal(vault, folder)
+
+
 async def main(name: str, *arguments: str) -> None:
     """Do it, and say how it ended."""
     work: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
         "hold": hold, "hold_alone": hold_alone, "leave_wal": leave_wal, "backup": backup, "rekey": rekey,
-        "restore": restore, "create": create,
+        "restore": restore, "create": create, "upgrade": upgrade, "export_journal": export_whole,
+        "export_trades": export_csv, "import_journal": import_whole,
     }  # fmt: skip
     try:
         await work[name](*arguments)

@@ -1,4 +1,4 @@
-"""Serve a vault from Starlette, from FastAPI or as the example journal, and print the port.
+"""Serve a vault from Starlette, bare or guarded, from FastAPI or as the example journal, and print the port.
 
 ``python -m workers.web KIND PATH``, with the raw key, in hex, in the environment; it ends when its input does.
 """
@@ -19,12 +19,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import zorivest_async
 from examples.journal_web.app import create_app
-from zorivest_async import Account, AccountType, ImageOwnerType, SqlAlchemyUnitOfWork, Trade, TradeAction, Vault, errors
+from zorivest_async import Account, AccountType, ImageOwnerType, Trade, TradeAction, Vault, errors
 from zorivest_async.domain.validation import utc_now
 from zorivest_async.integrations.web import (
+    GuardMiddleware,
+    Login,
     error_handlers,
     image_response,
     read_image,
@@ -34,8 +37,11 @@ from zorivest_async.integrations.web import (
     vault_of,
 )
 from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit
+from zorivest_async.ports import UnitOfWork
 
 KEY = "ZORIVEST_TEST_KEY"
+GUARDED_UPLOADS = 2
+GUARDED_TIMEOUT_S = 1.0
 LARGEST_UPLOAD_BYTES = 20 * 1024 * 1024
 
 
@@ -44,7 +50,7 @@ def make_trade(exec_id: str) -> Trade:
     return Trade(exec_id, utc_now(), "SPY", TradeAction.BOT, 1, 1, "U1")
 
 
-async def save(uow: SqlAlchemyUnitOfWork, exec_id: str) -> dict[str, str]:
+async def save(uow: UnitOfWork, exec_id: str) -> dict[str, str]:
     """Save a trade, and raise afterwards where its name says so."""
     await uow.trades.save(make_trade(exec_id))
     if exec_id.startswith("fail"):
@@ -52,7 +58,7 @@ async def save(uow: SqlAlchemyUnitOfWork, exec_id: str) -> dict[str, str]:
     return {"exec_id": exec_id}
 
 
-async def read(uow: SqlAlchemyUnitOfWork, exec_id: str) -> dict[str, str]:
+async def read(uow: UnitOfWork, exec_id: str) -> dict[str, str]:
     """Return a trade."""
     return {"exec_id": (await uow.trades.get_one(exec_id)).exec_id}
 
@@ -82,13 +88,15 @@ def fail(name: str) -> None:
 
 
 async def show_image(request: Request) -> Response:
-    """Return an original."""
-    return await image_response(request, int(request.path_params["number"]))
+    """Return an original, for the browser to keep where the address says so."""
+    cacheable = "cacheable" in request.query_params
+    return await image_response(request, int(request.path_params["number"]), cacheable=cacheable)
 
 
 async def show_thumbnail(request: Request) -> Response:
-    """Return a thumbnail."""
-    return await thumbnail_response(request, int(request.path_params["number"]))
+    """Return a thumbnail, for the browser to keep where the address says so."""
+    cacheable = "cacheable" in request.query_params
+    return await thumbnail_response(request, int(request.path_params["number"]), cacheable=cacheable)
 
 
 def starlette_app(lifespan: Any) -> Starlette:
@@ -147,6 +155,27 @@ def fastapi_app(lifespan: Any) -> FastAPI:
     return app
 
 
+class LoggedIn:
+    """An application in which everyone is logged in, for tests that are about something else.
+
+    Args:
+        app: The application.
+        login: Its login.
+        port: Where it is served.
+    """
+
+    def __init__(self, app: ASGIApp, login: Login, port: int) -> None:
+        session = login.exchange(login.new_address().partition("#")[2])
+        self._app = app
+        self._cookie = (b"cookie", f"zorivest_session_{port}={session}".encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with the cookie."""
+        if scope["type"] == "http":
+            scope["headers"] = [*scope["headers"], self._cookie]
+        await self._app(scope, receive, send)
+
+
 class StallWatch:
     """The longest that the event loop kept a task waiting that asked to be woken after a millisecond.
 
@@ -177,9 +206,10 @@ class StallWatch:
             self.stall_ms = max(self.stall_ms, late_ms - (self._waited_ms() - waited_ms))
 
     def _waited_ms(self) -> float:
-        if self._statistics is None:
-            return 0.0
-        return int(os.pread(self._statistics, 100, 0).split()[1]) / 1e6
+        waited_ns = 0
+        if sys.platform != "win32" and self._statistics is not None:
+            waited_ns = int(os.pread(self._statistics, 100, 0).split()[1])
+        return waited_ns / 1e6
 
 
 async def serve(kind: str, path: str, listening: socket.socket) -> None:
@@ -208,16 +238,23 @@ async def serve(kind: str, path: str, listening: socket.socket) -> None:
         return Response()
 
     app: Starlette
+    login = Login()
     match kind:
         case "starlette":
             app = starlette_app(vault_lifespan(open_vault))
         case "fastapi":
             app = fastapi_app(vault_lifespan(open_vault))
+        case "guarded":
+            app = starlette_app(vault_lifespan(open_vault))
+            app.add_middleware(
+                GuardMiddleware, login=None, max_uploads=GUARDED_UPLOADS, body_timeout_s=GUARDED_TIMEOUT_S
+            )
         case _:
-            app = create_app(open_vault)
+            app = create_app(open_vault, login)
     app.router.routes.insert(0, Route("/stall", show_stall))
     app.router.routes.insert(0, Route("/stall", start_watching, methods=["POST"]))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=300))
+    served = LoggedIn(app, login, listening.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", timeout_keep_alive=300))
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     ended.add_done_callback(lambda _: setattr(server, "should_exit", True))
     await server.serve(sockets=[listening])

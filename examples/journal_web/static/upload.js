@@ -4,8 +4,8 @@ const message = document.getElementById("message");
 
 async function upload(target, files) {
   for (const file of files) {
-    const address = `${target.dataset.upload}?caption=${encodeURIComponent(file.name.slice(0, 200))}`;
-    const response = await fetch(address, { method: "POST", body: file, headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json", Caption: encodeURIComponent([...file.name].slice(0, 200).join("")) };
+    const response = await fetch(target.dataset.upload, { method: "POST", body: file, headers });
     if (!response.ok) {
       const answer = await response.json().catch(() => ({ detail: response.statusText }));
       throw new Error(`${file.name}: ${answer.detail}`);

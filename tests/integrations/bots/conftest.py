@@ -62,7 +62,7 @@ class Bot:
         if not answer.done():
             answer.cancel()
             _, complaints = await self.process.communicate()
-            pytest.fail(f"the bot ended: {complaints.decode()}")
+            pytest.fail(f"the process ended: {complaints.decode()}")
         return answer.result()
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> str:
@@ -115,7 +115,9 @@ def start(recipe: str, tmp_path: Path) -> Start:
             pass  # the cheapest of all, so that the bot does not take a second to open it
         settings = {
             "JOURNAL": str(path),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
             "PYTHONWARNINGS": "error::ResourceWarning,error::RuntimeWarning",
             "ZORIVEST_PASSPHRASE": passphrase,
         }

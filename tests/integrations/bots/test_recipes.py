@@ -201,6 +201,29 @@ async def test_a_wrong_passphrase_ends_the_bot(start: Any, platform: Any) -> Non
         assert secret not in str(caught.value)
 
 
+REFUSED_TOKENS = ["8001:canary-of-another", "canary", "8001:canary-with a blank", "8001:canary-with-a-newline\n"]
+NO_PLATFORM = ["nonsense", "http://127.0.0.1:1"]
+CANNOT_START = [
+    *[(recipe, {"BOT_TOKEN": token}) for recipe in TELEGRAM for token in REFUSED_TOKENS],
+    *[
+        (recipe, {"BOT_TOKEN": "8001:canary", "BOT_API": address, "DISCORD_API": address})
+        for recipe in [*TELEGRAM, "discord_bot"]
+        for address in NO_PLATFORM
+    ],
+]
+
+
+@pytest.mark.parametrize(("recipe", "given"), CANNOT_START, indirect=["recipe"])
+async def test_a_bot_that_cannot_start_shows_no_token(start: Any, platform: Any, given: dict[str, str]) -> None:
+    """Whether the platform refuses it, it cannot be one, or the platform is not reached."""
+    platform.environment |= given
+    with pytest.raises(pytest.fail.Exception) as caught:
+        async with start(platform):
+            pass
+    assert "the bot ended: " in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browsers import browser_path
+from browsers import browser_arguments, browser_path
 from factories import make_account, make_image_entity, make_png, make_provider, make_report, make_trade, make_trades
 from zorivest_async import ImageInfo
 from zorivest_async.images import ImagePolicy, make_thumbnail
@@ -40,9 +39,8 @@ def page() -> Iterator[Page]:
     path = browser_path()
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may be absent where the browser is
 
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # which Chromium refuses to root
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
+        browser = playwright.chromium.launch(executable_path=path, args=browser_arguments())
         yield browser.new_page(viewport={"width": 900, "height": 700})
         browser.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from browsers import browser_path
+from browsers import browser_arguments, browser_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,9 +47,8 @@ def page(serve: Callable[[str], AbstractContextManager[str]]) -> Iterator[Page]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may be absent where the browser is
 
     complaints: list[str] = []
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # which Chromium refuses to root
     with serve("journal") as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
+        browser = playwright.chromium.launch(executable_path=path, args=browser_arguments())
         opened = browser.new_page(base_url=address)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
@@ -112,7 +110,7 @@ def test_charts_are_chosen_from_a_dialog(page: Page, zorivest_make_chart: ChartM
 
 def test_a_refused_file_is_explained(page: Page) -> None:
     """The reader is told which file, and why, and the page stays."""
-    with page.expect_response("**/images?caption=*") as answer:
+    with page.expect_response("**/trades/0001/images") as answer:
         drop(page, "[data-upload]", "notes.png", b"not an image")
     assert answer.value.status == 415
     page.locator("#message").wait_for()
@@ -135,7 +133,7 @@ def test_a_report_is_kept_and_escaped(page: Page) -> None:
     assert page.locator("select[name=setup_quality]").input_value() == "4"
     assert page.locator("input[name=followed_plan]").is_checked()
     assert page.locator("input[name=tags]").input_value() == "breakout, trend day"
-    assert page.title() == "SPY 0001"
+    assert page.title() == "Trade"
 
 
 def test_the_equity_curve_is_drawn(page: Page) -> None:

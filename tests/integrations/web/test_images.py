@@ -30,12 +30,12 @@ def client(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
 
 
 def test_an_original_comes_back_byte_for_byte(client: httpx.Client) -> None:
-    """Its tag is the SHA-256 of its bytes, a strong one, and nobody but the client may keep it."""
+    """Its tag is the SHA-256 of its bytes, a strong one, and no cache may keep it."""
     response = client.get("/images/1")
     assert response.content == CHART
     assert response.headers["etag"] == f'"{sha256(CHART).hexdigest()}"'
     assert response.headers["content-type"] == "image/png"
-    assert "private" in response.headers["cache-control"]
+    assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["accept-ranges"] == "bytes"
 
@@ -56,8 +56,17 @@ def test_what_a_client_has_is_not_sent_again(client: httpx.Client, path: str) ->
         response = client.get(path, headers={"If-None-Match": condition})
         assert (response.status_code, response.content) == (304, b""), condition
         assert response.headers["etag"] == etag
-        assert "private" in response.headers["cache-control"]
     assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/images/1", "/images/1/thumbnail"])
+def test_a_browser_keeps_an_image_only_where_it_may(client: httpx.Client, path: str) -> None:
+    """Not by default; where the application says so, the browser alone, and it asks for it again."""
+    for condition in ({}, {"If-None-Match": "*"}):
+        assert client.get(path, headers=condition).headers["cache-control"] == "no-store"
+        kept = client.get(f"{path}?cacheable", headers=condition)
+        assert kept.headers["cache-control"] == "private, no-cache"
+        assert "etag" in kept.headers
 
 
 @pytest.mark.parametrize(

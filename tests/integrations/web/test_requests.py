@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def test_a_server_without_a_vault_does_not_start(tmp_path: Path, monkeypatch: py
     """What opening raises is what the server says; the key is not in it."""
     key = "5a" * 32
     monkeypatch.setenv("ZORIVEST_TEST_KEY", key)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]), prepend=os.pathsep)
     with started("web", "starlette", tmp_path / "absent.vault") as process:
         _, complaints = process.communicate(timeout=20)
     assert process.returncode != 0

@@ -1,0 +1,186 @@
+"""What the contract suite runs over: each implementation of a trading journal, opened empty.
+
+Another one (PostgreSQL) is one more function here, one more line in ``IMPLEMENTATIONS``, and in ``LIMITS`` an entry for
+each contract that it cannot keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from zorivest_async import KdfProfile, SqlAlchemyUnitOfWork, UnitOfWorkError, Vault
+from zorivest_async.database.models import Base
+from zorivest_async.security import ApiKeyCipher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["IMPLEMENTATIONS", "LIMITS", "Journal", "Limit", "PlainJournal"]
+
+PASSPHRASE = "correct horse battery staple"
+
+
+class Journal(Protocol):
+    """A trading journal in some database; a vault is one."""
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that writes, for sessions, connections and statements of a test's own."""
+
+    def unit_of_work(self, *, read_only: bool = False) -> SqlAlchemyUnitOfWork:
+        """Return a unit of work over the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJournal:
+    """A journal in any database that SQLAlchemy has an async engine for, put together as a user of the library would.
+
+    Args:
+        engine: The engine that writes.
+        read_engine: An engine whose connections refuse writes.
+        api_key_cipher: Encrypts provider API keys.
+    """
+
+    engine: AsyncEngine
+    read_engine: AsyncEngine
+    api_key_cipher: ApiKeyCipher
+
+    def unit_of_work(self, *, read_only: bool = False) -> SqlAlchemyUnitOfWork:
+        """Return a unit of work over one of the engines."""
+        engine = self.read_engine if read_only else self.engine
+        return SqlAlchemyUnitOfWork(engine, api_key_cipher=self.api_key_cipher)
+
+
+@asynccontextmanager
+async def open_file(folder: Path) -> AsyncGenerator[Journal]:
+    """Open a vault in a file, whose statements go to the driver directly."""
+    async with Vault.open(folder / "journal.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
+        yield vault
+
+
+@asynccontextmanager
+async def open_heard_file(folder: Path) -> AsyncGenerator[Journal]:
+    """Open a vault in a file with a listener on its engines, so that every statement goes through SQLAlchemy."""
+    heard: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        heard.append(statement)
+
+    async with Vault.open(folder / "journal.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
+        for engine in (vault.engine, vault.read_engine):
+            event.listen(engine.sync_engine, "before_cursor_execute", hear)
+        for read_only in (False, True):
+            heard.clear()
+            async with vault.unit_of_work(read_only=read_only) as uow:
+                await uow.settings.get("anything")
+            assert heard, "the statements of this implementation do not go through SQLAlchemy"
+        yield vault
+
+
+@asynccontextmanager
+async def open_memory(_folder: Path) -> AsyncGenerator[Journal]:
+    """Open a vault in memory, where readers and the writer share one connection."""
+    async with Vault.in_memory() as vault:
+        yield vault
+
+
+@asynccontextmanager
+async def open_plain_sqlite(folder: Path) -> AsyncGenerator[Journal]:
+    """Open a plaintext SQLite file with SQLAlchemy's own dialect and pools, and foreign keys on.
+
+    It is not synced: these contracts are not about power failures.
+    """
+    path = folder / "journal.sqlite"
+    await asyncio.to_thread(lambda: path.write_bytes(_plain_sqlite()))
+    url = f"sqlite+aiosqlite:///{path}"
+    engine, read_engine = [await asyncio.to_thread(create_async_engine, url) for _ in range(2)]
+    _on_connect(engine, "PRAGMA foreign_keys = ON", "PRAGMA synchronous = OFF")
+    _on_connect(read_engine, "PRAGMA foreign_keys = ON", "PRAGMA query_only = ON")
+    try:
+        yield PlainJournal(engine, read_engine, ApiKeyCipher(bytes(32)))
+    finally:
+        await read_engine.dispose()
+        await engine.dispose()
+
+
+@cache
+def _plain_sqlite() -> bytes:
+    """Return an SQLite file with the schema and no rows; creating it costs more than most contracts do."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.sqlite"
+        engine = create_engine(f"sqlite:///{path}")
+        Base.metadata.create_all(engine)
+        engine.dispose()
+        return path.read_bytes()
+
+
+def _on_connect(engine: AsyncEngine, *statements: str) -> None:
+    """Send statements on every connection that an engine opens."""
+
+    def send(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", send)
+
+
+IMPLEMENTATIONS: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Journal]]]] = {
+    "file": open_file,
+    "heard": open_heard_file,
+    "memory": open_memory,
+    "plain": open_plain_sqlite,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A contract that an implementation cannot keep.
+
+    Args:
+        implementation: Its name in ``IMPLEMENTATIONS``.
+        test: The file and the function, all of whose cases fail.
+        raises: The error that they fail with.
+        reason: Why the implementation cannot keep it.
+    """
+
+    implementation: str
+    test: str
+    raises: type[Exception]
+    reason: str
+
+
+LIMITS: Final = (
+    Limit(
+        "memory",
+        "test_search.py::test_a_change_is_found_in_its_own_unit_of_work_alone",
+        UnitOfWorkError,
+        "a vault in memory has one connection, so that a reader waits until the writer has ended",
+    ),
+    Limit(
+        "memory",
+        "test_search.py::test_a_reader_searches_the_state_it_began_with",
+        UnitOfWorkError,
+        "a vault in memory has one connection, so that a writer waits until the reader has ended",
+    ),
+    Limit(
+        "plain",
+        "test_search.py::test_a_reader_searches_the_state_it_began_with",
+        AssertionError,
+        "Python's sqlite3 begins no transaction for a SELECT, so that each statement reads the state of its own time",
+    ),
+)
+"""Every contract that an implementation does not keep; conftest.py expects exactly these to fail."""
