@@ -19,6 +19,8 @@ ROOT: Final = Path(__file__).parents[2]
 
 PAGES: Final = {
     "CHANGELOG.md": "docs/changelog.md",
+    "CODE_OF_CONDUCT.md": "docs/code-of-conduct.md",
+    "CONTRIBUTING.md": "docs/contributing.md",
     "README.md": "docs/index.md",
     "SECURITY.md": "docs/security.md",
     "examples/journal_web": "docs/journal-web.md",
@@ -45,6 +47,7 @@ OUTSIDE: Final = {
 } | {
     "AsyncConnection": f"{_SQLALCHEMY}extensions/asyncio.html#sqlalchemy.ext.asyncio.AsyncConnection",
     "AsyncEngine": f"{_SQLALCHEMY}extensions/asyncio.html#sqlalchemy.ext.asyncio.AsyncEngine",
+    "ASGIApp": f"{_STARLETTE}middleware/",
     "AsyncSession": f"{_SQLALCHEMY}extensions/asyncio.html#sqlalchemy.ext.asyncio.AsyncSession",
     "DeclarativeBase": f"{_SQLALCHEMY}mapping_api.html#sqlalchemy.orm.DeclarativeBase",
     "Depends": "https://fastapi.tiangolo.com/reference/dependencies/",

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, get_args, get_origin
 from sqlalchemy import ColumnDefault, inspect
 from sqlalchemy.orm import DeclarativeBase
 
-from zorivest_async import Vault, ZorivestError
+from zorivest_async import Vault, ZorivestError, ports
+from zorivest_async._opening import Opening
 from zorivest_async.database import repositories
-from zorivest_async.domain import ports
 from zorivest_async.domain.validation import utc_now
-from zorivest_async.opening import Opening
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
