@@ -16,6 +16,7 @@ from zorivest_async.domain.entities import (
 )
 from zorivest_async.domain.enums import (
     AccountType,
+    AssetClass,
     ConvictionLevel,
     ImageOwnerType,
     PlanStatus,
@@ -71,6 +72,7 @@ from zorivest_async.vault.verifying import VerifyReport
 __all__ = [
     "Account",
     "AccountType",
+    "AssetClass",
     "AdoptCount",
     "AdoptNote",
     "AdoptReport",

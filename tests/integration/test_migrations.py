@@ -169,7 +169,7 @@ def test_a_revision_does_not_depend_on_the_librarys_types(monkeypatch: pytest.Mo
     text = file.read_text()
     assert "sa.Column('tags', sa.Text(), nullable=True)" in text
     assert "sa.Column('created_at', sa.DateTime(), nullable=False)" in text
-    assert "zorivest" not in text
+    assert "zorivest_async" not in text
 
 
 def test_the_command_runs_as_a_module() -> None:

@@ -13,7 +13,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from zorivest_async.database.backend import BACKENDS
 from zorivest_async.database.types import EnumText, Float64, TagList, UTCDateTime
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.enums import (
+    AccountType,
+    AssetClass,
+    ConvictionLevel,
+    ImageOwnerType,
+    PlanStatus,
+    TradeAction,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,6 +45,8 @@ __all__ = [
     "BalanceSnapshotModel",
     "Base",
     "ImageModel",
+    "ImportModel",
+    "ImportRowModel",
     "MarketProviderSettingModel",
     "SettingModel",
     "TradeModel",
@@ -48,7 +57,7 @@ __all__ = [
     "is_set_aside",
 ]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Version of the schema with these tables, which a vault stores as its ``user_version``."""
 
 
@@ -98,6 +107,16 @@ class TradeModel(Base):
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
     commission: Mapped[float | None] = mapped_column(default=0.0)
     realized_pnl: Mapped[float | None] = mapped_column(default=0.0)
+    currency: Mapped[str | None] = mapped_column(String(12))
+    # Other programs insert rows without these two columns, so the database has their defaults, too.
+    multiplier: Mapped[float] = mapped_column(default=1.0, server_default="1.0")
+    asset_class: Mapped[AssetClass | None] = mapped_column(EnumText(AssetClass, 10), _one_of("asset_class", AssetClass))
+    fees: Mapped[float] = mapped_column(default=0.0, server_default="0.0")
+    commission_currency: Mapped[str | None] = mapped_column(String(12))
+    notes: Mapped[str | None] = mapped_column(Text)
+    order_id: Mapped[str | None]
+    result_after_costs: Mapped[bool | None]
+    sequence: Mapped[int | None]
 
     images: Mapped[list[ImageModel]] = relationship(
         primaryjoin="and_(ImageModel.owner_type=='trade', foreign(ImageModel.owner_id)==TradeModel.exec_id)",
@@ -125,7 +144,8 @@ class ImageModel(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     owner_type: Mapped[ImageOwnerType] = mapped_column(EnumText(ImageOwnerType, 20))
     owner_id: Mapped[str]
-    # The large column is last: SQLite reads a row from its start, so a gallery reads no page of the originals.
+    # The original comes after what a gallery shows: SQLite reads a row from its start. An upgrade could not put the
+    # preview before it without writing every original again.
     thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
     mime_type: Mapped[str | None] = mapped_column(String(50), default="image/png")
     caption: Mapped[str | None] = mapped_column(Text)
@@ -134,6 +154,7 @@ class ImageModel(Base):
     file_size: Mapped[int | None]
     created_at: Mapped[dt.datetime]
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    preview: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     __table_args__ = (
         _one_of("owner_type", ImageOwnerType),
@@ -151,7 +172,7 @@ class AccountModel(Base):
     name: Mapped[str]
     account_type: Mapped[AccountType] = mapped_column(EnumText(AccountType, 20))
     institution: Mapped[str | None]
-    currency: Mapped[str | None] = mapped_column(String(3), default="USD")
+    currency: Mapped[str | None] = mapped_column(String(12), default="USD")
     is_tax_advantaged: Mapped[bool | None] = mapped_column(default=False)
     notes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[dt.datetime]
@@ -260,6 +281,36 @@ class BalanceSnapshotModel(Base):
     account_rel: Mapped[AccountModel] = relationship(back_populates="balance_snapshots")
 
     __table_args__ = (Index(None, "account_id", "datetime", "id"), {"sqlite_autoincrement": True})
+
+
+class ImportModel(Base):
+    """Imports of files; a table of your own may have the name ``imports``."""
+
+    __tablename__ = "zorivest_imports"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    source: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    profile: Mapped[str | None]
+    imported_at: Mapped[dt.datetime]
+    inserted: Mapped[int]
+    duplicate: Mapped[int]
+    updated: Mapped[int]
+    failed: Mapped[int]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class ImportRowModel(Base):
+    """What an import inserted, changed or deleted: how it was before, and a hash of what the import left."""
+
+    __tablename__ = "zorivest_import_rows"
+
+    import_id: Mapped[int] = mapped_column(ForeignKey("zorivest_imports.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(30), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True, index=True)
+    before: Mapped[str | None] = mapped_column(Text)
+    hash_after: Mapped[str | None] = mapped_column(String(64))
 
 
 class SettingModel(Base):

@@ -12,12 +12,20 @@ from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from zorivest_async.domain.entity import Entity, PictureEntity
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.enums import (
+    AccountType,
+    AssetClass,
+    ConvictionLevel,
+    ImageOwnerType,
+    PlanStatus,
+    TradeAction,
+)
 from zorivest_async.domain.validation import (
     Blob,
     Currency,
     Flag,
     Identifier,
+    Multiplier,
     Number,
     PositiveNumber,
     Rating,
@@ -34,6 +42,7 @@ __all__ = [
     "BalanceSnapshot",
     "ImageAttachment",
     "ImageInfo",
+    "SequencedTrade",
     "Trade",
     "TradePlan",
     "TradeReport",
@@ -52,10 +61,19 @@ class Trade(Entity):
         instrument: What was traded, ``"SPY"``.
         action: Bought or sold.
         quantity: How many units, above zero.
-        price: Per unit, in the account's currency; negative prices exist.
+        price: Per unit, in the trade's currency; negative prices exist.
         account_id: The account, which must exist.
-        commission: In the account's currency; a cost is positive.
-        realized_pnl: Realised profit or loss of this execution, in the account's currency.
+        commission: A cost is positive, a rebate negative.
+        realized_pnl: Realised profit or loss that the broker recorded for this execution, in the trade's currency;
+            ``None`` if it recorded none.
+        currency: 2 to 12 capital letters or digits, ISO 4217 where it is money; ``None`` is the account's.
+        multiplier: What one unit of the price is worth: 100 for a US equity option, 50 for ES futures.
+        asset_class: Kind of what was traded; ``None`` if it is not known.
+        fees: Costs besides the commission, such as exchange fees and taxes; a cost is positive.
+        commission_currency: Currency of the commission and the fees; ``None`` is the trade's.
+        notes: Free text.
+        order_id: The broker's identifier of the order, which several executions may share.
+        result_after_costs: Whether ``realized_pnl`` is after commission and fees; ``None`` counts as before.
     """
 
     exec_id: Identifier
@@ -66,7 +84,29 @@ class Trade(Entity):
     price: Number
     account_id: Identifier
     commission: Number = 0.0
-    realized_pnl: Number = 0.0
+    realized_pnl: Number | None = 0.0
+    currency: Currency | None = None
+    multiplier: Multiplier = 1.0
+    asset_class: AssetClass | None = None
+    fees: Number = 0.0
+    commission_currency: Currency | None = None
+    notes: Text | None = None
+    order_id: Identifier | None = None
+    result_after_costs: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequencedTrade(Trade):
+    """An execution with its position in the source that it was imported from.
+
+    The position orders executions of the same time. A vault stores it beside the execution; repositories accept it in
+    ``save_many()``, and return plain :class:`Trade` entities.
+
+    Attributes:
+        sequence: The position, from 1, oldest first; ``None`` if it is not known.
+    """
+
+    sequence: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +118,8 @@ class Account(Entity):
         name: What the trader calls it.
         account_type: What kind of account it is.
         institution: Who keeps it.
-        currency: ISO 4217 code of the currency of its amounts.
+        currency: Currency of its amounts, 2 to 12 capital letters or digits, ISO 4217 where it is money. It is also the
+            currency of its trades that state none, and cannot change while there are any.
         is_tax_advantaged: Whether gains are taxed differently from a plain account's.
         notes: Free text.
         created_at: When the record was made; kept by later updates.

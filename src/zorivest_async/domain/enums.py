@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["AccountType", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "SearchKind", "TradeAction"]
+__all__ = ["AccountType", "AssetClass", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "SearchKind", "TradeAction"]
 
 
 class TradeAction(StrEnum):
@@ -23,6 +23,22 @@ class AccountType(StrEnum):
     INSTALLMENT = "installment"
     IRA = "ira"
     K401 = "401k"
+
+
+class AssetClass(StrEnum):
+    """Kind of what was traded."""
+
+    STOCK = "stock"
+    ETF = "etf"
+    OPTION = "option"
+    FUTURE = "future"
+    FOREX = "forex"
+    CRYPTO = "crypto"
+    CFD = "cfd"
+    BOND = "bond"
+    FUND = "fund"
+    WARRANT = "warrant"
+    OTHER = "other"
 
 
 class ConvictionLevel(StrEnum):
@@ -55,6 +71,7 @@ class ImageOwnerType(StrEnum):
 class SearchKind(StrEnum):
     """Kind of a search hit."""
 
+    TRADE = "trade"
     REPORT = "report"
     PLAN = "plan"
     IMAGE = "image"

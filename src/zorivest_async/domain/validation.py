@@ -8,6 +8,7 @@ type with its rule; :class:`~zorivest_async.domain.entity.Entity` applies them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,6 +30,7 @@ __all__ = [
     "Currency",
     "Flag",
     "Identifier",
+    "Multiplier",
     "Number",
     "PositiveNumber",
     "Rating",
@@ -43,6 +45,8 @@ __all__ = [
 
 MAX_TEXT_LENGTH = 1_000_000
 """Maximum length of a text field: a long book, and short enough to be checked without blocking the event loop."""
+
+_CURRENCY = re.compile(r"[A-Z0-9]{2,12}", re.ASCII)
 
 Rule: TypeAlias = Callable[[str, str, Any], Any]
 
@@ -78,10 +82,10 @@ def identifier(entity: str, field: str, value: object) -> str:
 
 
 def currency(entity: str, field: str, value: object) -> str:
-    """Accept three capital letters, the form of an ISO 4217 code."""
+    """Accept 2 to 12 capital letters or digits: an ISO 4217 code where it is money, or a ticker such as ``"USDT"``."""
     checked = text(entity, field, value)
-    if len(checked) != 3 or not (checked.isascii() and checked.isalpha() and checked.isupper()):  # noqa: PLR2004
-        raise ValidationError(entity, field, 'must be three capital letters such as "USD" (ISO 4217)')
+    if _CURRENCY.fullmatch(checked) is None:
+        raise ValidationError(entity, field, 'must be 2 to 12 capital letters or digits, such as "USD" or "USDT"')
     return checked
 
 
@@ -120,6 +124,14 @@ def positive_number(entity: str, field: str, value: object) -> float:
     result = number(entity, field, value)
     if result <= 0:
         raise ValidationError(entity, field, "must be greater than zero; the action says the side")
+    return result
+
+
+def multiplier(entity: str, field: str, value: object) -> float:
+    """Accept a :func:`number` above zero."""
+    result = number(entity, field, value)
+    if result <= 0:
+        raise ValidationError(entity, field, "must be greater than zero; it is what one unit of the price is worth")
     return result
 
 
@@ -211,6 +223,7 @@ Currency: TypeAlias = Annotated[str, currency]
 Flag: TypeAlias = Annotated[bool, flag]
 Identifier: TypeAlias = Annotated[str, identifier]
 Timestamp: TypeAlias = Annotated[datetime, timestamp]
+Multiplier: TypeAlias = Annotated[float, multiplier]
 Number: TypeAlias = Annotated[float, number]
 PositiveNumber: TypeAlias = Annotated[float, positive_number]
 Rating: TypeAlias = Annotated[int, integer_between(1, 5)]

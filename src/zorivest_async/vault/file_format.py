@@ -266,6 +266,6 @@ def _schema_statements() -> tuple[str, ...]:
         *(str(CreateTable(table).compile(dialect=dialect)) for table in tables),
         *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes),
         *create_statements(sqlcipher.sqlite_version_info),
-        *trigger_statements(),
+        *trigger_statements(SCHEMA_VERSION),
         *image_trigger_statements(),
     )

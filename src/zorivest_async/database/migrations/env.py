@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy.types import TypeDecorator
 
 from zorivest_async.database.models import Base
+from zorivest_async.database.types import Float64
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def render_plain_type(kind: str, item: Any, _context: AutogenContext) -> str | L
     """Render SQLAlchemy's types in revisions, as the library's may have changed by the time a revision runs."""
     if kind == "type" and isinstance(item, TypeDecorator):
         return f"sa.{item.impl_instance!r}"
+    if kind == "type" and isinstance(item, Float64):
+        return "sa.Double()"
     return False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from zorivest_async.database.migrations import revisions
+from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.ddl import Schema, SchemaObject, read_schema
 from zorivest_async.database.sqlcipher.image_owners import trigger_statements as image_trigger_statements
 from zorivest_async.database.sqlcipher.long_operation import Operation
@@ -40,11 +41,11 @@ def schema_at(version: int, operation: Operation | None = None) -> Schema:
     with revisions.fresh_database_at(version, operation) as connection:
         raw = revisions.raw_of(connection)
         if version > _EARLIER_INDEX:
-            make_triggers_again(raw)
+            make_triggers_again(raw, version)
         return read_schema(raw)
 
 
-def make_triggers_again(raw: sqlcipher.Connection) -> None:
-    """Create the library's missing triggers: a rebuilt table loses its triggers."""
-    for statement in (*trigger_statements(), *image_trigger_statements()):
+def make_triggers_again(raw: sqlcipher.Connection, version: int = SCHEMA_VERSION) -> None:
+    """Create the missing triggers of a version of the schema: a rebuilt table loses its triggers."""
+    for statement in (*trigger_statements(version), *image_trigger_statements()):
         raw.execute(statement)

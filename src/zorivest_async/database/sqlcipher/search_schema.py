@@ -87,12 +87,14 @@ class _IndexedTable:
         kind: The kind of the hits in its rows.
         key: The primary key.
         fields: The columns with texts; the columns of the index have the same names.
+        since: The first version of the schema in which the table is in the index.
     """
 
     name: str
     kind: SearchKind
     key: str
     fields: tuple[str, ...]
+    since: int = 3
 
     def has_text(self, row: str) -> str:
         """Return the condition that a row has a text."""
@@ -167,6 +169,7 @@ _INDEXED: Final = (
     _IndexedTable("accounts", SearchKind.ACCOUNT, "account_id", ("notes",)),
     _IndexedTable("watchlists", SearchKind.WATCHLIST, "id", ("description",)),
     _IndexedTable("watchlist_items", SearchKind.WATCHLIST_ITEM, "id", ("notes",)),
+    _IndexedTable("trades", SearchKind.TRADE, "exec_id", ("notes",), since=4),
 )
 
 WRONG_ENTRIES: Final = {
@@ -182,9 +185,9 @@ def create_statements(sqlite_version: _Version) -> list[str]:
     return [_ROWS, _INDEX, *secure]
 
 
-def trigger_statements() -> list[str]:
-    """Return the statements that create all missing triggers."""
-    return [statement for table in _INDEXED for statement in table.triggers()]
+def trigger_statements(version: int) -> list[str]:
+    """Return the statements that create all missing triggers of a version of the schema."""
+    return [statement for table in _INDEXED if table.since <= version for statement in table.triggers()]
 
 
 def rebuild_statements(sqlite_version: _Version, tables: Collection[str] | None = None) -> list[str]:
