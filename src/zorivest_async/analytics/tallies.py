@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, Performance
 from zorivest_async.analytics.exact import EXACT, ZERO, Running, exact, ratio, rounded
+from zorivest_async.domain.queries import DEFAULT_CURRENCY
 from zorivest_async.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Curves", "GroupKey", "Tallies", "currencies_of"]
 
 _SORTED_AT_ONCE: Final = 1000
-_DEFAULT_CURRENCY: Final = "USD"
 
 GroupKey = tuple[Group, str]
 """A group and a currency."""
@@ -196,7 +196,7 @@ def currencies_of(accounts: Iterable[Account]) -> dict[str, str]:
 
     Read from a vault, an account has none where another program has left it out, which then is the default.
     """
-    return {account.account_id: account.currency or _DEFAULT_CURRENCY for account in accounts}
+    return {account.account_id: account.currency or DEFAULT_CURRENCY for account in accounts}
 
 
 def _place(key: GroupKey) -> tuple[bool, Group, str]:
