@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     )
     from zorivest_async.domain.entity import Entity
     from zorivest_async.domain.enums import ImageOwnerType, PlanStatus, SearchKind
-    from zorivest_async.domain.queries import Page, ResultDetail, ResultRow, SaveResult, SearchHit, TradeFilter
+    from zorivest_async.domain.queries import (
+        ExecutionRow,
+        Page,
+        ResultDetail,
+        ResultRow,
+        SaveResult,
+        SearchHit,
+        TradeFilter,
+        UnitRow,
+    )
     from zorivest_async.domain.settings import MarketProviderSetting, Setting, SettingValue
 
 __all__ = [
@@ -84,6 +93,8 @@ class TradeRepository(_Named["Trade"], Protocol):
     def stream_results(
         self, trade_filter: TradeFilter | None = None, detail: ResultDetail | None = None
     ) -> AsyncGenerator[list[ResultRow]]: ...
+    def stream_executions(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[list[ExecutionRow]]: ...
+    async def list_mixed_units(self, trade_filter: TradeFilter | None = None) -> list[UnitRow]: ...
     async def list_versions(self, families: Iterable[str]) -> dict[str, list[str]]: ...
     async def count_in_use(self, exec_ids: Iterable[str]) -> int: ...
     async def find_reference(self, exec_ids: Iterable[str]) -> str | None: ...

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 from zorivest_async.errors import InvalidQueryError
 
-__all__ = ["EXACT", "ZERO", "Running", "exact", "ratio", "rounded"]
+__all__ = ["EXACT", "ZERO", "ExactNumber", "Running", "exact", "minus", "plus", "ratio", "rounded", "times"]
+
+ExactNumber: TypeAlias = Decimal | Fraction
+"""A decimal, or a fraction where no decimal is exact."""
 
 # The precision covers all digits between the largest and the smallest product of three float64.
 EXACT: Final = Context(prec=4000, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact, InvalidOperation])
@@ -27,7 +30,28 @@ def exact(number: float) -> Decimal:
     return Decimal(repr(number))
 
 
-def rounded(number: Decimal | Fraction) -> float:
+def plus(first: ExactNumber, second: ExactNumber) -> ExactNumber:
+    """Return an exact sum."""
+    if isinstance(first, Decimal) and isinstance(second, Decimal):
+        return EXACT.add(first, second)
+    return Fraction(first) + Fraction(second)
+
+
+def minus(first: ExactNumber, second: ExactNumber) -> ExactNumber:
+    """Return an exact difference."""
+    if isinstance(first, Decimal) and isinstance(second, Decimal):
+        return EXACT.subtract(first, second)
+    return Fraction(first) - Fraction(second)
+
+
+def times(first: ExactNumber, second: ExactNumber) -> ExactNumber:
+    """Return an exact product."""
+    if isinstance(first, Decimal) and isinstance(second, Decimal):
+        return EXACT.multiply(first, second)
+    return Fraction(first) * Fraction(second)
+
+
+def rounded(number: ExactNumber) -> float:
     """Return the float64 that is nearest to a number.
 
     Raises:
@@ -42,12 +66,13 @@ def rounded(number: Decimal | Fraction) -> float:
     return result + 0.0  # zero has no sign
 
 
-def ratio(number: Decimal, divisor: Decimal | int) -> float | None:
+def ratio(number: ExactNumber, divisor: ExactNumber | int) -> float | None:
     """Return the float64 that is nearest to a quotient; ``None`` for a divisor of zero, or beyond float64's range."""
     if not divisor:
         return None
+    (dividend, over), (below, by) = number.as_integer_ratio(), divisor.as_integer_ratio()
     try:
-        return float(Fraction(number) / Fraction(divisor))
+        return dividend * by / (over * below)  # of integers, correctly rounded
     except OverflowError:
         return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, Performance, Unit
 from zorivest_async.analytics.exact import ZERO, ExactNumber, Running, exact, minus, plus, ratio, rounded, times
+from zorivest_async.domain.queries import DEFAULT_CURRENCY
 from zorivest_async.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from zorivest_async.analytics.position import Position
     from zorivest_async.analytics.rates import Rates
     from zorivest_async.analytics.round_trip import Execution
+    from zorivest_async.domain.entities import Account
 
-__all__ = ["Curves", "GroupKey", "Tallies"]
+__all__ = ["Curves", "GroupKey", "Tallies", "currencies_of"]
 
 _SORTED_AT_ONCE: Final = 1000
 
@@ -292,6 +294,14 @@ class Curves:
             EquityCurve(currency, self._unit, self._less_commission, tuple(when), tuple(values), tuple(drawdowns))
             for currency, (_, when, values, drawdowns) in sorted(self._curves.items())
         ]
+
+
+def currencies_of(accounts: Iterable[Account]) -> dict[str, str]:
+    """Return the currencies of accounts, by their identifiers.
+
+    Read from a vault, an account has none where another program has left it out, which then is the default.
+    """
+    return {account.account_id: account.currency or DEFAULT_CURRENCY for account in accounts}
 
 
 def _place(key: GroupKey) -> tuple[bool, Any, str]:

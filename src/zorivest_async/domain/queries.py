@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.enums import ImageOwnerType, SearchKind, TradeAction
-from zorivest_async.domain.validation import Identifier, Text, Timestamp
+from zorivest_async.domain.enums import AssetClass, ImageOwnerType, SearchKind, TradeAction
+from zorivest_async.domain.validation import Currency, Identifier, Text, Timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Page", "ResultDetail", "ResultRow", "SaveResult", "SearchHit", "TradeFilter"]
+__all__ = [
+    "DEFAULT_CURRENCY",
+    "ExecutionRow",
+    "Page",
+    "ResultDetail",
+    "ResultRow",
+    "SaveResult",
+    "SearchHit",
+    "TradeFilter",
+    "UnitRow",
+]
+
+DEFAULT_CURRENCY: Final = "USD"
+"""Currency of an account in which another program has left it out."""
 
 _ItemT = TypeVar("_ItemT")
 
@@ -21,6 +34,30 @@ ResultDetail: TypeAlias = Literal["instrument", "tags"]
 
 ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
 """Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
+
+UnitRow: TypeAlias = "tuple[str, str, AssetClass | None, float]"
+"""``account_id``, instrument, asset class and multiplier."""
+
+
+class ExecutionRow(NamedTuple):
+    """What positions need of an execution: fields of :class:`~zorivest_async.SequencedTrade`."""
+
+    time: datetime
+    exec_id: str
+    sequence: int | None
+    account_id: str
+    instrument: str
+    action: TradeAction
+    quantity: float
+    price: float
+    commission: float
+    realized_pnl: float | None
+    currency: str | None
+    multiplier: float
+    asset_class: AssetClass | None
+    fees: float
+    commission_currency: str | None
+    result_after_costs: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +71,10 @@ class TradeFilter(Entity):
         since: At this time or later.
         until: Before this time, so that consecutive days and months do not overlap.
         search: Text within the instrument, the ``exec_id`` or the account; the case of ASCII letters does not matter.
+        tag: With exactly this tag in its report.
+        asset_class: Of this kind.
+        currency: In this currency, which is its account's where it states none.
+        strategy: Linked to a plan with exactly this name of a strategy.
     """
 
     account_id: Identifier | None = None
@@ -42,6 +83,10 @@ class TradeFilter(Entity):
     since: Timestamp | None = None
     until: Timestamp | None = None
     search: Text | None = None
+    tag: Text | None = None
+    asset_class: AssetClass | None = None
+    currency: Currency | None = None
+    strategy: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, or_
+from sqlalchemy import ColumnElement, Select, String, bindparam, func, or_, select, true
 
-from zorivest_async.database.models import TRADES
-from zorivest_async.database.statements import contains_folded
-from zorivest_async.domain.queries import TradeFilter
+from zorivest_async.database.models import ACCOUNTS, TRADE_PLANS, TRADE_REPORTS, TRADES
+from zorivest_async.database.statements import Elements, contains_folded
+from zorivest_async.domain.queries import DEFAULT_CURRENCY, TradeFilter
 from zorivest_async.errors import InvalidQueryError
 
 __all__ = ["conditions_of", "narrowed"]
+
+# Aliases, as a statement may join the reports itself.
+_reports, _plans = TRADE_REPORTS.alias("reviews"), TRADE_PLANS.alias("intentions")
+_tags = Elements(_reports.c.tags).table_valued("value", name="tags")
+_currency_of_account = select(ACCOUNTS.c.currency).where(ACCOUNTS.c.account_id == TRADES.c.account_id).scalar_subquery()
 
 _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     "account_id": TRADES.c.account_id == bindparam("account_id"),
@@ -25,6 +30,16 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
             for column in (TRADES.c.instrument, TRADES.c.exec_id, TRADES.c.account_id)
         )
     ),
+    "tag": select(_reports.c.id)
+    .select_from(_reports.join(_tags, true()))
+    .where(_reports.c.trade_id == TRADES.c.exec_id, _tags.c.value == bindparam("tag", type_=String))
+    .exists(),
+    "asset_class": TRADES.c.asset_class == bindparam("asset_class"),
+    "currency": func.coalesce(TRADES.c.currency, _currency_of_account, DEFAULT_CURRENCY)
+    == bindparam("currency", type_=String),
+    "strategy": select(_plans.c.id)
+    .where(_plans.c.linked_trade_id == TRADES.c.exec_id, _plans.c.strategy_name == bindparam("strategy"))
+    .exists(),
 }
 """Condition of each field of a :class:`~zorivest_async.TradeFilter`."""
 

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from zorivest_async.database.statements import Statement
     from zorivest_async.domain.queries import ResultDetail, ResultRow
 
-__all__ = ["decode_results", "results_statement"]
+__all__ = ["FOLLOWING", "column_of", "decode_results", "number_of", "results_statement", "text_of"]
 
 # The stored text: other programs write times in other forms, which decoding and encoding would change.
-_FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
+FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
     bindparam("last_time", type_=StoredTime), bindparam("last_exec_id", type_=String)
 )
+"""Condition of the trades after ``last_time`` and ``last_exec_id``."""
 
 
 async def decode_results(backend: Backend, rows: list[tuple[Any, ...]], detail: ResultDetail | None) -> list[ResultRow]:
@@ -46,37 +47,44 @@ async def decode_results(backend: Backend, rows: list[tuple[Any, ...]], detail: 
 def _decoded(backend: Backend, rows: Sequence[tuple[Any, ...]], detail: ResultDetail | None) -> list[ResultRow]:
     times, exec_ids, account_ids, commissions, results, details = zip(*rows, strict=True)
     if detail == "tags":
-        details = _column("TradeReport", "tags", _tags, details)
+        details = column_of("TradeReport", "tags", _tags, details)
     elif detail == "instrument":
-        details = _column("Trade", "instrument", _text, details)
+        details = column_of("Trade", "instrument", text_of, details)
     return [
         *zip(
-            _column("Trade", "time", backend.read_time, times),
+            column_of("Trade", "time", backend.read_time, times),
             exec_ids,
             account_ids,
-            _column("Trade", "commission", _number, commissions),
-            _column("Trade", "realized_pnl", _number, results),
+            column_of("Trade", "commission", number_of, commissions),
+            column_of("Trade", "realized_pnl", number_of, results),
             details,
             strict=True,
         )
     ]
 
 
-def _column(entity: str, field: str, decode: Callable[[Any], Any], stored: tuple[Any, ...]) -> tuple[Any, ...]:
+def column_of(entity: str, field: str, decode: Callable[[Any], Any], stored: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Decode the values of a column.
+
+    Raises:
+        ValidationError: One is not a value that a release stores.
+    """
     try:
         return tuple(map(decode, stored))
-    except (TypeError, ValueError, RecursionError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         # Not "from error", which shows the value.
         raise ValidationError(entity, field, "is stored in a form that no release writes") from None
 
 
-def _number(stored: Any) -> float:
+def number_of(stored: Any) -> float:
+    """Return a finite number."""
     if not isfinite(stored):
         raise ValueError
     return float(stored)
 
 
-def _text(stored: Any) -> str:
+def text_of(stored: Any) -> str:
+    """Return a text."""
     if not isinstance(stored, str):
         raise TypeError
     return stored
@@ -86,7 +94,7 @@ def _tags(stored: Any) -> tuple[str, ...]:
     tags: Any = json.loads(stored) if stored is not None else ()
     if not isinstance(tags, list | tuple):
         raise TypeError
-    return tuple(map(_text, cast("Iterable[Any]", tags)))
+    return tuple(map(text_of, cast("Iterable[Any]", tags)))
 
 
 @cache
@@ -110,5 +118,5 @@ def results_statement(names: tuple[str, ...], detail: ResultDetail | None, *, go
     if detail == "tags":  # a trade has at most one report
         statement = statement.outerjoin(TRADE_REPORTS, TRADE_REPORTS.c.trade_id == TRADES.c.exec_id)
     statement = narrowed(statement, names)
-    following = statement.where(_FOLLOWING) if goes_on else statement
+    following = statement.where(FOLLOWING) if goes_on else statement
     return window(following.order_by(TRADES.c.time, TRADES.c.exec_id))

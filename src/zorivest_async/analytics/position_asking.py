@@ -1,0 +1,181 @@
+"""Positions of a vault: executions are read and folded in slices, which leave the event loop free."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from anyio import to_thread
+
+from zorivest_async.analytics.folding import Folding, matching_of
+from zorivest_async.analytics.links import Links
+from zorivest_async.analytics.ordering import Ordering
+from zorivest_async.analytics.position import Matching, Position, Positions
+from zorivest_async.analytics.selecting import Selection
+from zorivest_async.analytics.splits import splits_by_instrument
+from zorivest_async.analytics.tallies import currencies_of
+from zorivest_async.analytics.units import Units
+from zorivest_async.analytics.valuing import Valuation
+from zorivest_async.domain.entities import TradePlan, TradeReport
+from zorivest_async.security.tracebacks import hidden_call, sealed_coroutine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from zorivest_async.analytics.rates import Rates
+    from zorivest_async.analytics.round_trip import RoundTrip
+    from zorivest_async.analytics.splits import Split
+    from zorivest_async.analytics.valuing import Prices
+    from zorivest_async.domain.queries import ExecutionRow, TradeFilter
+    from zorivest_async.ports import UnitOfWork
+
+__all__ = ["folding_for", "positions", "round_trips"]
+
+_FOLDED_AT_ONCE: Final = 250
+"""Number of executions, or of round trips, that take about a millisecond of the event loop."""
+
+_SORTED_ON_THE_LOOP: Final = 1000
+"""Number of executions of the same time, beyond which they are sorted and folded in a thread."""
+
+
+@sealed_coroutine
+async def positions(
+    uow: UnitOfWork,
+    trade_filter: TradeFilter | None = None,
+    *,
+    open: bool = False,  # noqa: A002 - the word of the field
+    method: Matching | str = Matching.FIFO,
+    splits: Iterable[Split] = (),
+    prices: Prices | None = None,
+    convert: Rates | None = None,
+    exec_ids: bool = True,
+) -> Positions:
+    """Fold the executions of a vault into positions: round trips from flat to flat.
+
+    Executions close each other if they share account, instrument, currency, asset class and multiplier. An execution
+    without a currency has its account's, one without an asset class the only one that is known of the instrument in the
+    account. The whole history is folded, and the filter selects positions afterwards: account, instrument, currency and
+    asset class say what is folded; ``since`` and ``until`` select by the time of closing, ``action`` by the side of the
+    opening, and the others by any of a position's executions.
+
+    The result of a position is the one that the broker recorded, if all its closing executions have one; else it is
+    matched from the prices. An execution with a recorded result that finds nothing open closes what was opened before
+    the journal begins: it makes a position of its own, whose ``opened`` is ``None``.
+
+    It reads in the unit of work's transaction, so all numbers come from one snapshot. It blocks the event loop for a
+    few milliseconds at a time, for any number of executions. Cancellation ends it at once.
+
+    Args:
+        uow: The unit of work; a read-only one does not block writers.
+        trade_filter: Filter of the positions; all by default.
+        open: Return open positions, too. They pass ``since`` and ``until`` by the time of their opening.
+        method: Which open lots a closing execution closes first: ``"fifo"``, ``"lifo"``, or ``"average"`` for the
+            average price. It changes the numbers of open positions only.
+        splits: Splits of the instruments, in all accounts; all of them are applied.
+        prices: Prices at which to value open positions, by instrument, or by ``(instrument, currency)``.
+        convert: Rates at which the costs in other currencies are subtracted from ``net``.
+        exec_ids: Whether positions have the identifiers of their executions. Without them, memory grows with the number
+            of positions and open lots only.
+
+    Raises:
+        InvalidQueryError: An argument is invalid, a rate is missing, or a sum is beyond the range of float64.
+        NotFoundError: An execution's account does not exist.
+        ValidationError: Another program has stored a value that no release writes, or a price is not a finite number.
+    """
+    selection, valuation = Selection(trade_filter, with_open=open), Valuation(prices, convert)
+    folding = await folding_for(uow, selection, method=method, splits=splits, exec_ids=exec_ids)
+    found: list[Position] = []
+    async with aclosing(round_trips(uow, folding, selection)) as slices:
+        async for trips in slices:
+            found += map(valuation.position, trips)
+    return Positions(tuple(found), folding.conflicts)
+
+
+async def folding_for(
+    uow: UnitOfWork,
+    selection: Selection,
+    *,
+    method: Matching | str = Matching.FIFO,
+    splits: Iterable[Split] = (),
+    exec_ids: bool = False,
+) -> Folding:
+    """Return what folds the executions of a vault, with its accounts, units, reports and plans.
+
+    Args:
+        uow: The unit of work.
+        selection: Which executions are folded.
+        method: Which open lots a closing execution closes first.
+        splits: Splits of the instruments.
+        exec_ids: Whether round trips keep the identifiers of their executions.
+
+    Raises:
+        InvalidQueryError: There is no such method, or the splits are invalid.
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    matching, table = matching_of(method), splits_by_instrument(splits)
+    currencies = currencies_of(await uow.accounts.list_all(limit=None))
+    units, links = Units(), Links()
+    mixed = await uow.trades.list_mixed_units(selection.narrowing)
+    await to_thread.run_sync(hidden_call(units.add, mixed))
+    after: int | None = None
+    while reports := await uow.rows.page(TradeReport, after):
+        links.add_reports(reports)
+        after = reports[-1].id
+    after = None
+    while plans := await uow.rows.page(TradePlan, after):
+        links.add_plans(plans)
+        after = plans[-1].id
+    wanted = selection.filter
+    return Folding(
+        currencies,
+        units,
+        links,
+        matching,
+        table,
+        currency=wanted.currency,
+        asset_class=wanted.asset_class,
+        searched=wanted.search,
+        with_ids=exec_ids,
+    )
+
+
+async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -> AsyncGenerator[list[RoundTrip]]:
+    """Yield the round trips that are selected, in slices: closed ones in the order of closing, then open ones.
+
+    Args:
+        uow: The unit of work.
+        folding: What :func:`folding_for` has returned.
+        selection: Which executions are folded, and which round trips are selected.
+
+    Raises:
+        NotFoundError: An execution's account does not exist.
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    ordering: Ordering[ExecutionRow] = Ordering()
+    async with aclosing(uow.trades.stream_executions(selection.narrowing)) as slices:
+        async for rows in slices:
+            if ordering.held < _SORTED_ON_THE_LOOP:
+                ready = ordering.add(rows)
+            else:
+                ready = await to_thread.run_sync(hidden_call(ordering.add, rows))
+            async for trips in _folded(folding, ready):
+                yield [*filter(selection.lets_through, trips)]
+    async for trips in _folded(folding, await to_thread.run_sync(ordering.rest)):
+        yield [*filter(selection.lets_through, trips)]
+    if selection.with_open:
+        remaining = folding.rest()
+        while trips := [*islice(remaining, _FOLDED_AT_ONCE)]:
+            yield [*filter(selection.lets_through, trips)]
+            await asyncio.sleep(0)  # let the event loop run other tasks
+
+
+async def _folded(folding: Folding, ready: list[ExecutionRow]) -> AsyncGenerator[list[RoundTrip]]:
+    if len(ready) <= _SORTED_ON_THE_LOOP:
+        for begin in range(0, len(ready), _FOLDED_AT_ONCE):
+            yield folding.fold(ready, begin, min(begin + _FOLDED_AT_ONCE, len(ready)))
+        return
+    for begin in range(0, len(ready), _FOLDED_AT_ONCE):
+        end = min(begin + _FOLDED_AT_ONCE, len(ready))
+        yield await to_thread.run_sync(hidden_call(folding.fold, ready, begin, end))
