@@ -5,7 +5,7 @@
 trades, or of a position.
 """
 
-from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, GroupBy, Performance
+from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, GroupBy, Performance, Unit
 from zorivest_async.analytics.asking import equity_curve, performance
 from zorivest_async.analytics.bars import Excursions, PriceBar, excursions
 from zorivest_async.analytics.computing import equity_curve_of, performance_of
@@ -44,6 +44,7 @@ __all__ = [
     "ResultSource",
     "Review",
     "Split",
+    "Unit",
     "equity_curve",
     "equity_curve_of",
     "excursions",

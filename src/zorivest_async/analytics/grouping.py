@@ -186,13 +186,9 @@ class Grouping:
         group_at = _times(by, zone, start)
         self._groups_of_execution = lambda execution: (group_at(execution.time),)
         if by is GroupBy.HOUR:
-            self.groups_of_position = lambda position: (
-                None if position.opened is None else group_at(position.opened),
-            )
+            self.groups_of_position = lambda position: (None if position.opened is None else group_at(position.opened),)
         else:
-            self.groups_of_position = lambda position: (
-                None if position.closed is None else group_at(position.closed),
-            )
+            self.groups_of_position = lambda position: (None if position.closed is None else group_at(position.closed),)
 
 
 def _times(by: GroupBy, zone: ZoneInfo, start: time | None) -> Callable[[datetime], Group]:

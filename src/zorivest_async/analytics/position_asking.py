@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.queries import ExecutionRow, TradeFilter
     from zorivest_async.ports import UnitOfWork
 
-__all__ = ["folding_for", "positions", "round_trips"]
+__all__ = ["currencies_in", "folding_for", "load_reports", "positions", "round_trips"]
 
 _FOLDED_AT_ONCE: Final = 250
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
@@ -115,15 +115,12 @@ async def folding_for(
         ValidationError: Another program has stored a value that no release writes.
     """
     matching, table = matching_of(method), splits_by_instrument(splits)
-    currencies = currencies_of(await uow.accounts.list_all(limit=None))
+    currencies = await currencies_in(uow)
     units, links = Units(), Links()
     mixed = await uow.trades.list_mixed_units(selection.narrowing)
     await to_thread.run_sync(hidden_call(units.add, mixed))
+    await load_reports(uow, links)
     after: int | None = None
-    while reports := await uow.rows.page(TradeReport, after):
-        links.add_reports(reports)
-        after = reports[-1].id
-    after = None
     while plans := await uow.rows.page(TradePlan, after):
         links.add_plans(plans)
         after = plans[-1].id
@@ -139,6 +136,23 @@ async def folding_for(
         searched=wanted.search,
         with_ids=exec_ids,
     )
+
+
+async def currencies_in(uow: UnitOfWork) -> dict[str, str]:
+    """Return the currencies of a vault's accounts, by their identifiers."""
+    return currencies_of(await uow.accounts.list_all(limit=None))
+
+
+async def load_reports(uow: UnitOfWork, links: Links) -> None:
+    """Add a vault's reports.
+
+    Raises:
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    after: int | None = None
+    while reports := await uow.rows.page(TradeReport, after):
+        links.add_reports(reports)
+        after = reports[-1].id
 
 
 async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -> AsyncGenerator[list[RoundTrip]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from fractions import Fraction
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, Performance, Unit
 from zorivest_async.analytics.exact import ZERO, ExactNumber, Running, exact, minus, plus, ratio, rounded, times
+from zorivest_async.analytics.position import Matching
 from zorivest_async.domain.queries import DEFAULT_CURRENCY
-from zorivest_async.errors import NotFoundError
+from zorivest_async.errors import InvalidQueryError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from zorivest_async.analytics.position import Position
     from zorivest_async.analytics.rates import Rates
     from zorivest_async.analytics.round_trip import Execution
+    from zorivest_async.analytics.splits import Split
     from zorivest_async.domain.entities import Account
 
-__all__ = ["Curves", "GroupKey", "Tallies", "currencies_of"]
+__all__ = ["Curves", "GroupKey", "Tallies", "currencies_of", "require_positions", "subtracts_costs"]
 
 _SORTED_AT_ONCE: Final = 1000
 
@@ -294,6 +295,33 @@ class Curves:
             EquityCurve(currency, self._unit, self._less_commission, tuple(when), tuple(values), tuple(drawdowns))
             for currency, (_, when, values, drawdowns) in sorted(self._curves.items())
         ]
+
+
+def require_positions(*, method: Matching | str, splits: Iterable[Split], convert: Rates | None) -> None:
+    """Refuse arguments that only positions have.
+
+    Raises:
+        InvalidQueryError: There is one.
+    """
+    if method != Matching.FIFO or [*splits] or convert is not None:
+        raise InvalidQueryError(
+            "Trade", problem="method, splits and convert are for positions; executions have the broker's results"
+        )
+
+
+def subtracts_costs(unit: Unit, less_commission: bool | None) -> bool:
+    """Return whether costs are subtracted from results.
+
+    Raises:
+        InvalidQueryError: Results of positions before costs were asked for.
+    """
+    if unit is Unit.EXECUTION:
+        return bool(less_commission)
+    if less_commission is False:
+        raise InvalidQueryError(
+            "Trade", problem="results of positions are after costs; for those before, add up Position.gross"
+        )
+    return True
 
 
 def currencies_of(accounts: Iterable[Account]) -> dict[str, str]:
