@@ -12,7 +12,13 @@ from zorivest_async.analytics.answers import GroupBy, Unit
 from zorivest_async.analytics.grouping import Grouping, unit_of
 from zorivest_async.analytics.links import Links
 from zorivest_async.analytics.position import Matching
-from zorivest_async.analytics.position_asking import currencies_in, folding_for, load_reports, round_trips
+from zorivest_async.analytics.position_asking import (
+    currencies_in,
+    executions_in_order,
+    folding_for,
+    load_reports,
+    round_trips,
+)
 from zorivest_async.analytics.selecting import Selection
 from zorivest_async.analytics.tallies import Curves, Tallies, require_positions, subtracts_costs
 from zorivest_async.analytics.valuing import Valuation
@@ -94,7 +100,7 @@ async def performance(
         currencies, links = await currencies_in(uow), Links()
         if grouping.by is GroupBy.TAG:
             await load_reports(uow, links)
-        async with aclosing(uow.trades.stream_executions(trade_filter)) as executions:
+        async with aclosing(executions_in_order(uow, trade_filter)) as executions:
             async for rows in executions:
                 if has_any_number_of_groups:
                     await to_thread.run_sync(hidden_call(tallies.add_executions, rows, currencies, links))
@@ -151,7 +157,7 @@ async def equity_curve(
     else:
         require_positions(method=method, splits=splits, convert=convert)
         currencies = await currencies_in(uow)
-        async with aclosing(uow.trades.stream_executions(trade_filter)) as executions:
+        async with aclosing(executions_in_order(uow, trade_filter)) as executions:
             async for rows in executions:
                 curves.add_executions(rows, currencies)
     return await to_thread.run_sync(curves.curves)

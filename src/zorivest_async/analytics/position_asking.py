@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.queries import ExecutionRow, TradeFilter
     from zorivest_async.ports import UnitOfWork
 
-__all__ = ["currencies_in", "folding_for", "load_reports", "positions", "round_trips"]
+__all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reports", "positions", "round_trips"]
 
 _FOLDED_AT_ONCE: Final = 250
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
@@ -167,22 +167,37 @@ async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -
         NotFoundError: An execution's account does not exist.
         ValidationError: Another program has stored a value that no release writes.
     """
-    ordering: Ordering[ExecutionRow] = Ordering()
-    async with aclosing(uow.trades.stream_executions(selection.narrowing)) as slices:
-        async for rows in slices:
-            if ordering.held < _SORTED_ON_THE_LOOP:
-                ready = ordering.add(rows)
-            else:
-                ready = await to_thread.run_sync(hidden_call(ordering.add, rows))
+    async with aclosing(executions_in_order(uow, selection.narrowing)) as slices:
+        async for ready in slices:
             async for trips in _folded(folding, ready):
                 yield [*filter(selection.lets_through, trips)]
-    async for trips in _folded(folding, await to_thread.run_sync(ordering.rest)):
-        yield [*filter(selection.lets_through, trips)]
     if selection.with_open:
         remaining = folding.rest()
         while trips := [*islice(remaining, _FOLDED_AT_ONCE)]:
             yield [*filter(selection.lets_through, trips)]
             await asyncio.sleep(0)  # let the event loop run other tasks
+
+
+async def executions_in_order(
+    uow: UnitOfWork, trade_filter: TradeFilter | None = None
+) -> AsyncGenerator[list[ExecutionRow]]:
+    """Yield executions in their order, in slices; those of the same time are together.
+
+    Args:
+        uow: The unit of work.
+        trade_filter: Filter of the executions; all by default.
+
+    Raises:
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    ordering: Ordering[ExecutionRow] = Ordering()
+    async with aclosing(uow.trades.stream_executions(trade_filter)) as slices:
+        async for rows in slices:
+            if ordering.held < _SORTED_ON_THE_LOOP:
+                yield ordering.add(rows)
+            else:
+                yield await to_thread.run_sync(hidden_call(ordering.add, rows))
+    yield await to_thread.run_sync(ordering.rest)
 
 
 async def _folded(folding: Folding, ready: list[ExecutionRow]) -> AsyncGenerator[list[RoundTrip]]:
