@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
 from factories import OPENING_BELL, make_account, make_report, make_trades
-from zorivest_async import SqlAlchemyUnitOfWork, ValidationError, Vault
-from zorivest_async.analytics import GroupBy, equity_curve, equity_curve_of, performance, performance_of
+from zorivest_async import SqlAlchemyUnitOfWork, ValidationError, Vault, analytics
+from zorivest_async.analytics import GroupBy, Unit
 from zorivest_async.analytics.tallies import Tallies
 from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.repositories import trade_results
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from zorivest_async import Trade
 
 pytestmark = pytest.mark.asyncio
+
+performance = partial(analytics.performance, unit=Unit.EXECUTION)
+performance_of = partial(analytics.performance_of, unit=Unit.EXECUTION)
+equity_curve = partial(analytics.equity_curve, unit=Unit.EXECUTION)
+equity_curve_of = partial(analytics.equity_curve_of, unit=Unit.EXECUTION)
 
 STRANGER = "canary-value"
 

@@ -16,13 +16,13 @@ from zorivest_async.analytics.position import (
     Position,
     Positions,
     ResultSource,
-    Review,
 )
 from zorivest_async.analytics.position_asking import positions
 from zorivest_async.analytics.position_computing import positions_of
 from zorivest_async.analytics.rates import Rates, RateSource
 from zorivest_async.analytics.splits import Split
 from zorivest_async.analytics.valuing import Prices
+from zorivest_async.domain.queries import Review
 
 __all__ = [
     "Drawdown",

@@ -16,7 +16,7 @@ from zorivest_async.analytics.position_asking import (
     currencies_in,
     executions_in_order,
     folding_for,
-    load_reports,
+    load_reviews,
     round_trips,
 )
 from zorivest_async.analytics.selecting import Selection
@@ -99,7 +99,7 @@ async def performance(
         require_positions(method=method, splits=splits, convert=convert)
         currencies, links = await currencies_in(uow), Links()
         if grouping.by is GroupBy.TAG:
-            await load_reports(uow, links)
+            await load_reviews(uow, links)
         async with aclosing(executions_in_order(uow, trade_filter)) as executions:
             async for rows in executions:
                 if has_any_number_of_groups:

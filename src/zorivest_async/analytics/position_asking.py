@@ -18,7 +18,6 @@ from zorivest_async.analytics.splits import splits_by_instrument
 from zorivest_async.analytics.tallies import currencies_of
 from zorivest_async.analytics.units import Units
 from zorivest_async.analytics.valuing import Valuation
-from zorivest_async.domain.entities import TradePlan, TradeReport
 from zorivest_async.security.tracebacks import hidden_call, sealed_coroutine
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.queries import ExecutionRow, TradeFilter
     from zorivest_async.ports import UnitOfWork
 
-__all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reports", "positions", "round_trips"]
+__all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reviews", "positions", "round_trips"]
 
 _FOLDED_AT_ONCE: Final = 250
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
@@ -119,11 +118,10 @@ async def folding_for(
     units, links = Units(), Links()
     mixed = await uow.trades.list_mixed_units(selection.narrowing)
     await to_thread.run_sync(hidden_call(units.add, mixed))
-    await load_reports(uow, links)
-    after: int | None = None
-    while plans := await uow.rows.page(TradePlan, after):
-        links.add_plans(plans)
-        after = plans[-1].id
+    await load_reviews(uow, links)
+    async with aclosing(uow.trade_plans.stream_links()) as plans:
+        async for linked in plans:
+            links.add_links(linked)
     wanted = selection.filter
     return Folding(
         currencies,
@@ -143,16 +141,15 @@ async def currencies_in(uow: UnitOfWork) -> dict[str, str]:
     return currencies_of(await uow.accounts.list_all(limit=None))
 
 
-async def load_reports(uow: UnitOfWork, links: Links) -> None:
-    """Add a vault's reports.
+async def load_reviews(uow: UnitOfWork, links: Links) -> None:
+    """Add the reviews of a vault.
 
     Raises:
         ValidationError: Another program has stored a value that no release writes.
     """
-    after: int | None = None
-    while reports := await uow.rows.page(TradeReport, after):
-        links.add_reports(reports)
-        after = reports[-1].id
+    async with aclosing(uow.trade_reports.stream_reviews()) as slices:
+        async for reviews in slices:
+            links.add_reviews(reviews)
 
 
 async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -> AsyncGenerator[list[RoundTrip]]:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from zorivest_async.analytics.links import Links, PlanLink
-    from zorivest_async.analytics.position import Matching, Review
+    from zorivest_async.analytics.links import Links
+    from zorivest_async.analytics.position import Matching
     from zorivest_async.analytics.rates import Rates
     from zorivest_async.domain.entities import Trade
     from zorivest_async.domain.enums import AssetClass
+    from zorivest_async.domain.queries import PlanLink, Review
     from zorivest_async.domain.queries import ExecutionRow
 
 __all__ = ["BookKey", "Execution", "Outcome", "RoundTrip"]

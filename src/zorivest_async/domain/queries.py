@@ -16,8 +16,10 @@ __all__ = [
     "DEFAULT_CURRENCY",
     "ExecutionRow",
     "Page",
+    "PlanLink",
     "ResultDetail",
     "ResultRow",
+    "Review",
     "SaveResult",
     "SearchHit",
     "TradeFilter",
@@ -58,6 +60,35 @@ class ExecutionRow(NamedTuple):
     fees: float
     commission_currency: str | None
     result_after_costs: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The parts of a report that positions are grouped by.
+
+    Attributes:
+        trade_id: ``exec_id`` of the trade.
+        setup_quality: 1 (poor) to 5 (excellent).
+        execution_quality: 1 (poor) to 5 (excellent).
+        followed_plan: Whether the trader followed the plan.
+        emotional_state: In a few words.
+        tags: In the order given.
+    """
+
+    trade_id: str
+    setup_quality: int | None = None
+    execution_quality: int | None = None
+    followed_plan: bool | None = None
+    emotional_state: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class PlanLink(NamedTuple):
+    """The parts of a plan that the position of its trade needs."""
+
+    trade_id: str
+    strategy: str | None
+    stop: float | None
 
 
 @dataclass(frozen=True, slots=True)
