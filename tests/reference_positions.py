@@ -32,21 +32,19 @@ def digits_as_numbers(text: str) -> str:
 
 def frame_of(trades: Iterable[Trade], currencies: Mapping[str, str]) -> pd.DataFrame:
     """Return executions in order, with what they leave open filled in."""
-    frame = pd.DataFrame([{name: getattr(t, name) for name in type(t).__match_args__} for t in trades])
-    if "sequence" not in frame:
-        frame["sequence"] = None
-    frame["sequence"] = frame["sequence"].astype("Float64")
-    frame["place"] = frame["exec_id"].map(digits_as_numbers)
-    frame = frame.sort_values(["time", "sequence", "place"], na_position="last", kind="stable")
+    fields = ({name: getattr(t, name) for name in type(t).__match_args__} for t in trades)
+    frame = pd.DataFrame(fields, dtype=object)
+    frame["place"] = [
+        (t.time, t.sequence is None, t.sequence or 0, digits_as_numbers(t.exec_id)) for t in frame.itertuples()
+    ]
+    frame = frame.sort_values("place", ignore_index=True)
     frame["currency"] = frame["currency"].where(frame["currency"].notna(), frame["account_id"].map(dict(currencies)))
     known = frame.dropna(subset="asset_class").groupby(["account_id", "instrument"])["asset_class"].agg(set).to_dict()
     only = {book: next(iter(found)) for book, found in known.items() if len(found) == 1}
-    books = pd.Series([*zip(frame["account_id"], frame["instrument"], strict=True)], index=frame.index)
-    frame["asset_class"] = [
-        kind if isinstance(kind, str) else only.get(book)
-        for kind, book in zip(frame["asset_class"], books, strict=True)
-    ]
-    return frame.astype({"asset_class": object}).reset_index(drop=True)
+    frame["asset_class"] = pd.Series(
+        [t.asset_class or only.get((t.account_id, t.instrument)) for t in frame.itertuples()], dtype=object
+    )
+    return frame
 
 
 class Trip:
@@ -158,13 +156,16 @@ def expected_positions(
 ) -> list[dict[str, Any]]:
     """Return the fields of all positions: closed ones in the order of closing, then open ones in that of opening."""
     frame = frame_of(trades, currencies)
+    rows = [*frame.itertuples()]
     closed: list[tuple[int, Trip]] = []
     still_open: list[tuple[int, Trip]] = []
-    for key, book in frame.groupby(KEY, dropna=False, sort=False):
+    for book in frame.groupby([frame[name].map(str) for name in KEY], sort=False).groups.values():
+        key = tuple(getattr(rows[book[0]], name) for name in KEY)
         trip: Trip | None = None
         opened_at = 0
         ratios = sorted((s.time, s.exact_ratio) for s in splits if s.instrument == key[1])
-        for number, row in zip(book.index, book.astype(object).where(book.notna(), None).itertuples(), strict=True):
+        for number in book:
+            row: Any = rows[number]
             while ratios and ratios[0][0] <= row.time:
                 _, ratio = ratios.pop(0)
                 if trip is not None:
@@ -181,15 +182,15 @@ def expected_positions(
                     trip.closed = row.time
                     closed.append((number, trip))
                     trip = None
-            if left == 1 and trip is None and closes_unknown(frame, number):
-                lone = Trip(tuple(getattr(row, name) for name in KEY), -sign, None)
+            if left == 1 and trip is None and closes_unknown(rows, number):
+                lone = Trip(key, -sign, None)
                 lone.pay(row, Fraction(1))
                 lone.results.append((row.realized_pnl, row.result_after_costs))
                 lone.exits, lone.largest, lone.closed = [(quantity, price, price)], quantity, row.time
                 closed.append((number, lone))
             elif left:
                 if trip is None:
-                    trip, opened_at = Trip(tuple(getattr(row, name) for name in KEY), sign, row.time), number
+                    trip, opened_at = Trip(key, sign, row.time), number
                 trip.come_in(quantity * left, price, trip.pay(row, left), method)
         if trip is not None:
             for _, ratio in ratios:
@@ -199,16 +200,16 @@ def expected_positions(
     return [trip.summary() for _, trip in in_order]
 
 
-def closes_unknown(frame: pd.DataFrame, number: int) -> bool:
+def closes_unknown(rows: Sequence[Any], number: int) -> bool:
     """Return whether what finds nothing open has a result other than its costs, and is not closed at the same time."""
-    row = frame.loc[number]
-    if pd.isna(row["realized_pnl"]) or not row["realized_pnl"]:
+    row = rows[number]
+    if not row.realized_pnl or fraction(row.realized_pnl) == -fraction(row.commission) - fraction(row.fees):
         return False
-    others = frame.loc[number + 1 :]
-    others = others[others["time"] == row["time"]]
-    same = (others["account_id"] == row["account_id"]) & (others["instrument"] == row["instrument"])
-    costs = fraction(row["commission"]) + fraction(row["fees"])
-    return fraction(row["realized_pnl"]) != -costs and not (same & (others["action"] != row["action"])).any()
+    return not any(
+        (other.time, other.account_id, other.instrument) == (row.time, row.account_id, row.instrument)
+        and other.action != row.action
+        for other in rows[number + 1 :]
+    )
 
 
 def found_fields(positions: Iterable[Position]) -> list[dict[str, Any]]:
