@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from zorivest_async.analytics.exact import EXACT, ZERO, exact, ratio, rounded
@@ -14,6 +13,7 @@ from zorivest_async.errors import InvalidQueryError, ValidationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from decimal import Decimal
 
     from zorivest_async.analytics.position import Position
 
