@@ -159,12 +159,12 @@ async def test_a_curve_per_currency_ends_at_the_sum(vault: Vault, trades: list[T
     assert [curve.currency for curve in curves] == [answer.currency for answer in answers] == ["EUR", "USD"]
     for curve, after_costs, answer in zip(curves, net, answers, strict=True):
         mine = [trade for trade in trades if CURRENCIES[trade.account_id] == curve.currency]
-        assert curve.values[-1] == answer.realized_pnl == total(trade.realized_pnl for trade in mine)
+        assert curve.values[-1] == answer.realized_pnl == total(trade.realized_pnl or 0.0 for trade in mine)
         assert answer.drawdown is not None
         assert max(curve.drawdowns) == answer.drawdown.amount
         assert curve.times[curve.drawdowns.index(max(curve.drawdowns))] == answer.drawdown.end
         costs = [-trade.commission for trade in mine]
-        assert after_costs.values[-1] == total([*costs, *(trade.realized_pnl for trade in mine)])
+        assert after_costs.values[-1] == total([*costs, *(trade.realized_pnl or 0.0 for trade in mine)])
     assert net == equity_curve_of(trades, ACCOUNTS, less_commission=True)
 
 

@@ -266,7 +266,7 @@ import matplotlib
 def settings():  # but for the backend, which pyplot would choose when it is looked at
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = settings()
-from zorivest_async.analytics import EquityCurve
+from zorivest_async.analytics import EquityCurve, Unit
 from zorivest_async.integrations.charts import plot_calendar, plot_equity_curve
 plot_equity_curve(EquityCurve("USD", Unit.POSITION, True, (), (), ()))._repr_png_()
 plot_calendar([])._repr_png_()

@@ -32,7 +32,7 @@ def fills(*legs: tuple[TradeAction, float, float], **changes: Any) -> list[Trade
     ]
 
 
-def results_of(trades: Sequence[Trade], **options: Any) -> list[float]:
+def results_of(trades: Sequence[Trade], **options: Any) -> list[float | None]:
     """Return what each fill realises, oldest first."""
     return [trade.realized_pnl for trade in match_fifo(trades, **options).trades]
 

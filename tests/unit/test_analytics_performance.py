@@ -270,7 +270,7 @@ def test_a_curve_goes_through_every_sum(rows: list[tuple[float, float]], less_co
     assert len(curves) == bool(changing)
     for curve in curves:
         steps = [
-            exactly([trade.realized_pnl, -trade.commission] if less_commission else [trade.realized_pnl])
+            exactly([trade.realized_pnl or 0.0, *([-trade.commission] if less_commission else [])])
             for trade in changing
         ]
         sums = [*accumulate(steps)]

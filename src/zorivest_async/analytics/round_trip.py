@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from zorivest_async.analytics.rates import Rates
     from zorivest_async.domain.entities import Trade
     from zorivest_async.domain.enums import AssetClass
-    from zorivest_async.domain.queries import PlanLink, Review
-    from zorivest_async.domain.queries import ExecutionRow
+    from zorivest_async.domain.queries import ExecutionRow, PlanLink, Review
 
 __all__ = ["BookKey", "Execution", "Outcome", "RoundTrip"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.enums import AssetClass, ImageOwnerType, SearchKind, TradeAction
@@ -17,8 +17,6 @@ __all__ = [
     "ExecutionRow",
     "Page",
     "PlanLink",
-    "ResultDetail",
-    "ResultRow",
     "Review",
     "SaveResult",
     "SearchHit",
@@ -30,12 +28,6 @@ DEFAULT_CURRENCY: Final = "USD"
 """Currency of an account in which another program has left it out."""
 
 _ItemT = TypeVar("_ItemT")
-
-ResultDetail: TypeAlias = Literal["instrument", "tags"]
-"""What to read of an execution besides its result, which is its instrument or the tags of its report."""
-
-ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
-"""Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
 
 UnitRow: TypeAlias = "tuple[str, str, AssetClass | None, float]"
 """``account_id``, instrument, asset class and multiplier."""

@@ -118,8 +118,8 @@ def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: 
 def plot_calendar(daily: Sequence[Performance]) -> ChartFigure:
     """Plot daily results as a calendar, month by month.
 
-    Each day shows its result and the number of positions that were closed, or of closing executions. The sums of the weeks are beside the days, the sum
-    of the month is above them.
+    Each day shows its result and the number of positions that were closed, or of closing executions. The sums of the
+    weeks are beside the days, the sum of the month is above them.
 
     Profits are blue and losses orange. A larger amount has a stronger colour (by its square root, so that one day does
     not outshine the others). Losses also have a minus and a triangle that points down. Months without results are left

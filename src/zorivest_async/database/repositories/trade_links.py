@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from sqlalchemy import bindparam, select
 
 from zorivest_async.database.models import TRADE_PLANS, TRADE_REPORTS
-from zorivest_async.database.repositories.trade_executions import column_of, flag_of, number_of, text_of
+from zorivest_async.database.repositories.stored_values import (
+    column_of,
+    flag_of,
+    number_of,
+    text_of,
+    whole_number_of,
+)
 from zorivest_async.database.statements import Statement
 from zorivest_async.database.types import Optionally
 from zorivest_async.domain.queries import PlanLink, Review
@@ -48,16 +54,10 @@ def _tags(stored: Any) -> tuple[str, ...]:
     return tuple(map(text_of, cast("list[Any]", tags)))
 
 
-def _quality(stored: Any) -> int:
-    if not isinstance(stored, int):
-        raise TypeError
-    return stored
-
-
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
     "trade_id": text_of,
-    "setup_quality": Optionally(_quality),
-    "execution_quality": Optionally(_quality),
+    "setup_quality": Optionally(whole_number_of),
+    "execution_quality": Optionally(whole_number_of),
     "followed_plan": Optionally(flag_of),
     "emotional_state": Optionally(text_of),
     "tags": _tags,
