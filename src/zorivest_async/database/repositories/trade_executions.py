@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXECUTION_ROWS", "decode_executions", "decode_units", "executions_statement", "units_statement"]
 
-EXECUTION_ROWS: Final = 250
+EXECUTION_ROWS: Final = 200
 """Number of executions in a slice: folding them takes about a millisecond, and so does decoding."""
 
 _FIELDS: Final = ExecutionRow._fields
