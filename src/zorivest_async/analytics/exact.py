@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zorivest_async.errors import InvalidQueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["EXACT", "ZERO", "ExactNumber", "Running", "exact", "minus", "plus", "ratio", "rounded", "times"]
 
@@ -24,6 +27,10 @@ EXACT: Final = Context(prec=4000, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact, 
 
 ZERO: Final = Decimal(0)
 
+_add: Callable[[Any, Any], Decimal] = EXACT.add
+_subtract: Callable[[Any, Any], Decimal] = EXACT.subtract
+_multiply: Callable[[Any, Any], Decimal] = EXACT.multiply
+
 
 def exact(number: float) -> Decimal:
     """Return the decimal that a number prints as."""
@@ -32,23 +39,26 @@ def exact(number: float) -> Decimal:
 
 def plus(first: ExactNumber, second: ExactNumber) -> ExactNumber:
     """Return an exact sum."""
-    if isinstance(first, Decimal) and isinstance(second, Decimal):
-        return EXACT.add(first, second)
-    return Fraction(first) + Fraction(second)
+    try:
+        return _add(first, second)
+    except TypeError:  # one is a fraction
+        return Fraction(first) + Fraction(second)
 
 
 def minus(first: ExactNumber, second: ExactNumber) -> ExactNumber:
     """Return an exact difference."""
-    if isinstance(first, Decimal) and isinstance(second, Decimal):
-        return EXACT.subtract(first, second)
-    return Fraction(first) - Fraction(second)
+    try:
+        return _subtract(first, second)
+    except TypeError:  # one is a fraction
+        return Fraction(first) - Fraction(second)
 
 
 def times(first: ExactNumber, second: ExactNumber) -> ExactNumber:
     """Return an exact product."""
-    if isinstance(first, Decimal) and isinstance(second, Decimal):
-        return EXACT.multiply(first, second)
-    return Fraction(first) * Fraction(second)
+    try:
+        return _multiply(first, second)
+    except TypeError:  # one is a fraction
+        return Fraction(first) * Fraction(second)
 
 
 def rounded(number: ExactNumber) -> float:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from zorivest_async.analytics.exact import exact, minus, plus
+from zorivest_async.analytics.exact import ZERO, exact, minus, plus
 from zorivest_async.analytics.position import Matching
-from zorivest_async.analytics.round_trip import BookKey, RoundTrip
+from zorivest_async.analytics.round_trip import BookKey, Costs, RoundTrip
 from zorivest_async.domain.enums import TradeAction
 from zorivest_async.errors import InvalidQueryError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from zorivest_async.analytics.exact import ExactNumber
     from zorivest_async.analytics.links import Links
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from zorivest_async.domain.enums import AssetClass
 
 __all__ = ["Folding", "ascii_folded", "matching_of"]
+
+_KNOWN_NUMBERS: Final = 4096
+"""Number of decimals that are kept: prices, quantities and costs come again and again."""
+
+_Key: TypeAlias = "tuple[str, str, str, AssetClass | None, float]"
 
 
 def matching_of(method: str) -> Matching:
@@ -67,14 +73,15 @@ class Folding:
     ) -> None:
         self._currencies = currencies
         self._units = units
-        self._links = links
+        self._links = links if links.reviews or links.plans else None
         self._matching = matching
         self._splits = splits
         self._currency = currency
         self._asset_class = asset_class
         self._searched = ascii_folded(searched) if searched else None
         self._with_ids = with_ids
-        self._open: dict[BookKey, RoundTrip] = {}
+        self._open: dict[_Key, RoundTrip] = {}
+        self._decimal: Callable[[float], Decimal] = lru_cache(maxsize=_KNOWN_NUMBERS)(exact)
         self._last_time: datetime | None = None
         self._last_places: dict[tuple[str, str, TradeAction], int] = {}
 
@@ -90,31 +97,33 @@ class Folding:
             NotFoundError: The account of one is not known.
         """
         finished: list[RoundTrip] = []
+        open_trips, decimal = self._open, self._decimal
         for index in range(begin, len(executions) if end is None else end):
             execution = executions[index]
             key = self._key_of(execution)
             if key is None:
                 continue
-            quantity, price = exact(execution.quantity), exact(execution.price)
-            trip = self._open.get(key)
+            quantity, price = decimal(execution.quantity), decimal(execution.price)
+            trip = open_trips.get(key)
             if trip is None:
                 if execution.realized_pnl and self._closes_unknown(executions, index):
                     finished.append(self._unknown(key, execution, quantity, price))
                 else:
-                    self._begin(key, execution, quantity, price)
+                    trip = open_trips[key] = self._new(key, execution.action, execution)
+                    trip.enter(quantity, price, self._bear(trip, execution))
                 continue
             if self._splits:
                 trip.catch_up(execution.time)
             self._note(trip, execution)
             if execution.action == trip.side:
-                trip.enter(quantity, price, trip.bear(execution))
+                trip.enter(quantity, price, self._bear(trip, execution))
             elif quantity > trip.left:
                 finished.append(self._flip(trip, execution, quantity, price))
             else:
-                trip.bear(execution)
+                self._bear(trip, execution)
                 trip.leave(execution, quantity, price)
                 if trip.closed is not None:
-                    finished.append(self._open.pop(key))
+                    finished.append(open_trips.pop(key))
         return finished
 
     def rest(self) -> Iterator[RoundTrip]:
@@ -128,36 +137,41 @@ class Folding:
         """Instruments that have several multipliers."""
         return tuple(self._units.conflicts(self._asset_class))
 
-    def _key_of(self, execution: Execution) -> BookKey | None:
-        account_id = execution.account_id
-        currency = execution.currency
-        if currency is None:
-            try:
-                currency = self._currencies[account_id]
-            except KeyError:
-                raise NotFoundError("Account", account_id) from None
-        asset_class = execution.asset_class or self._units.asset_class_of(account_id, execution.instrument)
+    def _key_of(self, execution: Execution) -> _Key | None:
+        account_id, instrument = execution.account_id, execution.instrument
+        currency = execution.currency or self._currency_of(account_id)
+        asset_class = execution.asset_class or self._units.asset_class_of(account_id, instrument)
         if self._currency is not None and currency != self._currency:
             return None
         if self._asset_class is not None and asset_class != self._asset_class:
             return None
-        return BookKey(account_id, execution.instrument, currency, asset_class, execution.multiplier)
+        return account_id, instrument, currency, asset_class, execution.multiplier
 
-    def _begin(
-        self,
-        key: BookKey,
-        execution: Execution,
-        quantity: ExactNumber,
-        price: ExactNumber,
-        part: Fraction | None = None,
-    ) -> None:
-        trip = self._new(key, execution.action, execution)
-        trip.enter(quantity, price, trip.bear(execution, part))
-        self._open[key] = trip
+    def _currency_of(self, account_id: str) -> str:
+        try:
+            return self._currencies[account_id]
+        except KeyError:
+            raise NotFoundError("Account", account_id) from None
 
-    def _new(self, key: BookKey, side: TradeAction, execution: Execution) -> RoundTrip:
-        splits = self._splits.get(key.instrument, ()) if self._splits else ()
-        trip = RoundTrip(key, side, execution.time, self._matching, splits)
+    def _costs_of(self, execution: Execution, currency: str) -> Costs | None:
+        commission, fees = execution.commission, execution.fees
+        if not commission and not fees:
+            return None
+        # Read from a vault, they are None where another program has left them out.
+        decimal = self._decimal
+        return Costs(execution.commission_currency or currency, decimal(commission or 0.0), decimal(fees or 0.0))
+
+    def _bear(self, trip: RoundTrip, execution: Execution) -> Decimal:
+        costs = self._costs_of(execution, trip.key.currency)
+        return ZERO if costs is None else trip.bear(costs)
+
+    def _share(self, trip: RoundTrip, execution: Execution, part: ExactNumber, whole: Decimal) -> Decimal:
+        costs = self._costs_of(execution, trip.key.currency)
+        return ZERO if costs is None else trip.share(costs, part, whole)
+
+    def _new(self, key: _Key, side: TradeAction, execution: Execution) -> RoundTrip:
+        splits = self._splits.get(execution.instrument, ()) if self._splits else ()
+        trip = RoundTrip(BookKey(*key), side, execution.time, self._matching, splits)
         self._note(trip, execution)
         return trip
 
@@ -166,18 +180,20 @@ class Folding:
         if self._searched is not None and self._searched in ascii_folded(execution.exec_id):
             trip.is_found = True
 
-    def _flip(self, trip: RoundTrip, execution: Execution, quantity: ExactNumber, price: ExactNumber) -> RoundTrip:
+    def _flip(self, trip: RoundTrip, execution: Execution, quantity: Decimal, price: Decimal) -> RoundTrip:
         """Close a round trip with a part of an execution, open the next one with the rest, and return the first."""
-        closing, rest = trip.left, minus(quantity, trip.left)
-        trip.bear(execution, Fraction(closing) / Fraction(quantity))
+        closing, rest, key = trip.left, minus(quantity, trip.left), trip.key
+        self._share(trip, execution, closing, quantity)
         trip.leave(execution, closing, price)
-        del self._open[trip.key]
-        self._begin(trip.key, execution, rest, price, Fraction(rest) / Fraction(quantity))
+        following = self._new(key, execution.action, execution)
+        following.enter(rest, price, self._share(following, execution, rest, quantity), quantity)
+        del self._open[key]  # open ones are in the order of opening
+        self._open[key] = following
         return trip
 
-    def _unknown(self, key: BookKey, execution: Execution, quantity: ExactNumber, price: ExactNumber) -> RoundTrip:
+    def _unknown(self, key: _Key, execution: Execution, quantity: Decimal, price: Decimal) -> RoundTrip:
         trip = self._new(key, _opposite(execution.action), execution)
-        trip.bear(execution)
+        self._bear(trip, execution)
         trip.leave_unknown(execution, quantity, price)
         return trip
 

@@ -19,8 +19,8 @@ _FINEST_BITS: Final = 2000
 class Lots(Protocol):
     """Open lots of one position."""
 
-    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber) -> None:
-        """Add the lot of an opening execution, with its costs."""
+    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber, whole: ExactNumber) -> None:
+        """Add the lot of an opening execution, with the costs of its ``whole`` quantity."""
 
     def take(self, quantity: ExactNumber) -> ExactNumber:
         """Close a part of what is open, and return its price times quantity."""
@@ -59,8 +59,8 @@ class _Queue:
         self._newest_first = newest_first
         self._lots: deque[_Lot] = deque()
 
-    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber) -> None:
-        self._lots.append(_Lot(quantity, price, costs, quantity))
+    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber, whole: ExactNumber) -> None:
+        self._lots.append(_Lot(quantity, price, costs, whole))
 
     def take(self, quantity: ExactNumber) -> ExactNumber:
         lots, total = self._lots, ZERO
@@ -105,11 +105,11 @@ class _Pool:
     def __init__(self) -> None:
         self._left = self._value = self._costs = Fraction()
 
-    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber) -> None:
+    def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber, whole: ExactNumber) -> None:
         self._left += Fraction(quantity)
         self._value += Fraction(times(quantity, price))
         if costs:
-            self._costs += Fraction(costs)
+            self._costs += Fraction(costs) * Fraction(quantity) / Fraction(whole)
 
     def take(self, quantity: ExactNumber) -> ExactNumber:
         part = Fraction(quantity) / self._left

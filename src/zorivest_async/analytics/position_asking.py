@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reviews", "positions", "round_trips"]
 
-_FOLDED_AT_ONCE: Final = 250
+_FOLDED_AT_ONCE: Final = 200
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
 
 _SORTED_ON_THE_LOOP: Final = 1000

@@ -15,6 +15,7 @@ from zorivest_async.domain.enums import TradeAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from zorivest_async.analytics.links import Links
     from zorivest_async.analytics.position import Matching
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.enums import AssetClass
     from zorivest_async.domain.queries import ExecutionRow, PlanLink, Review
 
-__all__ = ["BookKey", "Execution", "Outcome", "RoundTrip"]
+__all__ = ["BookKey", "Costs", "Execution", "Outcome", "RoundTrip"]
 
 
 _time_of = itemgetter(0)
@@ -52,6 +53,22 @@ class Outcome(NamedTuple):
     net: ExactNumber
     others: dict[str, ExactNumber]
     source: ResultSource
+
+
+class Costs(NamedTuple):
+    """Costs of an execution, in one currency."""
+
+    currency: str
+    commission: Decimal
+    fees: Decimal
+
+
+class _Share(NamedTuple):
+    """Costs of an execution of which a part belongs to a round trip."""
+
+    costs: Costs
+    part: ExactNumber
+    whole: Decimal
 
 
 class RoundTrip:
@@ -91,6 +108,7 @@ class RoundTrip:
         "_next_split",
         "_others",
         "_recorded",
+        "_shares",
         "_splits",
         "_stops",
         "closed",
@@ -120,7 +138,7 @@ class RoundTrip:
         self.left: ExactNumber = ZERO
         self.executions = 0
         self.exec_ids: list[str] = []
-        self.reviews: dict[str, Review] = {}
+        self.reviews: list[Review] = []
         self.plans: list[PlanLink] = []
         self.is_found = False
         self._lots = lots_for(matching)
@@ -134,9 +152,9 @@ class RoundTrip:
         self._entry_value: ExactNumber = ZERO
         self._exit_value: ExactNumber = ZERO
         self._closed_value: ExactNumber = ZERO
-        self._commission: ExactNumber = ZERO
-        self._fees: ExactNumber = ZERO
-        self._others: dict[str, ExactNumber] = {}
+        self._commission = self._fees = ZERO
+        self._others: dict[str, Decimal] = {}
+        self._shares: list[_Share] = []
         self._recorded = ZERO
         self._closings = 0
         self._any_nonzero = self._any_unstated = self._any_without_result = False
@@ -161,25 +179,32 @@ class RoundTrip:
         self._lots.restate(split)
         self._factor *= split
 
-    def bear(self, execution: Execution, part: Fraction | None = None) -> ExactNumber:
-        """Bear the costs of an execution, or a part of them, and return those in its own currency."""
-        if not execution.commission and not execution.fees:
-            return ZERO
-        # Read from a vault, they are None where another program has left them out.
-        commission: ExactNumber = exact(execution.commission or 0.0)
-        fees: ExactNumber = exact(execution.fees or 0.0)
-        if part is not None:
-            commission, fees = times(commission, part), times(fees, part)
-        costs, currency = plus(commission, fees), execution.commission_currency
-        if currency is None or currency == self.key.currency:
-            self._commission, self._fees = plus(self._commission, commission), plus(self._fees, fees)
-            return costs
-        self._others[currency] = plus(self._others.get(currency, ZERO), costs)
+    def bear(self, costs: Costs) -> Decimal:
+        """Bear the costs of an execution, and return those in its own currency."""
+        if costs.currency == self.key.currency:
+            self._commission = EXACT.add(self._commission, costs.commission)
+            self._fees = EXACT.add(self._fees, costs.fees)
+            return EXACT.add(costs.commission, costs.fees)
+        both = EXACT.add(costs.commission, costs.fees)
+        self._others[costs.currency] = EXACT.add(self._others.get(costs.currency, ZERO), both)
         return ZERO
 
-    def enter(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber) -> None:
-        """Open more of it, with costs in its own currency."""
-        self._lots.add(quantity, price, costs)
+    def share(self, costs: Costs, part: ExactNumber, whole: Decimal) -> Decimal:
+        """Bear the costs of a part of an execution's quantity, and return those of all of it in its own currency."""
+        # Quotients are for the end: most decimals have none that is exact, and fractions are slow.
+        self._shares.append(_Share(costs, part, whole))
+        return EXACT.add(costs.commission, costs.fees) if costs.currency == self.key.currency else ZERO
+
+    def enter(self, quantity: ExactNumber, price: Decimal, costs: Decimal, whole: Decimal | None = None) -> None:
+        """Open more of it.
+
+        Args:
+            quantity: How much more.
+            price: At which price.
+            costs: Costs of the execution in its own currency.
+            whole: Quantity of the execution, if it is more.
+        """
+        self._lots.add(quantity, price, costs, quantity if whole is None else whole)
         self.left = left = plus(self.left, quantity)
         self._entered = plus(self._entered, quantity)
         self._entry_value = plus(self._entry_value, times(price, quantity))
@@ -219,17 +244,18 @@ class RoundTrip:
             self._is_after_costs = is_after
         self._closings += 1
 
-    def note(self, execution: Execution, links: Links, *, with_ids: bool) -> None:
+    def note(self, execution: Execution, links: Links | None, *, with_ids: bool) -> None:
         """Count an execution, and take over its report and its plans."""
         self.executions += 1
         self.last = execution.time
-        exec_id = execution.exec_id
         if with_ids:
-            self.exec_ids.append(exec_id)
-        review = links.reviews.get(exec_id)
+            self.exec_ids.append(execution.exec_id)
+        if links is None:
+            return
+        review = links.reviews.get(execution.exec_id)
         if review is not None:
-            self.reviews[exec_id] = review
-        plans = links.plans.get(exec_id)
+            self.reviews.append(review)
+        plans = links.plans.get(execution.exec_id)
         if plans is not None:
             self.plans += plans
             self._stops += [(plan.stop, self._factor) for plan in plans if plan.stop is not None]
@@ -237,7 +263,7 @@ class RoundTrip:
     @property
     def tags(self) -> tuple[str, ...]:
         """Tags of the reports, each once."""
-        return tuple(dict.fromkeys(tag for review in self.reviews.values() for tag in review.tags))
+        return tuple(dict.fromkeys(tag for review in self.reviews for tag in review.tags))
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -264,7 +290,8 @@ class RoundTrip:
         Raises:
             InvalidQueryError: A rate is missing or invalid.
         """
-        costs, source = plus(self._commission, self._fees), self.source
+        commission, fees, others = self._costs()
+        costs, source = plus(commission, fees), self.source
         if source is ResultSource.RECORDED and self._is_after_costs:
             # The costs of what is still open are not in the results yet. Those in other currencies are, as far as the
             # broker has converted them, so they are not subtracted again.
@@ -273,9 +300,23 @@ class RoundTrip:
         else:
             gross = self._recorded if source is ResultSource.RECORDED else self._matched()
             net = minus(gross, costs)
-            if rates is not None and self._others:
-                net = minus(net, self._others_in_own_currency(rates))
-        return Outcome(gross, self._commission, self._fees, net, self._others, source)
+            if rates is not None and others:
+                net = minus(net, self._in_own_currency(others, rates))
+        return Outcome(gross, commission, fees, net, others, source)
+
+    def _costs(self) -> tuple[ExactNumber, ExactNumber, dict[str, ExactNumber]]:
+        """Return commissions and fees in its own currency, and the costs in others."""
+        commission: ExactNumber = self._commission
+        fees: ExactNumber = self._fees
+        others: dict[str, ExactNumber] = {**self._others}
+        for (currency, all_commission, all_fees), part, whole in self._shares:
+            share = Fraction(part) / Fraction(whole)
+            if currency == self.key.currency:
+                commission, fees = plus(commission, times(all_commission, share)), plus(fees, times(all_fees, share))
+            else:
+                costs = Fraction(EXACT.add(all_commission, all_fees)) * share
+                others[currency] = plus(others.get(currency, ZERO), costs)
+        return commission, fees, others
 
     def _matched(self) -> ExactNumber:
         gain = minus(self._exit_value, self._closed_value)
@@ -283,10 +324,10 @@ class RoundTrip:
             gain = minus(ZERO, gain)
         return times(gain, exact(self.key.multiplier))
 
-    def _others_in_own_currency(self, rates: Rates) -> Fraction:
+    def _in_own_currency(self, others: dict[str, ExactNumber], rates: Rates) -> Fraction:
         day = self.last.date()
         own = rates.rate(self.key.currency, day)
-        converted = (Fraction(amount) * rates.rate(currency, day) for currency, amount in self._others.items())
+        converted = (Fraction(amount) * rates.rate(currency, day) for currency, amount in others.items())
         return sum(converted, start=Fraction()) / own
 
     def position(self, rates: Rates | None = None, price: float | None = None) -> Position:
@@ -330,7 +371,7 @@ class RoundTrip:
             exec_ids=tuple(self.exec_ids),
             tags=self.tags if self.reviews else (),
             strategies=self.strategies if self.plans else (),
-            reviews=tuple(self.reviews.values()),
+            reviews=tuple(self.reviews),
             risk=None if risk is None else rounded(risk),
             r_multiple=None if risk is None or self.left else ratio(net, risk),
             market_value=market_value,

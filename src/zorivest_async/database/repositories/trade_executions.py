@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXECUTION_ROWS", "decode_executions", "decode_units", "executions_statement", "units_statement"]
 
-EXECUTION_ROWS: Final = 250
+EXECUTION_ROWS: Final = 200
 """Number of executions in a slice: folding them takes about a millisecond, and so does decoding."""
 
 # The stored text: other programs write times in other forms, which decoding and encoding would change.
