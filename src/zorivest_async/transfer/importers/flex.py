@@ -30,6 +30,7 @@ from zorivest_async.transfer.importers.source import (
     listed,
     to_utc,
 )
+from zorivest_async.transfer.importers.units import SPLITS
 from zorivest_async.transfer.importers.versions import LONGEST_REVISION
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ _SLASHES: Final = "has slashes, so that day and month are ambiguous; choose the 
 _NO_ORDER: Final = (
     "transactionID: an older statement would bring back what they cancel; add Transaction ID to the Flex query"
 )
-_SPLITS: Final = "the executions before a split, a merger or a spin-off are not adjusted"
 _NO_CURRENCY: Final = "currency is missing, which other executions of the statement have"
 _NO_UNITS: Final = (
     "are in the currency of their account, as the statement does not name theirs; add Currency to the Flex query"
@@ -302,7 +302,7 @@ class _Reader:
             found.append(f"the executions {_NO_UNITS}")
         if self._corporate_actions:
             kinds = listed(f"{count} of type {kind}" for kind, count in self._corporate_actions.items())
-            found.append(f"corporate actions that were not imported: {kinds}; {_SPLITS}")
+            found.append(f"corporate actions that were not imported: {kinds}; {SPLITS}")
         return found
 
     def _settle(self, places: list[int]) -> dict[int, Execution | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.domain.enums import AssetClass
 from zorivest_async.transfer.importers.source import FieldError
-from zorivest_async.transfer.importers.units import NEEDS_MULTIPLIER
+from zorivest_async.transfer.importers.units import NEEDS_MULTIPLIER, multiplier_of_bond
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +42,8 @@ _ASSET_CLASSES: Final = MappingProxyType(
     }
 )
 _METALS: Final = "CMDTY"
-_PERCENT: Final = Decimal("0.01")
 _OPTION_SYMBOL: Final = re.compile(r"\S{1,6} *\d{6}[CP]\d{8}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_LARGEST_DIFFERENCE: Final = Decimal("0.00001")
 
 
 def is_one(text: str) -> bool:
@@ -89,7 +87,8 @@ def _asset_class(category: str, sub_category: str) -> AssetClass:
 def _multiplier(texts: Mapping[str, str], asset_class: AssetClass | None, product: Decimal) -> Decimal | None:
     stated = _number(texts, "multiplier")
     if asset_class is AssetClass.BOND:
-        return _multiplier_of_bond(texts, Decimal(1) if stated is None else stated, abs(product))
+        amount = next((found for name in ("tradeMoney", "amount", "proceeds") if (found := _number(texts, name))), None)
+        return multiplier_of_bond(stated, amount, product)
     if stated is not None:
         return stated
     if asset_class is None:
@@ -101,22 +100,6 @@ def _multiplier(texts: Mapping[str, str], asset_class: AssetClass | None, produc
     if needed:
         raise FieldError("multiplier is missing; add it to the Flex query")
     return None if asset_class is None else Decimal(1)
-
-
-def _multiplier_of_bond(texts: Mapping[str, str], stated: Decimal, product: Decimal) -> Decimal:
-    """Return what a unit of a bond's price is worth: prices are in percent of the face value, and quantities count it.
-
-    IBKR states the multiplier 1 for them, so the money of the trade decides.
-    """
-    if not product:
-        return stated * _PERCENT
-    money = next((found for name in ("tradeMoney", "amount", "proceeds") if (found := _number(texts, name))), None)
-    if money is None:
-        raise FieldError("tradeMoney is missing, without which the unit of a bond's price is unknown; add it")
-    for multiplier in (stated * _PERCENT, stated):
-        if abs(abs(money) - product * multiplier) <= abs(money) * _LARGEST_DIFFERENCE:
-            return multiplier
-    raise FieldError("multiplier contradicts the money of the trade")
 
 
 def _costs(texts: Mapping[str, str], currency: str | None, commission: Decimal) -> dict[str, Any]:
