@@ -32,8 +32,8 @@ def trade(number: int = 1, **changes: str | None) -> str:
 
 def confirmation(number: int = 1, **changes: str | None) -> str:
     """Return the execution of :func:`trade` as a trade confirmation has it: without a result."""
-    own = {"ibExecID": f"{number:04}.01.01", "tradeID": f"{number}", "fifoPnlRealized": None}
-    attributes = _TRADE | own | changes
+    own = {"ibExecID": f"{number:04}.01.01", "tradeID": f"{number}"}
+    attributes = _TRADE | own | changes | {"fifoPnlRealized": None}
     return f"<TradeConfirm {_joined({_CONFIRMED.get(name, name): value for name, value in attributes.items()})}/>"
 
 

@@ -56,6 +56,7 @@ def test_executions_become_trades() -> None:
         quantity=0.152,
         price=1666.79,
         account_id="DEMO",
+        realized_pnl=None,
     )
 
 

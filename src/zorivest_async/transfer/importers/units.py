@@ -50,11 +50,11 @@ def implied_multiplier(amount: Decimal, product: Decimal) -> Decimal | None:
     """Return the multiplier that follows from an amount and the product of quantity and price.
 
     Returns:
-        A number of at most four digits with which the amount agrees; ``None`` if there is none.
+        A number of at most three significant digits with which the amount agrees; ``None`` if there is none.
     """
     if not amount or not product:
         return None
-    multiplier = Decimal(f"{abs(amount / product):.4g}")
+    multiplier = Decimal(f"{abs(amount / product):.3g}")
     return multiplier if _agree(amount, product * multiplier) else None
 
 
