@@ -246,6 +246,13 @@ THINKORSWIM: Final = CsvProfile(
     account_pattern=r"^Account Statement for (\S+)",
     time_zone="America/New_York",
     time_formats=("%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S"),
+    asset_classes={
+        "stock": AssetClass.STOCK,
+        "etf": AssetClass.ETF,
+        "call": AssetClass.OPTION,
+        "put": AssetClass.OPTION,
+        "future": AssetClass.FUTURE,
+    },
     standard_multipliers={("call", "USD"): "100", ("put", "USD"): "100"},
     empty_values=frozenset({"STOCK", "ETF", "~", "--"}),
     carried_columns=("Exec Time", "Spread", "Order Type"),
