@@ -72,11 +72,11 @@ from zorivest_async.vault.verifying import VerifyReport
 __all__ = [
     "Account",
     "AccountType",
-    "AssetClass",
     "AdoptCount",
     "AdoptNote",
     "AdoptReport",
     "AdoptionError",
+    "AssetClass",
     "BalanceSnapshot",
     "CommitOutcomeUnknownError",
     "ConfigurationError",

@@ -71,7 +71,8 @@ _WORDS: Final = [
     "Data", "Total", '"', "'", "\0", "\x1b[31m", "=1+1", "😀" * 50, "a" * 5_000, "b" * 140_000, "NULL",
     "None", "{ordinal}",
     "a/b", "00015070.55f17816.01.01", "00015070.55f17816.01.02", "x." + "9" * 30, "TradeCancel", "TradeCorrect",
-    "EXECUTION", "ORDER", "ibkr/x", "\u2028", "é",
+    "EXECUTION", "ORDER", "ibkr/x", "\u2028", "é", "USD", "BTC", "BTC/USD", "OPT", "BOND", "CASH", "Futures", "option",
+    "Equity and Index Options", "Bonds", "true",
 ]  # fmt: skip
 _VALUES: Final = st.one_of(
     st.sampled_from(_TIMES), st.sampled_from(_NUMBERS), st.sampled_from(_WORDS), st.text(max_size=12)
@@ -81,6 +82,8 @@ _SOUND: Final = {
     "Datum": "08.03.2024", "Zeit": "09:30:00", "DataDiscriminator": "Order", "quantity": "5", "Quantity": "5",
     "Qty": "5", "Stück": "5", "price": "1.5", "Price": "1.5", "T. Price": "1.5", "Kurs": "1,5", "action": "BOT",
     "Side": "BUY", "commission": "1", "Comm/Fee": "-1", "realized_pnl": "0", "Realized P/L": "0", "account_id": "U1",
+    "currency": "USD", "Currency": "USD", "multiplier": "1", "asset_class": "stock", "Asset Category": "Stocks",
+    "Account": "U1", "fees": "0", "commission_currency": "EUR", "result_after_costs": "true", "Type": "STOCK",
 }  # fmt: skip
 
 
@@ -143,6 +146,7 @@ _ATTRIBUTES: Final = (
     "accountId", "symbol", "buySell", "transactionType", "quantity", "dateTime", "tradeDate", "tradeTime", "tradeID",
     "transactionID", "origTradeID", "levelOfDetail", "ibExecID", "tradePrice", "ibCommission", "fifoPnlRealized",
     "origTransactionID", "execID", "price", "commission", "currency", "multiplier", "assetCategory", "unknown",
+    "fxRateToBase", "subCategory", "taxes", "tax", "ibCommissionCurrency", "ibOrderID", "tradeMoney", "putCall",
 )  # fmt: skip
 _SOUND_XML: Final = {
     "accountId": "U1", "symbol": "SPY", "buySell": "BUY", "quantity": "5", "dateTime": "20240308;093000",

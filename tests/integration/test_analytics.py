@@ -1,4 +1,4 @@
-"""What a vault's executions brought, beside what polars and fractions make of them."""
+"""What a vault's executions brought, one by one, beside what polars and fractions make of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from datetime import time
 from fractions import Fraction
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,11 @@ from zorivest_async import (
     TradeFilter,
     UnitOfWorkError,
     Vault,
+    analytics,
 )
-from zorivest_async.analytics import (
-    GroupBy,
-    Performance,
-    equity_curve,
-    equity_curve_of,
-    match_fifo,
-    performance,
-    performance_of,
-)
+from zorivest_async.analytics import GroupBy, Performance, Unit, match_fifo
 from zorivest_async.analytics.tallies import GroupKey, Tallies
-from zorivest_async.database.mapping import SLICE_ROWS
+from zorivest_async.database.repositories.trade_executions import EXECUTION_ROWS
 from zorivest_async.transfer.frames import to_polars
 
 if TYPE_CHECKING:
@@ -42,10 +36,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
+performance = partial(analytics.performance, unit=Unit.EXECUTION)
+performance_of = partial(analytics.performance_of, unit=Unit.EXECUTION)
+equity_curve = partial(analytics.equity_curve, unit=Unit.EXECUTION)
+equity_curve_of = partial(analytics.equity_curve_of, unit=Unit.EXECUTION)
+
 ACCOUNTS = [make_account("U1"), make_account("U2"), make_account("E1", currency="EUR")]
 CURRENCIES = {account.account_id: account.currency for account in ACCOUNTS}
 NEW_YORK = "America/New_York"
-TRADES = 3 * SLICE_ROWS + 17
+TRADES = 6 * EXECUTION_ROWS + 17
 
 EVERY_WAY: list[dict[str, Any]] = [
     {},
@@ -160,19 +159,19 @@ async def test_a_curve_per_currency_ends_at_the_sum(vault: Vault, trades: list[T
     assert [curve.currency for curve in curves] == [answer.currency for answer in answers] == ["EUR", "USD"]
     for curve, after_costs, answer in zip(curves, net, answers, strict=True):
         mine = [trade for trade in trades if CURRENCIES[trade.account_id] == curve.currency]
-        assert curve.values[-1] == answer.realized_pnl == total(trade.realized_pnl for trade in mine)
+        assert curve.values[-1] == answer.realized_pnl == total(trade.realized_pnl or 0.0 for trade in mine)
         assert answer.drawdown is not None
         assert max(curve.drawdowns) == answer.drawdown.amount
         assert curve.times[curve.drawdowns.index(max(curve.drawdowns))] == answer.drawdown.end
         costs = [-trade.commission for trade in mine]
-        assert after_costs.values[-1] == total([*costs, *(trade.realized_pnl for trade in mine)])
+        assert after_costs.values[-1] == total([*costs, *(trade.realized_pnl or 0.0 for trade in mine)])
     assert net == equity_curve_of(trades, ACCOUNTS, less_commission=True)
 
 
 async def test_a_unit_of_work_asks_one_state_of_the_vault(vault: Vault, trades: list[Trade]) -> None:
     """Between slices as between questions, whatever others commit meanwhile."""
     async with vault.unit_of_work(read_only=True) as reader:
-        slices = reader.trades.stream_results()
+        slices = reader.trades.stream_executions()
         rows = len(await anext(slices))
         before = await performance(reader, by=GroupBy.ACCOUNT)
         async with vault.unit_of_work() as writer:
@@ -257,7 +256,7 @@ async def test_the_loop_has_its_turn_between_slices(vault: Vault, monkeypatch: p
     turns = 0
     added: Counter[int] = Counter()
     finished: Counter[int] = Counter()
-    add, finish = Tallies.add, Tallies.performance
+    add, finish = Tallies.add_executions, Tallies.performance
 
     async def take_turns() -> None:
         nonlocal turns
@@ -265,46 +264,47 @@ async def test_the_loop_has_its_turn_between_slices(vault: Vault, monkeypatch: p
             await asyncio.sleep(0)
             turns += 1
 
-    def note_added(self: Tallies, rows: Any) -> None:
+    def note_added(self: Tallies, rows: Any, *more: Any) -> None:
         added[turns] += len(rows)
-        add(self, rows)
+        add(self, rows, *more)
 
     def note_finished(self: Tallies, key: GroupKey) -> Performance:
         finished[turns] += 1
         return finish(self, key)
 
-    monkeypatch.setattr(Tallies, "add", note_added)
+    monkeypatch.setattr(Tallies, "add_executions", note_added)
     monkeypatch.setattr(Tallies, "performance", note_finished)
     others = asyncio.create_task(take_turns())
     async with vault.unit_of_work(read_only=True) as uow:
         groups = await performance(uow, by=GroupBy.DAY, time_zone=NEW_YORK)
     others.cancel()
-    assert (added.total(), max(added.values())) == (TRADES, SLICE_ROWS)
+    assert added.total() == TRADES
+    assert max(added.values()) < 2 * EXECUTION_ROWS  # those of the same time stay together
     assert (finished.total(), max(finished.values())) == (len(groups), 20)
 
 
 async def test_cancelling_stops_between_slices(vault: Vault, trades: list[Trade], monkeypatch: Any) -> None:
     """Soon, with the connection given back and the vault at everyone's service."""
     started, added = asyncio.Event(), 0
-    add = Tallies.add
+    add = Tallies.add_executions
 
-    def note(self: Tallies, rows: Any) -> None:
+    def note(self: Tallies, rows: Any, *more: Any) -> None:
         nonlocal added
         started.set()
         added += 1
-        add(self, rows)
+        add(self, rows, *more)
 
     async def ask() -> None:
         async with vault.unit_of_work(read_only=True) as uow:
             await performance(uow)
 
-    monkeypatch.setattr(Tallies, "add", note)
+    monkeypatch.setattr(Tallies, "add_executions", note)
     task = asyncio.create_task(ask())
     await started.wait()
     task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()
-    assert added < len(trades) // SLICE_ROWS
+    assert added < len(trades) // EXECUTION_ROWS
     assert vault.read_engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the queue pool
     monkeypatch.undo()
     await ask()

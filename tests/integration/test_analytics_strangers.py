@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import threading
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
 from factories import OPENING_BELL, make_account, make_report, make_trades
-from zorivest_async import SqlAlchemyUnitOfWork, ValidationError, Vault
-from zorivest_async.analytics import GroupBy, equity_curve, equity_curve_of, performance, performance_of
+from zorivest_async import SqlAlchemyUnitOfWork, ValidationError, Vault, analytics
+from zorivest_async.analytics import GroupBy, Unit
 from zorivest_async.analytics.tallies import Tallies
 from zorivest_async.database.mapping import SLICE_ROWS
-from zorivest_async.database.repositories import trade_results
+from zorivest_async.database.repositories import trade_reports
+from zorivest_async.database.repositories.trade_links import decode_reviews
 
 if TYPE_CHECKING:
     from zorivest_async import Trade
 
 pytestmark = pytest.mark.asyncio
+
+performance = partial(analytics.performance, unit=Unit.EXECUTION)
+performance_of = partial(analytics.performance_of, unit=Unit.EXECUTION)
+equity_curve = partial(analytics.equity_curve, unit=Unit.EXECUTION)
+equity_curve_of = partial(analytics.equity_curve_of, unit=Unit.EXECUTION)
 
 STRANGER = "canary-value"
 
@@ -101,18 +108,18 @@ async def test_what_was_left_out_counts_alike_from_a_vault_and_at_hand(vault: Va
 async def test_tags_are_read_and_added_up_beside_the_event_loop(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one report may have any number of them."""
     threads: dict[str, set[int]] = {"read": set(), "added": set()}
-    read, add = trade_results._tags, Tallies.add
+    add = Tallies.add_executions
 
-    def note_read(stored: Any) -> tuple[str, ...]:
+    def note_read(rows: Any) -> Any:
         threads["read"].add(threading.get_ident())
-        return read(stored)
+        return decode_reviews(rows)
 
-    def note_added(self: Tallies, rows: Any) -> None:
+    def note_added(self: Tallies, rows: Any, *more: Any) -> None:
         threads["added"].add(threading.get_ident())
-        add(self, rows)
+        add(self, rows, *more)
 
-    monkeypatch.setattr(trade_results, "_tags", note_read)
-    monkeypatch.setattr(Tallies, "add", note_added)
+    monkeypatch.setattr(trade_reports, "decode_reviews", note_read)
+    monkeypatch.setattr(Tallies, "add_executions", note_added)
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(make_account())
         await uow.trades.save_many(make_trades(2))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from factories import make_account, make_trade, minutes_later
 from zorivest_async import ConfigurationError
-from zorivest_async.analytics import EquityCurve, GroupBy, performance_of
+from zorivest_async.analytics import EquityCurve, GroupBy, Unit, performance_of
 from zorivest_async.integrations.calendar_chart import _COLORS
 from zorivest_async.integrations.chart_style import GAIN, INK
 from zorivest_async.integrations.charts import ChartFigure, plot_calendar, plot_equity_curve
@@ -40,7 +40,7 @@ def curve_through(*results: float, currency: str = "USD", hours: float = 24) -> 
     peaks = accumulate(values, max, initial=0.0)
     drawdowns = tuple(peak - value for peak, value in zip(islice(peaks, 1, None), values, strict=True))
     times = tuple(minutes_later(60 * hours * n) for n in range(len(values)))
-    return EquityCurve(currency, False, times, tuple(values), drawdowns)
+    return EquityCurve(currency, Unit.EXECUTION, False, times, tuple(values), drawdowns)
 
 
 def days_with(results: dict[str, float], account_id: str = "U1") -> list[Performance]:
@@ -49,7 +49,9 @@ def days_with(results: dict[str, float], account_id: str = "U1") -> list[Perform
         make_trade(day, time=datetime.fromisoformat(f"{day}T15:00Z"), realized_pnl=result, account_id=account_id)
         for day, result in results.items()
     ]
-    return performance_of(trades, ACCOUNTS, by=GroupBy.DAY, time_zone="America/New_York", closing={*results})
+    return performance_of(
+        trades, ACCOUNTS, by=GroupBy.DAY, time_zone="America/New_York", unit=Unit.EXECUTION, closing={*results}
+    )
 
 
 def rendered(figure: Any) -> Image.Image:
@@ -81,7 +83,7 @@ def test_an_equity_curve_has_its_sum_its_currency_and_its_drawdown() -> None:
     curve = curve_through(100, 250.5, -400, 30, hours=12)  # from 14:30, the second at 02:30 in UTC
     figure: Any = plot_equity_curve(curve, time_zone="America/New_York")
     texts = texts_of(figure)
-    assert "Equity curve: realised P&L" in texts
+    assert "Equity curve: executions, as recorded" in texts
     assert f"{MINUS}19.50 USD" in texts
     assert f"Drawdown, largest {MINUS}400.00 USD from 2024-03-08 to 2024-03-09" in texts
     assert "Time (America/New_York)" in texts
@@ -163,10 +165,10 @@ def figure_total(figure: Any, currency: str) -> str:
 
 def test_without_data_a_plot_says_so() -> None:
     """No curve, a curve of nothing, no days, days on which nothing was closed."""
-    opened = performance_of([make_trade()], ACCOUNTS, by=GroupBy.DAY, time_zone="UTC")
+    opened = performance_of([make_trade()], ACCOUNTS, by=GroupBy.DAY, time_zone="UTC", unit=Unit.EXECUTION)
     for figure in (
         plot_equity_curve([]),
-        plot_equity_curve(EquityCurve("USD", False, (), (), ())),
+        plot_equity_curve(EquityCurve("USD", Unit.POSITION, True, (), (), ())),
         plot_calendar([]),
         plot_calendar(opened),
     ):
@@ -264,9 +266,9 @@ import matplotlib
 def settings():  # but for the backend, which pyplot would choose when it is looked at
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = settings()
-from zorivest_async.analytics import EquityCurve
+from zorivest_async.analytics import EquityCurve, Unit
 from zorivest_async.integrations.charts import plot_calendar, plot_equity_curve
-plot_equity_curve(EquityCurve("USD", False, (), (), ()))._repr_png_()
+plot_equity_curve(EquityCurve("USD", Unit.POSITION, True, (), (), ()))._repr_png_()
 plot_calendar([])._repr_png_()
 print("matplotlib.pyplot" in sys.modules, settings() == before)
 """

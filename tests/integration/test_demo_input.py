@@ -56,6 +56,7 @@ def test_executions_become_trades() -> None:
         quantity=0.152,
         price=1666.79,
         account_id="DEMO",
+        realized_pnl=None,
     )
 
 
@@ -67,7 +68,7 @@ def test_a_file_of_a_spreadsheet_program_is_read(tmp_path: Path) -> None:
     )
     (trade,) = read_executions(path, Operation())
     moment = datetime(2023, 2, 2, 9, 20, tzinfo=UTC)
-    assert trade == Trade("17", moment, "ETH/USDT", TradeAction.SLD, 2.0, 1.5, "DEMO")
+    assert trade == Trade("17", moment, "ETH/USDT", TradeAction.SLD, 2.0, 1.5, "DEMO", realized_pnl=None)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from PIL import Image
 from zorivest_async import (
     Account,
     AccountType,
+    AssetClass,
     ImageOwnerType,
     MissingDependencyError,
     RepositoryError,
@@ -85,15 +87,17 @@ async def test_an_execution_is_imported_once(vault: Vault, tmp_path: Path) -> No
     assert reasons(await import_elements(vault, tmp_path, element(), sale)) == {"inserted": [Reason.NEW] * 2}
     assert reasons(await import_elements(vault, tmp_path, element(), sale)) == {"duplicate": [Reason.STORED] * 2}
     moment = datetime(2024, 1, 2, 14, 30, tzinfo=UTC)
-    assert await stored(vault) == [
-        Trade("0001.01.01", moment, "SPY", TradeAction.SLD, 1000, 470.25, "U1234567", 1.02, 12.5),
-        Trade(ORIGINAL, moment, "SPY", TradeAction.BOT, 100, 470.25, "U1234567", 1.02),
-    ]
+    bought = Trade(
+        ORIGINAL, moment, "SPY", TradeAction.BOT, 100, 470.25, "U1234567", 1.02,
+        currency="USD", asset_class=AssetClass.STOCK, result_after_costs=True,
+    )  # fmt: skip
+    sold = replace(bought, exec_id="0001.01.01", action=TradeAction.SLD, quantity=1000, realized_pnl=12.5)
+    assert await stored(vault) == [sold, bought]
 
 
 async def test_what_is_unknown_is_warned_of(vault: Vault, tmp_path: Path) -> None:
     """New attributes, new codes and new currencies do not keep an execution out; summaries are no executions."""
-    strange = element(newField="1", notes="NEW;P", currency="XXX", assetCategory="NEW")
+    strange = element(newField="1", notes="NEW;P", currency="XXX", assetCategory="NEW", multiplier="1")
     summary = element(levelOfDetail="ORDER", ibExecID="", tradeID="")
     report = await import_elements(vault, tmp_path, strange, summary, "<Unknown a='1'/>")
     assert reasons(report) == {"inserted": [Reason.NEW]}
@@ -355,9 +359,10 @@ async def test_a_cancellation_is_of_one_account(vault: Vault, tmp_path: Path) ->
 
 
 async def test_trade_confirmations_are_read_too(vault: Vault, tmp_path: Path) -> None:
-    """They name the same things otherwise."""
+    """They name the same things otherwise; the statement adds the result that they do not have."""
     confirmation = element("TradeConfirm", execID=ORIGINAL, price="470.25", commission="-1.02")
     assert reasons(await import_elements(vault, tmp_path, confirmation)) == {"inserted": [Reason.NEW]}
+    assert reasons(await import_elements(vault, tmp_path, element())) == {"updated": [Reason.FILLED]}
     assert reasons(await import_elements(vault, tmp_path, element())) == {"duplicate": [Reason.STORED]}
 
 

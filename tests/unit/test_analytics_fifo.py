@@ -166,7 +166,7 @@ def test_what_was_recorded_is_replaced_and_nothing_else() -> None:
 def test_a_close_at_the_same_price_is_break_even() -> None:
     """The match says that it closes, so that the performance can count it."""
     match = match_fifo(fills((BOT, 1, 10), (SLD, 1, 10), (BOT, 1, 10), (SLD, 1, 11)))
-    (found,) = performance_of(match.trades, [make_account()], closing=match.closing)
+    (found,) = performance_of(match.trades, [make_account()], unit="execution", closing=match.closing)
     assert (found.closed, found.wins, found.losses, found.break_even, found.win_rate) == (2, 1, 0, 1, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""What trades at hand brought, computed as the definitions say."""
+"""What executions at hand brought, computed as the definitions say."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from dataclasses import fields, replace
 from datetime import date, time
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,18 @@ from hypothesis import strategies as st
 
 from factories import OPENING_BELL, make_account, make_report, make_trade, make_trades, minutes_later
 from zorivest_async import InvalidQueryError, NotFoundError
-from zorivest_async.analytics import Drawdown, GroupBy, Performance, equity_curve_of, performance_of
+from zorivest_async.analytics import Drawdown, GroupBy, Performance, Unit
+from zorivest_async.analytics import equity_curve_of as curve_of_any
+from zorivest_async.analytics import performance_of as performance_of_any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
     from zorivest_async import Trade
+
+performance_of = partial(performance_of_any, unit=Unit.EXECUTION)
+equity_curve_of = partial(curve_of_any, unit=Unit.EXECUTION)
 
 ACCOUNTS = [make_account("U1"), make_account("U2"), make_account("E1", currency="EUR")]
 
@@ -57,6 +63,7 @@ def test_each_number_is_what_it_says() -> None:
         by=None,
         group=None,
         currency="USD",
+        unit=Unit.EXECUTION,
         executions=9,
         closed=5,
         wins=3,
@@ -66,11 +73,15 @@ def test_each_number_is_what_it_says() -> None:
         gross_profit=190.5,
         gross_loss=-40.5,
         commission=11.25,
+        fees=0.0,
+        other_costs=(),
         win_rate=0.6,
         average_win=63.5,
         average_loss=-20.25,
         expectancy=30.0,
         profit_factor=float(Fraction("190.5") / Fraction("40.5")),
+        average_r=None,
+        average_holding_time=None,
         drawdown=Drawdown(40.0, minutes_later(1), minutes_later(3)),
     )
 
@@ -185,7 +196,10 @@ def test_what_cannot_be_asked_is_refused() -> None:
     for options, error, words in (
         ({"by": GroupBy.DAY}, InvalidQueryError, "America/New_York"),
         ({"by": GroupBy.MONTH, "time_zone": "New York"}, InvalidQueryError, "no such time zone"),
-        ({"by": "weekday"}, InvalidQueryError, "day, month, instrument, tag, account"),
+        ({"by": "moon"}, InvalidQueryError, "day, week, month, weekday, hour, instrument"),
+        ({"by": "strategy"}, InvalidQueryError, "unit='position'"),
+        ({"unit": "fill"}, InvalidQueryError, "position, execution"),
+        ({"method": "lifo"}, InvalidQueryError, "for positions"),
         (
             {"by": GroupBy.DAY, "time_zone": "UTC", "session_start": time(18, tzinfo=OPENING_BELL.tzinfo)},
             InvalidQueryError,
@@ -256,7 +270,7 @@ def test_a_curve_goes_through_every_sum(rows: list[tuple[float, float]], less_co
     assert len(curves) == bool(changing)
     for curve in curves:
         steps = [
-            exactly([trade.realized_pnl, -trade.commission] if less_commission else [trade.realized_pnl])
+            exactly([trade.realized_pnl or 0.0, *([-trade.commission] if less_commission else [])])
             for trade in changing
         ]
         sums = [*accumulate(steps)]

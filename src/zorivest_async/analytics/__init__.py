@@ -5,7 +5,7 @@
 trades, or of a position.
 """
 
-from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, GroupBy, Performance
+from zorivest_async.analytics.answers import Drawdown, EquityCurve, Group, GroupBy, Performance, Unit
 from zorivest_async.analytics.asking import equity_curve, performance
 from zorivest_async.analytics.bars import Excursions, PriceBar, excursions
 from zorivest_async.analytics.computing import equity_curve_of, performance_of
@@ -16,13 +16,13 @@ from zorivest_async.analytics.position import (
     Position,
     Positions,
     ResultSource,
-    Review,
 )
 from zorivest_async.analytics.position_asking import positions
 from zorivest_async.analytics.position_computing import positions_of
 from zorivest_async.analytics.rates import Rates, RateSource
 from zorivest_async.analytics.splits import Split
 from zorivest_async.analytics.valuing import Prices
+from zorivest_async.domain.queries import Review
 
 __all__ = [
     "Drawdown",
@@ -44,6 +44,7 @@ __all__ = [
     "ResultSource",
     "Review",
     "Split",
+    "Unit",
     "equity_curve",
     "equity_curve_of",
     "excursions",

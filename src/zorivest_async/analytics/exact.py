@@ -98,12 +98,13 @@ class Running:
     __slots__ = ("peak", "total")
 
     def __init__(self) -> None:
-        self.total = self.peak = ZERO
+        self.total: ExactNumber = ZERO
+        self.peak: ExactNumber = ZERO
 
-    def add(self, amount: Decimal) -> Decimal:
+    def add(self, amount: ExactNumber) -> ExactNumber:
         """Add an amount, and return the difference of the total from its peak."""
-        self.total = total = EXACT.add(self.total, amount)
+        self.total = total = plus(self.total, amount)
         if total >= self.peak:
             self.peak = total
             return ZERO
-        return EXACT.subtract(self.peak, total)
+        return minus(self.peak, total)

@@ -1,31 +1,24 @@
-"""Reports and plans, by the executions that they belong to."""
+"""Reviews and plans, by the executions that they belong to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from zorivest_async.analytics.position import Review
+from zorivest_async.domain.queries import PlanLink, Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from zorivest_async.domain.entities import TradePlan, TradeReport
 
-__all__ = ["Links", "PlanLink"]
-
-
-class PlanLink(NamedTuple):
-    """The parts of a plan that positions need."""
-
-    strategy: str | None
-    stop: float | None
+__all__ = ["Links"]
 
 
 class Links:
-    """Reports and plans by ``exec_id``.
+    """Reviews and plans by ``exec_id``.
 
     Attributes:
-        reviews: The report of an execution.
+        reviews: The review of an execution.
         plans: The plans that led to an execution, in the order in which they were added.
     """
 
@@ -33,10 +26,19 @@ class Links:
         self.reviews: dict[str, Review] = {}
         self.plans: dict[str, list[PlanLink]] = {}
 
+    def add_reviews(self, reviews: Iterable[Review]) -> None:
+        """Add reviews; an execution has at most one."""
+        self.reviews |= {review.trade_id: review for review in reviews}
+
+    def add_links(self, links: Iterable[PlanLink]) -> None:
+        """Add plans."""
+        for link in links:
+            self.plans.setdefault(link.trade_id, []).append(link)
+
     def add_reports(self, reports: Iterable[TradeReport]) -> None:
-        """Add reports; an execution has at most one."""
-        for report in reports:
-            self.reviews[report.trade_id] = Review(
+        """Add the reviews of reports."""
+        self.add_reviews(
+            Review(
                 report.trade_id,
                 report.setup_quality,
                 report.execution_quality,
@@ -44,10 +46,13 @@ class Links:
                 report.emotional_state,
                 report.tags,
             )
+            for report in reports
+        )
 
     def add_plans(self, plans: Iterable[TradePlan]) -> None:
         """Add plans; those without a linked trade are left out."""
-        for plan in plans:
-            if plan.linked_trade_id is not None:
-                link = PlanLink(plan.strategy_name, plan.stop_loss)
-                self.plans.setdefault(plan.linked_trade_id, []).append(link)
+        self.add_links(
+            PlanLink(plan.linked_trade_id, plan.strategy_name, plan.stop_loss)
+            for plan in plans
+            if plan.linked_trade_id is not None
+        )

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from zorivest_async.domain.enums import AssetClass, TradeAction
+    from zorivest_async.domain.queries import Review
 
-__all__ = ["Matching", "MultiplierConflict", "Position", "Positions", "ResultSource", "Review"]
+__all__ = ["Matching", "MultiplierConflict", "Position", "Positions", "ResultSource"]
 
 
 class Matching(StrEnum):
@@ -28,27 +29,6 @@ class ResultSource(StrEnum):
 
     RECORDED = "recorded"
     MATCHED = "matched"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """The parts of a report that positions are grouped by.
-
-    Attributes:
-        trade_id: ``exec_id`` of the trade.
-        setup_quality: 1 (poor) to 5 (excellent).
-        execution_quality: 1 (poor) to 5 (excellent).
-        followed_plan: Whether the trader followed the plan.
-        emotional_state: In a few words.
-        tags: In the order given.
-    """
-
-    trade_id: str
-    setup_quality: int | None = None
-    execution_quality: int | None = None
-    followed_plan: bool | None = None
-    emotional_state: str | None = None
-    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from zorivest_async.analytics.splits import splits_by_instrument
 from zorivest_async.analytics.tallies import currencies_of
 from zorivest_async.analytics.units import Units
 from zorivest_async.analytics.valuing import Valuation
-from zorivest_async.domain.entities import TradePlan, TradeReport
 from zorivest_async.security.tracebacks import hidden_call, sealed_coroutine
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.queries import ExecutionRow, TradeFilter
     from zorivest_async.ports import UnitOfWork
 
-__all__ = ["folding_for", "positions", "round_trips"]
+__all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reviews", "positions", "round_trips"]
 
 _FOLDED_AT_ONCE: Final = 100
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
@@ -115,18 +114,14 @@ async def folding_for(
         ValidationError: Another program has stored a value that no release writes.
     """
     matching, table = matching_of(method), splits_by_instrument(splits)
-    currencies = currencies_of(await uow.accounts.list_all(limit=None))
+    currencies = await currencies_in(uow)
     units, links = Units(), Links()
     mixed = await uow.trades.list_mixed_units(selection.narrowing)
     await to_thread.run_sync(hidden_call(units.add, mixed))
-    after: int | None = None
-    while reports := await uow.rows.page(TradeReport, after):
-        links.add_reports(reports)
-        after = reports[-1].id
-    after = None
-    while plans := await uow.rows.page(TradePlan, after):
-        links.add_plans(plans)
-        after = plans[-1].id
+    await load_reviews(uow, links)
+    async with aclosing(uow.trade_plans.stream_links()) as plans:
+        async for linked in plans:
+            links.add_links(linked)
     wanted = selection.filter
     return Folding(
         currencies,
@@ -141,6 +136,22 @@ async def folding_for(
     )
 
 
+async def currencies_in(uow: UnitOfWork) -> dict[str, str]:
+    """Return the currencies of a vault's accounts, by their identifiers."""
+    return currencies_of(await uow.accounts.list_all(limit=None))
+
+
+async def load_reviews(uow: UnitOfWork, links: Links) -> None:
+    """Add the reviews of a vault.
+
+    Raises:
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    async with aclosing(uow.trade_reports.stream_reviews()) as slices:
+        async for reviews in slices:
+            links.add_reviews(reviews)
+
+
 async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -> AsyncGenerator[list[RoundTrip]]:
     """Yield the round trips that are selected, in slices: closed ones in the order of closing, then open ones.
 
@@ -153,22 +164,37 @@ async def round_trips(uow: UnitOfWork, folding: Folding, selection: Selection) -
         NotFoundError: An execution's account does not exist.
         ValidationError: Another program has stored a value that no release writes.
     """
-    ordering: Ordering[ExecutionRow] = Ordering()
-    async with aclosing(uow.trades.stream_executions(selection.narrowing)) as slices:
-        async for rows in slices:
-            if ordering.held < _SORTED_ON_THE_LOOP:
-                ready = ordering.add(rows)
-            else:
-                ready = await to_thread.run_sync(hidden_call(ordering.add, rows))
+    async with aclosing(executions_in_order(uow, selection.narrowing)) as slices:
+        async for ready in slices:
             async for trips in _folded(folding, ready):
                 yield [*filter(selection.lets_through, trips)]
-    async for trips in _folded(folding, await to_thread.run_sync(ordering.rest)):
-        yield [*filter(selection.lets_through, trips)]
     if selection.with_open:
         remaining = folding.rest()
         while trips := [*islice(remaining, _FOLDED_AT_ONCE)]:
             yield [*filter(selection.lets_through, trips)]
             await asyncio.sleep(0)  # let the event loop run other tasks
+
+
+async def executions_in_order(
+    uow: UnitOfWork, trade_filter: TradeFilter | None = None
+) -> AsyncGenerator[list[ExecutionRow]]:
+    """Yield executions in their order, in slices; those of the same time are together.
+
+    Args:
+        uow: The unit of work.
+        trade_filter: Filter of the executions; all by default.
+
+    Raises:
+        ValidationError: Another program has stored a value that no release writes.
+    """
+    ordering: Ordering[ExecutionRow] = Ordering()
+    async with aclosing(uow.trades.stream_executions(trade_filter)) as slices:
+        async for rows in slices:
+            if ordering.held < _SORTED_ON_THE_LOOP:
+                yield ordering.add(rows)
+            else:
+                yield await to_thread.run_sync(hidden_call(ordering.add, rows))
+    yield await to_thread.run_sync(ordering.rest)
 
 
 async def _folded(folding: Folding, ready: list[ExecutionRow]) -> AsyncGenerator[list[RoundTrip]]:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from zorivest_async.analytics.links import Links, PlanLink
-    from zorivest_async.analytics.position import Matching, Review
+    from zorivest_async.analytics.links import Links
+    from zorivest_async.analytics.position import Matching
     from zorivest_async.analytics.rates import Rates
     from zorivest_async.domain.entities import Trade
     from zorivest_async.domain.enums import AssetClass
-    from zorivest_async.domain.queries import ExecutionRow
+    from zorivest_async.domain.queries import ExecutionRow, PlanLink, Review
 
 __all__ = ["BookKey", "Costs", "Execution", "Outcome", "RoundTrip"]
 

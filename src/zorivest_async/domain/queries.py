@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.enums import AssetClass, ImageOwnerType, SearchKind, TradeAction
@@ -16,8 +16,8 @@ __all__ = [
     "DEFAULT_CURRENCY",
     "ExecutionRow",
     "Page",
-    "ResultDetail",
-    "ResultRow",
+    "PlanLink",
+    "Review",
     "SaveResult",
     "SearchHit",
     "TradeFilter",
@@ -28,12 +28,6 @@ DEFAULT_CURRENCY: Final = "USD"
 """Currency of an account in which another program has left it out."""
 
 _ItemT = TypeVar("_ItemT")
-
-ResultDetail: TypeAlias = Literal["instrument", "tags"]
-"""What to read of an execution besides its result, which is its instrument or the tags of its report."""
-
-ResultRow: TypeAlias = "tuple[datetime, str, str, float, float, Any]"
-"""Time, ``exec_id``, ``account_id``, commission, realised P&L, and the detail that was asked for, or ``None``."""
 
 UnitRow: TypeAlias = "tuple[str, str, AssetClass | None, float]"
 """``account_id``, instrument, asset class and multiplier."""
@@ -58,6 +52,35 @@ class ExecutionRow(NamedTuple):
     fees: float
     commission_currency: str | None
     result_after_costs: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The parts of a report that positions are grouped by.
+
+    Attributes:
+        trade_id: ``exec_id`` of the trade.
+        setup_quality: 1 (poor) to 5 (excellent).
+        execution_quality: 1 (poor) to 5 (excellent).
+        followed_plan: Whether the trader followed the plan.
+        emotional_state: In a few words.
+        tags: In the order given.
+    """
+
+    trade_id: str
+    setup_quality: int | None = None
+    execution_quality: int | None = None
+    followed_plan: bool | None = None
+    emotional_state: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class PlanLink(NamedTuple):
+    """The parts of a plan that the position of its trade needs."""
+
+    trade_id: str
+    strategy: str | None
+    stop: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def draw_calendar(figure: Any, daily: Sequence[Performance]) -> bool:
         bottom = height - (row + 1) * (month_in[1] + _HEAD_IN)
         axes = figure.add_axes((left / width, bottom / height, month_in[0] / width, month_in[1] / height))
         _draw_month(axes, month, days, currency, largest)
-    note = f"Realised P&L in {literal(currency)}, with closing trades.  \N{BLACK UP-POINTING TRIANGLE} profit, blue   "
+    note = f"Realised P&L in {literal(currency)}, and closed trades.  \N{BLACK UP-POINTING TRIANGLE} profit, blue   "
     figure.text(
         _GAP_IN / width,
         _FOOT_IN / 2 / height,

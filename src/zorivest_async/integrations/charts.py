@@ -16,7 +16,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from zorivest_async.analytics.answers import EquityCurve
+from zorivest_async.analytics.answers import EquityCurve, Unit
 from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ConfigurationError, MissingDependencyError
 
@@ -98,8 +98,7 @@ def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: 
     upper.fill_between(times, values, peaks, step="post", color=LOSS, alpha=0.22, linewidth=0)
     upper.plot(times, values, color=GAIN, linewidth=1.6, drawstyle="steps-post", marker=marker, markersize=3)
     lower.fill_between(times, [-drawdown for drawdown in drawdowns], step="post", color=LOSS, alpha=0.45, linewidth=0.8)
-    what = "realised P&L less commissions" if shown.less_commission else "realised P&L"
-    upper.set_title(f"Equity curve: {what}", loc="left", color=INK, fontsize=12, fontweight="bold")
+    upper.set_title(f"Equity curve: {_what_is_shown(shown)}", loc="left", color=INK, fontsize=12, fontweight="bold")
     upper.set_title(money(shown.values[-1], shown.currency), loc="right", color=INK, fontsize=12, fontweight="bold")
     lower.set_title(_largest_drawdown(shown, zone), loc="left", color=INK, fontsize=9)
     for axes in (upper, lower):
@@ -119,8 +118,8 @@ def plot_equity_curve(curve: EquityCurve | Sequence[EquityCurve], *, time_zone: 
 def plot_calendar(daily: Sequence[Performance]) -> ChartFigure:
     """Plot daily results as a calendar, month by month.
 
-    Each day shows its result and the number of its closing trades. The sums of the weeks are beside the days, the sum
-    of the month is above them.
+    Each day shows its result and the number of positions that were closed, or of closing executions. The sums of the
+    weeks are beside the days, the sum of the month is above them.
 
     Profits are blue and losses orange. A larger amount has a stronger colour (by its square root, so that one day does
     not outshine the others). Losses also have a minus and a triangle that points down. Months without results are left
@@ -159,6 +158,12 @@ def _thinned(curve: EquityCurve) -> tuple[list[datetime], list[float], list[floa
         [0.0, *(values[n] for n in shown)],
         [0.0, *(drawdowns[n] for n in shown)],
     )
+
+
+def _what_is_shown(curve: EquityCurve) -> str:
+    if curve.unit is Unit.POSITION:
+        return "positions, after costs"
+    return "executions, less commissions" if curve.less_commission else "executions, as recorded"
 
 
 def _largest_drawdown(curve: EquityCurve, zone: Any) -> str:

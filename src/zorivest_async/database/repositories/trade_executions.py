@@ -5,14 +5,20 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import String, bindparam, func, or_, select, tuple_
 
 from zorivest_async.database.models import TRADES
 from zorivest_async.database.repositories.base import window
+from zorivest_async.database.repositories.stored_values import (
+    column_of,
+    flag_of,
+    number_of,
+    text_of,
+    whole_number_of,
+)
 from zorivest_async.database.repositories.trade_conditions import narrowed
-from zorivest_async.database.repositories.trade_results import FOLLOWING, column_of, number_of, text_of
 from zorivest_async.database.statements import Statement
-from zorivest_async.database.types import Optionally
+from zorivest_async.database.types import Optionally, StoredTime
 from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.domain.queries import ExecutionRow
 
@@ -27,6 +33,11 @@ __all__ = ["EXECUTION_ROWS", "decode_executions", "decode_units", "executions_st
 EXECUTION_ROWS: Final = 200
 """Number of executions in a slice: folding them takes about a millisecond, and so does decoding."""
 
+# The stored text: other programs write times in other forms, which decoding and encoding would change.
+_FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
+    bindparam("last_time", type_=StoredTime), bindparam("last_exec_id", type_=String)
+)
+
 _FIELDS: Final = ExecutionRow._fields
 _COLUMNS: Final = tuple(
     func.coalesce(TRADES.c[name], 0.0) if name in {"commission", "fees"} else TRADES.c[name] for name in _FIELDS
@@ -39,22 +50,12 @@ def _positive_number(stored: Any) -> float:
     return float(stored)
 
 
-def _flag(stored: Any) -> bool:
-    return {0: False, 1: True}[stored]
-
-
-def _whole(stored: Any) -> int:
-    if not isinstance(stored, int):
-        raise TypeError
-    return stored
-
-
 _ACTIONS: Final = {str(member): member for member in TradeAction}
 _CLASSES: Final = {str(member): member for member in AssetClass}
 
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
     "exec_id": text_of,
-    "sequence": Optionally(_whole),
+    "sequence": Optionally(whole_number_of),
     "account_id": text_of,
     "instrument": text_of,
     "action": _ACTIONS.__getitem__,
@@ -67,7 +68,7 @@ _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
     "asset_class": Optionally(_CLASSES.__getitem__),
     "fees": number_of,
     "commission_currency": Optionally(text_of),
-    "result_after_costs": Optionally(_flag),
+    "result_after_costs": Optionally(flag_of),
 }
 
 
@@ -108,7 +109,7 @@ def executions_statement(names: tuple[str, ...], *, goes_on: bool) -> Statement:
         goes_on: Whether it is for those after ``last_time`` and ``last_exec_id``.
     """
     statement = narrowed(select(*_COLUMNS), names)
-    following = statement.where(FOLLOWING) if goes_on else statement
+    following = statement.where(_FOLLOWING) if goes_on else statement
     return window(following.order_by(TRADES.c.time, TRADES.c.exec_id))
 
 

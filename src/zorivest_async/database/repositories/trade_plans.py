@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import bindparam, func, select
 
 from zorivest_async.database.aggregates import TRADE_PLAN
 from zorivest_async.database.models import TRADE_PLANS
 from zorivest_async.database.repositories.base import NumberedRepository, window
+from zorivest_async.database.repositories.trade_links import LINKS, decode_links
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import TradePlan
 from zorivest_async.domain.enums import PlanStatus
 from zorivest_async.domain.validation import text
 from zorivest_async.errors import InvalidQueryError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from zorivest_async.domain.queries import PlanLink
 
 __all__ = ["SqlAlchemyTradePlanRepository"]
 
@@ -67,6 +73,19 @@ class SqlAlchemyTradePlanRepository(NumberedRepository[TradePlan]):
             text("TradePlan", "ticker", ticker)
         wanted = {"status": status, "ticker": ticker}
         return await self._fetch(self._newest_first, **wanted, **self._window(limit, offset))
+
+    async def stream_links(self) -> AsyncGenerator[list[PlanLink]]:
+        """Yield what positions need of the plans that are linked to a trade, in slices.
+
+        It holds no cursor open, so you may send other statements, or stop, at any point.
+
+        Raises:
+            ValidationError: Another program has stored a value that no release writes.
+        """
+        after = 0
+        while rows := await self._fetch_rows(LINKS, after=after):
+            after = rows[-1][0]
+            yield decode_links(rows)
 
     async def count_for_account(self, account_id: str) -> int:
         """Return the number of an account's plans."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from anyio import to_thread
 from sqlalchemy import bindparam
 
 from zorivest_async.database.aggregates import TRADE_REPORT
 from zorivest_async.database.models import TRADE_REPORTS
 from zorivest_async.database.repositories.base import NumberedRepository
+from zorivest_async.database.repositories.trade_links import REVIEWS, decode_reviews
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import TradeReport
 from zorivest_async.errors import DuplicateError
+from zorivest_async.security.tracebacks import hidden_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from zorivest_async.domain.queries import Review
 
 __all__ = ["SqlAlchemyTradeReportRepository"]
 
@@ -42,3 +50,16 @@ class SqlAlchemyTradeReportRepository(NumberedRepository[TradeReport]):
         """Return the report of a trade, or ``None``."""
         found = await self._fetch(self._of_trade, trade_id=trade_id)
         return found[0] if found else None
+
+    async def stream_reviews(self) -> AsyncGenerator[list[Review]]:
+        """Yield what positions need of all reports, in slices that a thread decodes.
+
+        It holds no cursor open, so you may send other statements, or stop, at any point.
+
+        Raises:
+            ValidationError: Another program has stored a value that no release writes.
+        """
+        after = 0
+        while rows := await self._fetch_rows(REVIEWS, after=after):
+            after = rows[-1][0]
+            yield await to_thread.run_sync(hidden_call(decode_reviews, rows))  # a report may have any number of tags

@@ -37,7 +37,6 @@ from zorivest_async.database.repositories.trade_executions import (
     executions_statement,
     units_statement,
 )
-from zorivest_async.database.repositories.trade_results import decode_results, results_statement
 from zorivest_async.database.statements import Elements, Statement, each
 from zorivest_async.database.types import StoredTime
 from zorivest_async.domain.entities import Trade
@@ -50,7 +49,7 @@ from zorivest_async.security.tracebacks import forget_locals, hidden_call
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from zorivest_async.domain.queries import ExecutionRow, ResultDetail, ResultRow, UnitRow
+    from zorivest_async.domain.queries import ExecutionRow, UnitRow
 
 __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
 
@@ -290,32 +289,6 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             del rows, trade, position, trade_filter  # a traceback may show local variables
             forget_locals(error)
             raise
-
-    async def stream_results(
-        self, trade_filter: TradeFilter | None = None, detail: ResultDetail | None = None
-    ) -> AsyncGenerator[list[ResultRow]]:
-        """Yield what the executions that a filter lets through brought, oldest first, in slices of a millisecond.
-
-        It holds no cursor open: other statements, and breaking off, are fine at any point.
-
-        Args:
-            trade_filter: Which ones; all by default.
-            detail: What else to read: the instrument, or the tags of the execution's report.
-
-        Raises:
-            ValidationError: Another program has stored a value that no release writes.
-        """
-        parameters = conditions_of(TradeFilter() if trade_filter is None else trade_filter)
-        names = tuple(parameters)
-        following: dict[str, Any] = {}
-        while rows := await self._fetch_rows(
-            results_statement(names, detail, goes_on=bool(following)),
-            **parameters,
-            **following,
-            **self._window(SLICE_ROWS, 0),
-        ):
-            following = {"last_time": rows[-1][0], "last_exec_id": rows[-1][1]}
-            yield await decode_results(self._channel.backend, rows, detail)
 
     async def stream_executions(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[list[ExecutionRow]]:
         """Yield the executions that match a filter, oldest first, with the columns that positions need, in slices.

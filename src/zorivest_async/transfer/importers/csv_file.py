@@ -16,8 +16,11 @@ from zorivest_async.domain.enums import TradeAction
 from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ConfigurationError, ImportSourceError, ValidationError
 from zorivest_async.transfer.columns import columns_of
+from zorivest_async.transfer.importers.csv_instruments import read_instruments
 from zorivest_async.transfer.importers.csv_rows import CsvRows
 from zorivest_async.transfer.importers.csv_tables import Table
+from zorivest_async.transfer.importers.csv_units import CsvUnits
+from zorivest_async.transfer.importers.facts import Facts
 from zorivest_async.transfer.importers.files import open_regular
 from zorivest_async.transfer.importers.packing import Execution
 from zorivest_async.transfer.importers.profiles import OPTIONAL_FIELDS
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from zorivest_async.database.sqlcipher.long_operation import Operation
+    from zorivest_async.domain.enums import AssetClass
     from zorivest_async.transfer.importers.profiles import CsvProfile
 
 __all__ = ["CsvTrades"]
@@ -43,6 +47,10 @@ _AMOUNT: Final = re.compile(
     r"(\()?([+-]?)[$€£]?([+-]?)((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?)(\))?", re.ASCII
 )
 _NUMBERS: Final = tuple(column.name for column in columns_of(Trade) if column.kind == "number")
+_FLAGS: Final = {
+    **dict.fromkeys(("true", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "0"), False),
+}
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
 
 
@@ -66,6 +74,9 @@ class CsvTrades:
             table = Table(self.profile, rows.failed)
             parser = _RowParser(self.profile, table)
             try:
+                if self.profile.instruments_section:  # which follows the executions
+                    parser.units.instruments = read_instruments(file, self.profile, operation, total)
+                    file.seek(0)
                 for number, row in enumerate(CsvRows(file, self.profile.delimiter), 1):
                     give_way(operation, number, raw.tell(), total)
                     record = table.take(row.cells, row.line)
@@ -77,6 +88,7 @@ class CsvTrades:
                 raise ImportSourceError(f"this is not text in {self.profile.encoding}") from None
         if not table.seen:
             raise ImportSourceError(table.missing)
+        parser.facts.finish(rows)
         rows.warnings += table.warnings()
         operation.report("read", total, total)
         return rows
@@ -90,46 +102,77 @@ def _text_of(raw: BinaryIO, encoding: str) -> TextIOWrapper:
 
 
 class _RowParser:
-    """Parser of rows into executions."""
+    """Parser of rows into executions.
+
+    Attributes:
+        units: Completes the units of the rows.
+        facts: Facts that follow from all rows.
+    """
 
     def __init__(self, profile: CsvProfile, table: Table) -> None:
         self._profile = profile
         self._table = table
         self._zone = None if profile.time_zone is None else load_zone(profile.time_zone)
+        self.units = CsvUnits(profile, table, self._number)
+        self.facts = Facts(grouped=profile.layout == "prefixed")
         self._ordinals: Counter[str] = Counter()
+        self._accounts: set[str] = set()
+        self._stated: dict[frozenset[str], frozenset[str]] = {}
         self._exec_id_fields = profile.exec_id_fields
         self._parsers: dict[str, Callable[[str], Any]] = {
             "time": self._time,
             **dict.fromkeys(_NUMBERS, self._number),
             "action": self._action,
+            "asset_class": self._asset_class,
+            "result_after_costs": self._flag,
         }
 
     def parse(self, line: int, record: dict[str, str], rows: ReadRows) -> None:
         """Add an execution or a failure to ``rows``."""
-        name = ""
         try:
-            fields: dict[str, Any] = {}
-            for name, text in self._texts(record).items():
-                fields[name] = self._parsers.get(name, str)(text)
+            fields = {name: self._parsed(name, text) for name, text in self._texts(record).items()}
+            self.units.complete(fields, record)
             trade = self._trade(fields)
         except FieldError as error:
-            rows.failed.add(line, None, Reason.UNREADABLE, f"{name} {error}")
+            rows.failed.add(line, None, Reason.UNREADABLE, str(error))
         except ValidationError as error:
             rows.failed.add(line, None, Reason.UNREADABLE, f"{error.field} {error.problem}")
         except (ArithmeticError, ValueError):
-            rows.failed.add(line, None, Reason.UNREADABLE, f"{name} cannot be read")
+            rows.failed.add(line, None, Reason.UNREADABLE, "a number cannot be read")
         else:
-            rows.executions.append(Execution(line, trade))
+            stated = frozenset(fields)
+            self._note(trade)
+            rows.executions.append(Execution(line, trade, stated=self._stated.setdefault(stated, stated)))
+
+    def _note(self, trade: Trade) -> None:
+        self.facts.take(trade)
+        if trade.account_id not in self._accounts:
+            self._accounts.add(trade.account_id)
+            self.facts.base_currency(trade.account_id, self._table.base_currency or "")
+
+    def _parsed(self, name: str, text: str) -> Any:
+        try:
+            return self._parsers.get(name, str)(text)
+        except FieldError as error:
+            raise FieldError(f"{name} {error}") from None
+        except (ArithmeticError, ValueError):
+            raise FieldError(f"{name} cannot be read") from None
 
     def _texts(self, record: dict[str, str]) -> dict[str, str]:
         texts = {"account_id": self._table.account or "", **self._profile.constants}
         for name, columns in self._profile.columns.items():
             if isinstance(columns, str):
-                text = self._value(record[columns])
+                text = self._class_word(record[columns]) if name == "asset_class" else self._value(record[columns])
+                if not text and columns in self._profile.optional_columns and name in texts:
+                    continue
             else:
                 text = " ".join(value for column in columns if (value := self._value(record[column])))
             texts[name] = text
         return {name: text for name, text in texts.items() if text or name not in OPTIONAL_FIELDS}
+
+    def _class_word(self, cell: str) -> str:
+        """Return the word for an asset class, which may be one that means no value in other columns."""
+        return cell.strip() if cell.strip().lower() in self._profile.asset_classes else self._value(cell)
 
     def _value(self, cell: str) -> str:
         text = cell.strip() if self._profile.strip else cell
@@ -139,8 +182,9 @@ class _RowParser:
         if "action" not in fields:
             fields["action"] = TradeAction.SLD if fields["quantity"] < 0 else TradeAction.BOT
         fields["quantity"] = fields["quantity"].copy_abs()  # abs() would round
-        if self._profile.commission_is_negative and "commission" in fields:
-            fields["commission"] = fields["commission"].copy_negate()
+        if self._profile.commission_is_negative:
+            fields |= {name: fields[name].copy_negate() for name in ("commission", "fees") if name in fields}
+        fields = {"realized_pnl": None, **fields}
         if self._profile.exec_id == "{exec_id}":
             return Trade(**fields)
         own_id = fields.get("exec_id", "")
@@ -190,3 +234,15 @@ class _RowParser:
             return self._profile.actions[text.lower()]
         except KeyError:
             raise FieldError("is not a side that the profile knows") from None
+
+    def _asset_class(self, text: str) -> AssetClass:
+        try:
+            return self._profile.asset_classes[text.lower()]
+        except KeyError:
+            raise FieldError("is not an asset class that the profile knows") from None
+
+    def _flag(self, text: str) -> bool:
+        try:
+            return _FLAGS[text.lower()]
+        except KeyError:
+            raise FieldError("is neither true nor false") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -13,10 +14,12 @@ from xml.etree.ElementTree import Element
 
 from zorivest_async._extras import import_extra
 from zorivest_async.domain.entities import Trade
-from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ValidationError
+from zorivest_async.transfer.importers.facts import Facts
 from zorivest_async.transfer.importers.flex_elements import elements_of
+from zorivest_async.transfer.importers.flex_units import UNIT_ATTRIBUTES, is_one, units_of
 from zorivest_async.transfer.importers.packing import Execution, Executions
 from zorivest_async.transfer.importers.results import Reason
 from zorivest_async.transfer.importers.source import (
@@ -27,6 +30,7 @@ from zorivest_async.transfer.importers.source import (
     listed,
     to_utc,
 )
+from zorivest_async.transfer.importers.units import SPLITS
 from zorivest_async.transfer.importers.versions import LONGEST_REVISION
 
 if TYPE_CHECKING:
@@ -44,7 +48,11 @@ _FIELDS: Final = {
     "Trade": (*_COMMON, "ibExecID", "tradePrice", "ibCommission", "fifoPnlRealized", "origTransactionID"),
     "TradeConfirm": (*_COMMON, "execID", "price", "commission"),
 }
-"""The elements of executions, and the attributes that form a trade."""
+"""The elements of executions, and the attributes that ``ibflex`` reads; those of units are read without it."""
+
+_ACCOUNT: Final = "AccountInformation"
+_CORPORATE_ACTION: Final = "CorporateAction"
+_ALWAYS_STATED: Final = frozenset({"time", "instrument", "action", "quantity", "price", "account_id"})
 
 MAX_ATTRIBUTE_CHARACTERS: Final = 10_000
 """Maximum length of an attribute; texts that are joined from several attributes must fit into a vault's fields, too."""
@@ -56,6 +64,10 @@ _SLASHES: Final = "has slashes, so that day and month are ambiguous; choose the 
 _NO_ORDER: Final = (
     "transactionID: an older statement would bring back what they cancel; add Transaction ID to the Flex query"
 )
+_NO_CURRENCY: Final = "currency is missing, which other executions of the statement have"
+_NO_UNITS: Final = (
+    "are in the currency of their account, as the statement does not name theirs; add Currency to the Flex query"
+)
 _NO_TIME: Final = "has no time of day; add Date/Time to the Flex query"
 
 
@@ -65,6 +77,10 @@ class FlexTrades:
 
     The identifier of an execution is IBKR's ``ibExecID``, which the APIs of TWS report, too; its last digits count
     corrections. An execution without one, such as an option that expired, is identified by its ``tradeID``.
+
+    Each execution gets the units that the statement states: its currency, multiplier, asset class, the currency of its
+    costs, taxes as fees, and its order. A row that needs a multiplier and has none fails. Results of activity
+    statements are after costs; trade confirmations have none. ``fxRateToBase`` is not stored: rates are yours to give.
 
     Attributes:
         path: The XML file.
@@ -82,7 +98,8 @@ class FlexTrades:
     def read(self, operation: Operation) -> ReadRows:
         """Read the file, in a thread; see :class:`~zorivest_async.transfer.importers.TradeSource`."""
         reader = _Reader(self)
-        with closing(elements_of(self.path, _FIELDS, operation)) as elements:
+        wanted = {*_FIELDS, _ACCOUNT, _CORPORATE_ACTION}
+        with closing(elements_of(self.path, wanted, operation)) as elements:
             for element in elements:
                 reader.take(element)
         total = Path(self.path).stat().st_size or 1
@@ -106,12 +123,25 @@ class _Reader:
         # The index of a booking's only version, or the indexes of all its versions.
         self._by_booking: dict[str, int | list[int]] = {}
         self._without_order = 0
+        self._corporate_actions: Counter[str] = Counter()
+        self._facts = Facts(grouped=True)
+        self._stated: dict[frozenset[str], frozenset[str]] = {}
+        self._states_currency = False
         self._rows = ReadRows()
         self.count = 0
 
     def take(self, element: Element) -> None:
         """Read an element."""
-        self.count += 1
+        attributes = element.attrib
+        if element.tag == _ACCOUNT:
+            self._facts.base_currency(attributes.get("accountId", ""), attributes.get("currency", ""))
+        elif element.tag == _CORPORATE_ACTION:
+            self._corporate_actions[attributes.get("type") or "without a type"] += 1
+        else:
+            self.count += 1
+            self._take_execution(element)
+
+    def _take_execution(self, element: Element) -> None:
         attributes = element.attrib
         if len(self._unknown) <= MAX_NAMES:
             self._unknown |= dict.fromkeys(attributes.keys() - self._known[element.tag])
@@ -120,11 +150,12 @@ class _Reader:
             return
         # ibflex refuses a row with a new currency or code, so attributes that no trade needs are not passed to it.
         wanted = {name: attributes[name] for name in _FIELDS[element.tag] if name in attributes}
-        if long := next((name for name, text in wanted.items() if len(text) > MAX_ATTRIBUTE_CHARACTERS), None):
+        texts = wanted | {name: attributes[name] for name in UNIT_ATTRIBUTES[element.tag] if name in attributes}
+        if long := next((name for name, text in texts.items() if len(text) > MAX_ATTRIBUTE_CHARACTERS), None):
             self._fail(f"{long} has more than {MAX_ATTRIBUTE_CHARACTERS:,} characters")
             return
         try:
-            self._take_parsed(self._parse_element(Element(element.tag, wanted)), wanted)
+            self._take_parsed(self._parse_element(Element(element.tag, wanted)), texts)
         except self._error:
             self._fail("ibflex cannot read an attribute")
         except FieldError as error:
@@ -150,10 +181,11 @@ class _Reader:
             execution = Execution(self.count, None, earlier_ids=ids, booking=booking, order=order)
             self._without_order += booking is None or order is None
         else:
-            trade = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
+            trade, stated = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
             family, revision = self._family(trade.exec_id)
             corrected = kind == "TradeCorrect"
-            execution = Execution(self.count, trade, family, revision, corrected, (), booking, order)
+            execution = Execution(self.count, trade, family, revision, corrected, (), booking, order, stated)
+            self._note(trade, texts)
         place = len(self._seen)
         self._seen.append(execution)
         earlier = self._by_booking.setdefault(booking or f"row {self.count}", place)
@@ -168,26 +200,44 @@ class _Reader:
             raise FieldError("ibExecID and tradeID are missing; add them to the Flex query")
         return f"{account_id}/{exec_id}" if self._source.exec_id_with_account else exec_id
 
-    def _trade(self, parsed: Any, texts: dict[str, str], exec_id: str) -> Trade:
+    def _note(self, trade: Trade, texts: dict[str, str]) -> None:
+        self._facts.take(trade)
+        if trade.currency is not None:
+            self._states_currency = True
+            if rate := texts.get("fxRateToBase"):
+                self._facts.rate_to_base(trade.account_id, trade.currency, is_one=is_one(rate))
+
+    def _trade(self, parsed: Any, texts: dict[str, str], exec_id: str) -> tuple[Trade, frozenset[str]]:
+        """Return the trade, and the names of the fields that the statement states."""
         quantity: Any = parsed.quantity
         price: Any = getattr(parsed, "tradePrice", None) or getattr(parsed, "price", None)
-        commission: Any = getattr(parsed, "ibCommission", None) or getattr(parsed, "commission", None) or Decimal()
+        paid: Any = getattr(parsed, "ibCommission", None)
+        commission: Any = getattr(parsed, "commission", None) if paid is None else paid
         absent = [n for n, value in (("buySell", parsed.buySell), ("quantity", quantity)) if value is None]
         if price is None and not texts.get("tradePrice", texts.get("price")):
             absent.append("tradePrice")
         if absent:
             raise FieldError(f"{', '.join(absent)} is missing; add it to the Flex query")
-        return Trade(
+        price = Decimal() if price is None else price
+        fields = units_of(texts, quantity, price, commission or Decimal())
+        if commission is not None:
+            fields["commission"] = commission.copy_negate()
+        result = getattr(parsed, "fifoPnlRealized", None)
+        # For currencies IBKR states 0 there, whatever was gained; the gain stands in the statement's forex tables.
+        if result is not None and (result or fields.get("asset_class") is not AssetClass.FOREX):
+            fields |= {"realized_pnl": result, "result_after_costs": True}
+        trade = Trade(
             exec_id=exec_id,
             time=self._time(parsed, texts),
             instrument=parsed.symbol or "",
             action=TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD,
             quantity=quantity.copy_abs(),
-            price=0 if price is None else price,
+            price=price,
             account_id=parsed.accountId or "",
-            commission=commission.copy_negate(),
-            realized_pnl=getattr(parsed, "fifoPnlRealized", None) or 0,
+            **{"realized_pnl": None, **fields},
         )
+        stated = _ALWAYS_STATED.union(fields)
+        return trade, self._stated.setdefault(stated, stated)
 
     def _time(self, parsed: Any, texts: dict[str, str]) -> datetime:
         text = texts.get("dateTime", "")
@@ -230,17 +280,30 @@ class _Reader:
                     self._rows.cancelled[execution.booking] = max(known, execution.order)
             elif settled.trade is None:
                 cancellations.append(settled)
+            elif settled.trade.currency is None and self._states_currency:
+                self._rows.failed.add(settled.row, settled.trade.exec_id, Reason.UNREADABLE, _NO_CURRENCY)
             else:
                 self._rows.executions.append(settled)
         for cancellation in cancellations:
             self._rows.executions.append(cancellation)
-        if self._unknown:
-            self._rows.warnings.append(f"attributes that ibflex does not know: {listed(sorted(self._unknown))}")
-        if self._without_order:
-            self._rows.warnings.append(f"{self._without_order} cancellations without a {_NO_ORDER}")
-        if self._summaries:
-            self._rows.warnings.append(f"{self._summaries} summaries of executions left out")
+        self._facts.finish(self._rows)
+        self._rows.warnings += self._warnings()
         return self._rows
+
+    def _warnings(self) -> list[str]:
+        found: list[str] = []
+        if self._unknown:
+            found.append(f"attributes that ibflex does not know: {listed(sorted(self._unknown))}")
+        if self._without_order:
+            found.append(f"{self._without_order} cancellations without a {_NO_ORDER}")
+        if self._summaries:
+            found.append(f"{self._summaries} summaries of executions left out")
+        if len(self._rows.executions) and not self._states_currency:
+            found.append(f"the executions {_NO_UNITS}")
+        if self._corporate_actions:
+            kinds = listed(f"{count} of type {kind}" for kind, count in self._corporate_actions.items())
+            found.append(f"corporate actions that were not imported: {kinds}; {SPLITS}")
+        return found
 
     def _settle(self, places: list[int]) -> dict[int, Execution | None]:
         """Resolve the versions of one ``tradeID``: ``None`` for a version that a later one replaced."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback, run_operation
-from zorivest_async.domain.entities import Account, Trade
+from zorivest_async.domain.entities import Account
 from zorivest_async.domain.enums import AccountType
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.security.tracebacks import sealed_coroutine
+from zorivest_async.transfer.importers.blocks import Blocks
 from zorivest_async.transfer.importers.cancellations import Cancellations
-from zorivest_async.transfer.importers.packing import PackedTrade, pack_trade
+from zorivest_async.transfer.importers.merging import corrected, merge
+from zorivest_async.transfer.importers.packing import FIELDS, PackedTrade, pack_trade, sequenced, unpack_trade
 from zorivest_async.transfer.importers.results import ImportEntries, ImportReport, Reason
 from zorivest_async.transfer.importers.versions import find_families
 
 if TYPE_CHECKING:
+    from zorivest_async.domain.entities import Trade
     from zorivest_async.ports import UnitOfWork
     from zorivest_async.transfer.importers.packing import Execution
     from zorivest_async.transfer.importers.source import ReadRows, TradeSource
@@ -36,7 +39,9 @@ With 500, importing 100,000 rows caused full collections, each of which blocked 
 _NO_ORDER: Final = "its booking was cancelled, before or after: add Transaction ID to the Flex query"
 _IMPORT_AGAIN: Final = "import the statement that contains it again"
 _SAVE_ACCOUNT: Final = "save it first, or import with accounts='create'"
-_ACCOUNT: Final = [f.name for f in fields(Trade)].index("account_id")
+_ACCOUNT, _ASSET_CLASS = (FIELDS.index(name) for name in ("account_id", "asset_class"))
+_DEFAULT_CURRENCY: Final = "USD"
+_SAVE_ACCOUNTS_FIRST: Final = "save accounts in another currency before you import"
 
 
 @sealed_coroutine
@@ -57,6 +62,10 @@ async def import_trades(
     A correction replaces the execution that it corrects, and takes over its images, report and plans. A cancelled
     execution is deleted, unless it has any of these.
 
+    A stored execution gets the values that it lacks and the source states, such as its currency or a result that a
+    trade confirmation does not have (``Reason.FILLED``). Fields that the source does not state, such as your notes, are
+    neither compared nor changed.
+
     Many tasks may call it at once. It holds the writing connection while it stores; a dry run holds a reading one.
 
     Args:
@@ -64,10 +73,11 @@ async def import_trades(
         source: The source: a :class:`FlexTrades` or :class:`CsvTrades`.
         dry_run: Report what would be done and write nothing.
         accounts: What to do with rows whose account is not stored: ``"require"`` fails them; ``"create"`` creates the
-            account, as a broker account in USD, named by its identifier.
+            account as a broker account, named by its identifier, in the base currency that the source states; else in
+            the currency of its executions; else in USD, with a warning.
         on_conflict: What to do with an ``exec_id`` that is stored with other values: ``"fail"`` the row (default),
-            ``"keep"`` or ``"update"`` the stored values. A row of another account always fails: the profile should then
-            form ``exec_id`` with the account.
+            ``"keep"`` or ``"update"`` the stored values; values that are not stored are added with both. A row of
+            another account always fails: the profile should then form ``exec_id`` with the account.
         progress: Called on the event loop with the phases ``"read"`` (in bytes) and ``"store"`` (in rows).
 
     Raises:
@@ -115,8 +125,12 @@ class _Import:
         self._create_accounts = create_accounts
         self._on_conflict: OnConflict = on_conflict
         self._accounts: dict[str, bool] = {}
-        # The index of the row that is (or would be) stored under each identifier; None for a deleted execution.
+        # The index of the row that is (or would be) stored under each identifier; None for a deleted execution. Where
+        # something of the row and of the vault is stored, the complement of an index of _merged.
         self._taken: dict[str, int | None] = {}
+        self._merged = Blocks()
+        self._total = len(rows.executions)
+        self._assumed: Counter[str] = Counter()
         # Joined by NUL, which no identifier contains: the garbage collector does not track texts.
         self._families: dict[str, str] = {}
         self._stored: dict[str, PackedTrade] = {}
@@ -148,7 +162,12 @@ class _Import:
         await self._flush()
 
     async def finish(self) -> None:
-        """Store the cancellations."""
+        """Store the cancellations, and warn of assumed currencies."""
+        self.report.warnings += [
+            f"{count} accounts were created in {currency}; the source does not state their currency: "
+            f"{_SAVE_ACCOUNTS_FIRST}"
+            for currency, count in self._assumed.items()
+        ]
         if not self._dry_run:
             await self._cancellations.save(self._uow)
 
@@ -169,7 +188,20 @@ class _Import:
         if exec_id not in self._taken:
             return self._stored.get(exec_id)
         place = self._taken[exec_id]
-        return None if place is None else self._rows.executions.packed_trade(place)
+        if place is None:
+            return None
+        return self._rows.executions.packed_trade(place) if place >= 0 else self._merged.slice(~place, ~place + 1)[0]
+
+    def _take(self, exec_id: str, row: PackedTrade, stored: PackedTrade) -> None:
+        """Note what is (or would be) stored under an identifier, after a row."""
+        if row == stored:
+            self._taken[exec_id] = self._place
+        else:
+            self._taken[exec_id] = ~len(self._merged)
+            self._merged.append(stored)
+
+    def _sequenced(self, trade: Trade) -> Trade:
+        return sequenced(trade, self._total - self._place if self._rows.newest_first else self._place + 1)
 
     async def _execute_or_cancel(self, row: Execution, trade: Trade) -> None:
         cancelled = self._cancellations.about(row)
@@ -178,48 +210,52 @@ class _Import:
         elif row.order is None:
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, _NO_ORDER)
         elif row.order > cancelled.order:
-            await self._execute(row, trade)
-            if self._taken.get(trade.exec_id) == self._place:
+            if await self._execute(row, trade):
                 self._cancellations.book_again(row, trade.exec_id)
         elif trade.exec_id in cancelled.booked_since:
             self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
         else:
             await self._delete(row, [trade.exec_id], cancelled.order)
 
-    async def _execute(self, row: Execution, trade: Trade) -> None:
-        if not await self._has_account(trade.account_id):
+    async def _execute(self, row: Execution, trade: Trade) -> bool:
+        """Store an execution, and return whether it is stored as the row states it."""
+        if not await self._has_account(trade):
             self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
-            return
+            return False
         versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
         if any(_revision(version) > row.revision for version in versions):
             self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
-            return
-        earlier = [old for old in {*versions, *row.earlier_ids} - {trade.exec_id} if self._get(old) is not None]
-        if any(_account_of(old) != trade.account_id for old in map(self._get, earlier)):
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, "it belongs to another account")
-            return
+            return False
         present = self._get(trade.exec_id)
-        if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, "several of its versions are in use")
-            return
-        if earlier and (reference := await self._uow.trades.find_reference(earlier)):
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, reference)
-            return
-        if present is None:
-            self._to_insert.append(trade)
-        elif earlier:
-            self._to_update.append(trade)
-        else:
-            self._compare(row, present, trade)
-            return
-        self._taken[trade.exec_id] = self._place
+        replaced = sorted({*versions, *row.earlier_ids} - {trade.exec_id}, reverse=True)
+        earlier = {old: packed for old in replaced if (packed := self._get(old)) is not None}
+        if problem := await self._problem_of(trade, earlier):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
+            return False
+        if present is not None and not earlier:
+            return self._compare(row, present, trade)
+        packed = pack_trade(trade)
+        known = [each for each in (present, *earlier.values()) if each is not None]
+        values = corrected(packed, row.stated, known) if known else packed
+        self._take(trade.exec_id, packed, values)
+        adding = self._to_insert if present is None else self._to_update
+        adding.append(self._sequenced(trade if values is packed else unpack_trade(values)))
         if row.family is not None:
             self._families[row.family] = trade.exec_id
         if earlier:
             self._note(self.report.updated, row, trade.exec_id, Reason.CORRECTED)
-            await self._replace(earlier, trade.exec_id)
+            await self._replace([*earlier], trade.exec_id)
         else:
             self._note(self.report.inserted, row, trade.exec_id, Reason.NEW)
+        return True
+
+    async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade]) -> str | None:
+        """Return why an execution cannot take the place of its earlier versions."""
+        if any(_account_of(old) != trade.account_id for old in earlier.values()):
+            return "it belongs to another account"
+        if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
+            return "several of its versions are in use"
+        return await self._uow.trades.find_reference(earlier) if earlier else None
 
     async def _replace(self, earlier: list[str], new: str) -> None:
         await self._flush()
@@ -228,24 +264,43 @@ class _Import:
                 await self._uow.trades.supersede(old, new)
             self._taken[old] = None
 
-    def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> None:
+    def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
+        """Compare a row with the stored execution, and return whether it is stored as the row states it."""
         packed = pack_trade(trade)
-        again = trade.exec_id in self._taken
-        if present == packed:
-            self._taken[trade.exec_id] = self._place
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.REPEATED if again else Reason.STORED)
-        elif _account_of(present) != trade.account_id:
+        if _account_of(present) != trade.account_id:
             detail = "it belongs to another account; form exec_id with the account"
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, detail)
-        elif row.corrected or self._on_conflict == "update":
-            self._to_update.append(trade)
-            self._taken[trade.exec_id] = self._place
-            reason = Reason.CORRECTED if row.corrected else Reason.CHANGED
-            self._note(self.report.updated, row, trade.exec_id, reason)
-        elif self._on_conflict == "keep":
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.KEPT)
-        else:
+            return False
+        merged = merge(present, packed, row.stated)
+        if merged.conflicts and row.corrected:
+            return self._change(row, packed, present, corrected(packed, row.stated, [present]), Reason.CORRECTED)
+        if merged.conflicts and self._on_conflict == "update":
+            return self._change(row, packed, present, merged.replaced, Reason.CHANGED)
+        if merged.conflicts and self._on_conflict == "fail":
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT)
+            return False
+        if merged.adds:
+            return self._change(row, packed, present, merged.filled, Reason.FILLED)
+        return self._skip(row, packed, present, Reason.KEPT if merged.conflicts else Reason.STORED)
+
+    def _skip(self, row: Execution, packed: PackedTrade, present: PackedTrade, reason: Reason) -> bool:
+        exec_id = str(packed[0])
+        if reason is Reason.STORED:
+            again = exec_id in self._taken
+            self._take(exec_id, packed, present)
+            reason = Reason.REPEATED if again else reason
+        self._note(self.report.duplicate, row, exec_id, reason)
+        return reason is not Reason.KEPT
+
+    def _change(
+        self, row: Execution, packed: PackedTrade, present: PackedTrade, values: PackedTrade, reason: Reason
+    ) -> bool:
+        trade = unpack_trade(values)
+        # An execution without units is of a release that stored no positions; the others keep the one they have.
+        self._to_update.append(self._sequenced(trade) if present[_ASSET_CLASS] is None else trade)
+        self._take(trade.exec_id, packed, values)
+        self._note(self.report.updated, row, trade.exec_id, reason)
+        return True
 
     async def _cancel(self, row: Execution) -> None:
         known = self._cancellations.about(row)
@@ -278,13 +333,19 @@ class _Import:
                 self._taken[exec_id] = None
             self._note(self.report.updated, row, stored[0], Reason.CANCELLED)
 
-    async def _has_account(self, account_id: str) -> bool:
+    async def _has_account(self, trade: Trade) -> bool:
+        account_id = trade.account_id
         known = self._accounts.get(account_id)
         if known is None:
             known = await self._uow.accounts.exists(account_id)
             if not known and self._create_accounts:
+                stated = self._rows.currencies.get(account_id) or trade.currency
+                currency = stated or _DEFAULT_CURRENCY
+                if stated is None or account_id in self._rows.assumed_currencies:
+                    self._assumed[currency] += 1
                 if not self._dry_run:
-                    await self._uow.accounts.save(Account(account_id, account_id, AccountType.BROKER))
+                    account = Account(account_id, account_id, AccountType.BROKER, currency=currency)
+                    await self._uow.accounts.save(account)
                 self.report.accounts_created.append(account_id)
                 known = True
             self._accounts[account_id] = known

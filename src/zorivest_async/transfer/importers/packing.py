@@ -6,23 +6,27 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from zorivest_async.domain.entities import Trade
-from zorivest_async.domain.enums import TradeAction
+from zorivest_async.domain.entities import SequencedTrade, Trade
+from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.transfer.importers.blocks import Blocks, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Execution", "Executions", "PackedTrade", "pack_trade"]
+__all__ = ["FIELDS", "Execution", "Executions", "PackedTrade", "pack_trade", "sequenced", "unpack_trade"]
 
 PackedTrade: TypeAlias = Row
 
-_NAMES: Final = tuple(f.name for f in fields(Trade))
-_values_of: Final = attrgetter(*_NAMES)
+FIELDS: Final = tuple(f.name for f in fields(Trade))
+"""Names of the values of a packed trade, in their order."""
+
+_values_of: Final = attrgetter(*FIELDS)
 # Frozen entities refuse setattr; their slots' descriptors do not.
-_SETTERS: Final = tuple(Trade.__dict__[name].__set__ for name in _NAMES)
-_ACTION: Final = _NAMES.index("action")
+_SETTERS: Final = tuple(Trade.__dict__[name].__set__ for name in FIELDS)
+_set_sequence: Final = SequencedTrade.__dict__["sequence"].__set__
+_ACTION, _ASSET_CLASS = (FIELDS.index(name) for name in ("action", "asset_class"))
 _ACTIONS: Final = {action.value: action for action in TradeAction}
+_ASSET_CLASSES: Final[dict[str | None, AssetClass | None]] = {None: None, **{each.value: each for each in AssetClass}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Execution:
             unknown execution.
         booking: The identifier by which the source's cancellations refer to it.
         order: The position among the broker's transactions; ``None`` if it is unknown.
+        stated: The fields that the source states for this row; the others are neither compared with a stored execution
+            nor change it. ``None`` for the fields that differ from their default, and those without one.
     """
 
     row: int
@@ -49,20 +55,34 @@ class Execution:
     earlier_ids: tuple[str, ...] = ()
     booking: str | None = None
     order: int | None = None
+    stated: frozenset[str] | None = None
 
 
 def pack_trade(trade: Trade) -> PackedTrade:
     """Return the values of a trade; equal trades have equal values."""
-    values: tuple[Any, ...] = _values_of(trade)
-    return (*values[:_ACTION], trade.action.value, *values[_ACTION + 1 :])
+    values: list[Any] = [*_values_of(trade)]
+    values[_ACTION] = trade.action.value
+    values[_ASSET_CLASS] = None if trade.asset_class is None else trade.asset_class.value
+    return tuple(values)
 
 
-def _unpack_trade(values: PackedTrade) -> Trade:
+def unpack_trade(values: PackedTrade) -> Trade:
+    """Return the trade with these values, which were checked when the packed trade was created."""
     trade: Trade = object.__new__(Trade)
     for set_field, value in zip(_SETTERS, values, strict=True):
         set_field(trade, value)
     _SETTERS[_ACTION](trade, _ACTIONS[values[_ACTION]])
+    _SETTERS[_ASSET_CLASS](trade, _ASSET_CLASSES[values[_ASSET_CLASS]])
     return trade
+
+
+def sequenced(trade: Trade, sequence: int) -> SequencedTrade:
+    """Return a trade with its position in the source."""
+    result: SequencedTrade = object.__new__(SequencedTrade)
+    for set_field, value in zip(_SETTERS, _values_of(trade), strict=True):
+        set_field(result, value)
+    _set_sequence(result, sequence)
+    return result
 
 
 class Executions:
@@ -82,6 +102,7 @@ class Executions:
                 execution.earlier_ids,
                 execution.booking,
                 execution.order,
+                execution.stated,
                 None if execution.trade is None else pack_trade(execution.trade),
             )
         )
@@ -105,5 +126,5 @@ class Executions:
 
 def _unpack(row: Row) -> Execution:
     *about, packed = row
-    trade = None if packed is None else _unpack_trade(packed)
+    trade = None if packed is None else unpack_trade(packed)
     return Execution(about[0], trade, *about[1:])

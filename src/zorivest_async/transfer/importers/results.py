@@ -22,6 +22,7 @@ class Reason(StrEnum):
     CORRECTED = "the broker corrected it"
     CANCELLED = "the broker cancelled it"
     CHANGED = "the stored values were replaced"
+    FILLED = "values that were not stored were added"
     STORED = "stored already"
     REPEATED = "it is a duplicate of an earlier row of this import"
     SUPERSEDED = "the broker corrected it later"
@@ -96,7 +97,7 @@ class ImportReport:
     Attributes:
         inserted: New rows.
         duplicate: Rows that were already stored, and changed nothing.
-        updated: Rows that changed a stored execution: corrections, cancellations and replaced values.
+        updated: Rows that changed a stored execution: corrections, cancellations, replaced and added values.
         failed: Rows that were not stored, with the reason.
         warnings: Other findings, such as columns that were not imported.
         accounts_created: ``account_id`` of the created accounts.

@@ -61,6 +61,10 @@ class ReadRows:
         warnings: Other findings.
         cancelled: Bookings that the source cancels and books again, with the position of the cancellation among the
             broker's transactions.
+        currencies: The currency of each account, for ``accounts="create"``; the others are created in USD.
+        assumed_currencies: Accounts among them that have executions in several currencies, and none is stated to be the
+            base currency.
+        newest_first: Whether the executions are in the source from the newest to the oldest.
     """
 
     executions: Executions = field(default_factory=Executions)
@@ -68,6 +72,9 @@ class ReadRows:
     failed: ImportEntries = field(default_factory=ImportEntries)
     warnings: list[str] = field(default_factory=list[str])
     cancelled: dict[str, int] = field(default_factory=dict[str, int])
+    currencies: dict[str, str] = field(default_factory=dict[str, str])
+    assumed_currencies: set[str] = field(default_factory=set[str])
+    newest_first: bool = False
 
 
 class TradeSource(Protocol):
