@@ -116,7 +116,8 @@ async def test_a_vault_gives_what_its_trades_give(
     assert found == positions_of(trades, ACCOUNTS, reports=reports, plans=plans, **options)
     assert len(found) > 60
     assert sum(position.closed is None for position in found) > 5
-    assert any(position.tags and position.strategies and position.r_multiple for position in found)
+    assert any(position.r_multiple for position in found)
+    assert any(position.tags and position.strategies for position in found)
 
 
 FILTERS: list[tuple[TradeFilter, Callable[[Position], bool]]] = [

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import make_account, make_trade, minutes_later
-from zorivest_async import ConfigurationError, InvalidQueryError, Trade, TradeAction, ValidationError
+from zorivest_async import AssetClass, ConfigurationError, InvalidQueryError, Trade, TradeAction, ValidationError
 from zorivest_async.analytics import match_fifo, performance_of
 
 if TYPE_CHECKING:
@@ -88,6 +88,52 @@ def test_a_contract_is_worth_its_multiplier() -> None:
     assert results_of(trades) == [0.0, 3.0]
     assert results_of(trades, multipliers={"ESZ4": 50}) == [0.0, 150.0]
     assert results_of(trades, multipliers={"SPY": 50}) == [0.0, 3.0]
+
+
+def test_a_multiplier_of_the_trades_own_counts_unless_it_is_named() -> None:
+    """Those that contradict each other are refused, unless the caller says what holds."""
+    trades = fills((BOT, 2, 1.25), (SLD, 2, 1.5), multiplier=100.0)
+    assert results_of(trades) == [0.0, 50.0]
+    assert results_of(trades, multipliers={"SPY": 10}) == [0.0, 5.0]
+    mixed = [trades[0], replace(trades[1], multiplier=1.0)]
+    with pytest.raises(ValidationError, match="differs among the fills"):
+        match_fifo(mixed)
+    assert results_of(mixed, multipliers={"SPY": 100}) == [0.0, 50.0]
+
+
+def test_currencies_and_asset_classes_are_apart() -> None:
+    """One that is not stated is the only one that is known."""
+    known = make_trade("1", quantity=1, price=10, currency="USD", asset_class=AssetClass.STOCK)
+    unknown = make_trade("2", time=minutes_later(1), action=SLD, quantity=1, price=12)
+    assert results_of([known, unknown]) == [0.0, 2.0]
+    assert results_of([known, replace(unknown, currency="CAD")]) == [0.0, 0.0]
+    assert results_of([known, replace(unknown, asset_class=AssetClass.CFD)]) == [0.0, 0.0]
+
+
+def test_digits_of_identifiers_count_as_numbers() -> None:
+    """The second fill of a day comes before the tenth."""
+    bought = [make_trade(f"S/{n}", quantity=1, price=100 + n) for n in range(1, 12)]
+    match = match_fifo([*bought, make_trade("T", time=minutes_later(1), action=SLD, quantity=2, price=120)])
+    assert match.trades[-1].realized_pnl == (120 - 101) + (120 - 102)
+    assert [lot.trade.price for lot in match.open_lots] == [*range(103, 112)]
+
+
+def test_a_result_says_whether_it_is_after_costs() -> None:
+    """As the broker's did before it was replaced; fees are costs, too, and those in another currency are refused."""
+    trades = fills((BOT, 1, 10), (SLD, 1, 12), commission=0.5, fees=0.25, realized_pnl=7.0, result_after_costs=True)
+    assert [trade.result_after_costs for trade in match_fifo(trades).trades] == [False, False]
+    after = match_fifo(trades, less_commission=True).trades
+    assert [(trade.realized_pnl, trade.result_after_costs) for trade in after] == [(0.0, True), (0.5, True)]
+    foreign = [replace(trade, commission_currency="SEK") for trade in trades]
+    assert results_of(foreign) == [0.0, 2.0]
+    with pytest.raises(ValidationError, match="commission_currency"):
+        match_fifo(foreign, less_commission=True)
+
+
+def test_a_match_is_shown_in_a_line() -> None:
+    """However many fills it has."""
+    match = match_fifo(fills(*[(BOT, 1, 10), (SLD, 1, 12)] * 500, (BOT, 1, 10)))
+    assert repr(match) == "FifoMatch(1001 trades, 500 closing, 1 open lots)"
 
 
 def test_commissions_are_left_out_unless_they_are_asked_for() -> None:
@@ -200,7 +246,7 @@ def test_nothing_is_won_or_lost_by_matching(legs: list[dict[str, Any]], mark_cen
     cash = sum(-quantity * price for quantity, price in signed)
     position = sum(quantity for quantity, _ in signed)
     lots = [(Fraction(repr(lot.quantity)), Fraction(repr(lot.trade.price))) for lot in match.open_lots]
-    realised = sum(Fraction(repr(trade.realized_pnl)) for trade in match.trades)
+    realised = sum(Fraction(repr(trade.realized_pnl or 0.0)) for trade in match.trades)
     assert sum(quantity for quantity, _ in lots) == position
     assert realised + sum(quantity * (mark - price) for quantity, price in lots) == cash + position * mark
 

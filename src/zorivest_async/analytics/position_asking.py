@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reviews", "positions", "round_trips"]
 
-_FOLDED_AT_ONCE: Final = 200
+_FOLDED_AT_ONCE: Final = 100
 """Number of executions, or of round trips, that take about a millisecond of the event loop."""
 
 _SORTED_ON_THE_LOOP: Final = 1000
@@ -198,10 +198,10 @@ async def executions_in_order(
 
 
 async def _folded(folding: Folding, ready: list[ExecutionRow]) -> AsyncGenerator[list[RoundTrip]]:
-    if len(ready) <= _SORTED_ON_THE_LOOP:
-        for begin in range(0, len(ready), _FOLDED_AT_ONCE):
-            yield folding.fold(ready, begin, min(begin + _FOLDED_AT_ONCE, len(ready)))
-        return
     for begin in range(0, len(ready), _FOLDED_AT_ONCE):
         end = min(begin + _FOLDED_AT_ONCE, len(ready))
-        yield await to_thread.run_sync(hidden_call(folding.fold, ready, begin, end))
+        if len(ready) > _SORTED_ON_THE_LOOP:
+            yield await to_thread.run_sync(hidden_call(folding.fold, ready, begin, end))
+        else:
+            await asyncio.sleep(0)  # let the event loop run other tasks
+            yield folding.fold(ready, begin, end)
