@@ -8,8 +8,8 @@ from alembic import context
 from sqlalchemy.types import TypeDecorator
 
 from zorivest_async.database.models import Base
-from zorivest_async.database.types import Float64
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
+from zorivest_async.database.types import Float64
 
 if TYPE_CHECKING:
     from collections.abc import Collection

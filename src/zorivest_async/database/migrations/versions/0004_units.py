@@ -12,6 +12,9 @@ revision = "0004"
 down_revision = "0003"
 
 
+_ASSET_CLASSES = "'stock', 'etf', 'option', 'future', 'forex', 'crypto', 'cfd', 'bond', 'fund', 'warrant', 'other'"
+
+
 def upgrade() -> None:
     """Add the columns and tables; a stored execution gets the multiplier 1 and no fees."""
     with op.batch_alter_table("accounts") as accounts:  # for which SQLite rebuilds the table, a small one
@@ -19,8 +22,7 @@ def upgrade() -> None:
     for column in (
         "currency VARCHAR(12)",
         "multiplier DOUBLE DEFAULT '1.0' NOT NULL",
-        "asset_class VARCHAR(10) CONSTRAINT ck_trades_asset_class CHECK (asset_class IN ('stock', 'etf', 'option', "
-        "'future', 'forex', 'crypto', 'cfd', 'bond', 'fund', 'warrant', 'other'))",
+        f"asset_class VARCHAR(10) CONSTRAINT ck_trades_asset_class CHECK (asset_class IN ({_ASSET_CLASSES}))",
         "fees DOUBLE DEFAULT '0.0' NOT NULL",
         "commission_currency VARCHAR(12)",
         "notes TEXT",
