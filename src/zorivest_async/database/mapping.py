@@ -232,7 +232,13 @@ class RowCodec(Generic[_EntityT]):
 
     def _encode(self, name: str, values: Sequence[Any]) -> Iterator[Any]:
         encode = self._encoders[name]
-        return iter(values) if encode is None else map(encode, values)
+        if encode is None or (values[0] is None and self._is_plain(name) and values.count(None) == len(values)):
+            return iter(values)
+        return map(encode, values)
+
+    def _is_plain(self, name: str) -> bool:
+        """Return whether the type of the column encodes the field, which keeps a ``None``."""
+        return name not in self._mapper.codecs
 
     @cached_property
     def _encoders(self) -> dict[str, Callable[[Any], Any] | None]:

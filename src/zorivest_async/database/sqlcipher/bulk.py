@@ -60,9 +60,8 @@ class SqliteBulkInsert:
 
     async def _send_grouped(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
         width = len(rows[0])
-        constants = frozenset(
-            place for place, value in enumerate(rows[0]) if value is None and all(row[place] is None for row in rows)
-        )
+        candidates = [place for place, value in enumerate(rows[0]) if value is None]
+        constants = frozenset(place for place in candidates if [*map(itemgetter(place), rows)].count(None) == len(rows))
         values = itemgetter(*(place for place in range(width) if place not in constants))
         flat = chain.from_iterable(map(values, rows))
         size = (width - len(constants)) * ROWS_OF_STATEMENT
