@@ -66,7 +66,7 @@ def test_an_aggregate_of_its_own_is_offered_by_the_pytest_plugin(pytester: pytes
 
 
 OWN_RECORDS = {
-    "zorivest_imports": "which files were imported into this vault; an exported journal has their rows, not their story",
+    "zorivest_imports": "which files were imported into this vault; a journal has the rows, not the story",
     "zorivest_import_rows": "what each import changed, and how to undo it in this vault",
 }
 """Tables of the library's own records, which stay in their vault, and why."""
