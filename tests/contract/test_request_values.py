@@ -91,6 +91,9 @@ TAKES_TEXT: Final[dict[str, Call]] = {
     "trades.list_filtered(account_id)": lambda uow, value: uow.trades.list_filtered(TradeFilter(account_id=value)),
     "trades.list_filtered(instrument)": lambda uow, value: uow.trades.list_filtered(TradeFilter(instrument=value)),
     "trades.list_filtered(search)": lambda uow, value: uow.trades.list_filtered(TradeFilter(search=value)),
+    "trades.list_filtered(tag)": lambda uow, value: uow.trades.list_filtered(TradeFilter(tag=value)),
+    "trades.list_filtered(strategy)": lambda uow, value: uow.trades.list_filtered(TradeFilter(strategy=value)),
+    "positions": lambda uow, value: positions(uow, TradeFilter(account_id=value)),
     "performance": lambda uow, value: performance(uow, TradeFilter(account_id=value)),
 }
 """Every method that takes an identifier, or another text to look for."""
