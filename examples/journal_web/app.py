@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from fastapi import Depends, FastAPI, Form, Header, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader
@@ -16,15 +16,16 @@ from pydantic import BaseModel
 
 from examples.journal_web.equity import draw_line
 from zorivest_async import (
+    AssetClass,
+    ImageInfo,
     ImageOwnerType,
     NotFoundError,
     Trade,
     TradeAction,
-    TradeFilter,
     TradeReport,
     Vault,
 )
-from zorivest_async.analytics import equity_curve
+from zorivest_async.analytics import Position, equity_curve, positions
 from zorivest_async.integrations.web import (
     GuardMiddleware,
     Login,
@@ -34,12 +35,14 @@ from zorivest_async.integrations.web import (
     vault_lifespan,
 )
 from zorivest_async.integrations.web.fastapi import OpenVault, ReadingUnit, WritingUnit, error_handlers
+from zorivest_async.ports import UnitOfWork
 
 __all__ = ["create_app"]
 
 _HERE = Path(__file__).parent
 _OF_TRADE = ImageOwnerType.TRADE
-_PAGE_TRADES = 24
+_PAGE_POSITIONS = 24
+_MOST_EXECUTIONS = 50
 _LONGEST_CAPTION = 200
 _Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -55,7 +58,15 @@ class NewTrade(BaseModel):
     price: float
     account_id: str
     commission: float = 0.0
-    realized_pnl: float = 0.0
+    realized_pnl: float | None = 0.0
+    currency: str | None = None
+    multiplier: float = 1.0
+    asset_class: AssetClass | None = None
+    fees: float = 0.0
+    commission_currency: str | None = None
+    notes: str | None = None
+    order_id: str | None = None
+    result_after_costs: bool | None = None
 
 
 class ReportForm(BaseModel):
@@ -97,13 +108,13 @@ def create_app(open_vault: Callable[[], AbstractAsyncContextManager[Vault]], log
 
 def _add_pages(app: FastAPI, pages: "_Pages") -> None:
     @app.get("/")
-    async def show_gallery(uow: ReadingUnit, after: str | None = None) -> HTMLResponse:
-        page = await uow.trades.page(TradeFilter(), _PAGE_TRADES, after)
-        entries = [
-            (trade, await uow.images.list_for_owner(ImageOwnerType.TRADE, trade.exec_id)) for trade in page.items
-        ]
-        lines = [draw_line(curve) for curve in await equity_curve(uow, less_commission=True)]
-        return pages.render("gallery.html", entries=entries, lines=lines, next=page.next)
+    async def show_gallery(uow: ReadingUnit, page: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
+        held = sorted(await positions(uow, open=True), key=_last_time, reverse=True)
+        shown = held[page * _PAGE_POSITIONS : (page + 1) * _PAGE_POSITIONS]
+        cards = [(position, await _charts_of(uow, position)) for position in shown]
+        lines = [draw_line(curve) for curve in await equity_curve(uow)]
+        older = page + 1 if len(held) > (page + 1) * _PAGE_POSITIONS else None
+        return pages.render("gallery.html", cards=cards, lines=lines, older=older)
 
     @app.get("/favicon.ico")
     async def show_icon() -> RedirectResponse:  # which a browser asks for beside an image alone
@@ -125,6 +136,18 @@ def _add_pages(app: FastAPI, pages: "_Pages") -> None:
         else:
             await uow.trade_reports.update(form.to_report(exec_id, known.id))
         return RedirectResponse(f"/trades/{quote(exec_id, safe='')}", status_code=303)
+
+
+def _last_time(position: Position) -> datetime:
+    return position.closed or position.opened or datetime.min.replace(tzinfo=UTC)  # one of the first two is known
+
+
+async def _charts_of(uow: UnitOfWork, position: Position) -> list[ImageInfo]:
+    """Return the charts of a position: those of its entry, its exit and the executions between."""
+    charts: list[ImageInfo] = []
+    for exec_id in position.exec_ids[:_MOST_EXECUTIONS]:
+        charts += await uow.images.list_for_owner(_OF_TRADE, exec_id)
+    return charts
 
 
 async def _require_form(request: Request) -> None:

@@ -13,25 +13,25 @@ _MOST_POINTS = 480
 
 @dataclass(frozen=True)
 class Line:
-    """What realised profits and losses, less commissions, add up to over time, in one currency.
+    """What closed positions, after costs, add up to over time, in one currency.
 
     Attributes:
         points: ``x,y`` pairs for a polyline in a view box of ``WIDTH_PX`` by ``HEIGHT_PX``.
         zero_y: Where nothing is won or lost.
         total: The last value.
-        currency: Of the accounts.
-        executions: How many changed it.
+        currency: Of the amounts.
+        positions: How many there are.
     """
 
     points: str
     zero_y: float
     total: float
     currency: str
-    executions: int
+    positions: int
 
 
 def draw_line(curve: EquityCurve) -> Line:
-    """Return the line of a curve, from zero on, with a step of the same width for each execution."""
+    """Return the line of a curve, from zero on, with a step of the same width for each position."""
     values = [0.0, *curve.values]
     lowest, highest = min(values), max(values)
     scale = (HEIGHT_PX - 2 * _MARGIN_PX) / (highest - lowest or 1.0)

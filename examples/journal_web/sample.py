@@ -23,7 +23,18 @@ async def add_sample(vault: Vault) -> None:
             time = first + timedelta(days=day, minutes=47 * (n % 2))
             price = 171.0 + n // 2 + round((result + 2.1) / 100, 3) * (n % 2)  # the result is after both commissions
             await uow.trades.save(
-                Trade(f"sample-{n + 1:02}", time, "AAPL", action, 100, price, "SAMPLE", 1.05, float(result))
+                Trade(
+                    f"sample-{n + 1:02}",
+                    time,
+                    "AAPL",
+                    action,
+                    100,
+                    price,
+                    "SAMPLE",
+                    1.05,
+                    result,
+                    result_after_costs=True,
+                )
             )
         await uow.trade_reports.save(
             TradeReport("sample-12", 5, 4, True, "calm", "Wait for the retest.", ("breakout", "trend day"))

@@ -31,6 +31,7 @@
     │   ├── NotFoundError (LookupError)
     │   ├── DuplicateError
     │   ├── ForeignKeyError
+    │   ├── CurrencyChangeError                 trades without a currency of their own would get another one
     │   ├── ReadOnlyError
     │   └── InvalidQueryError (ValueError)
     └── ImageError (ValueError)
@@ -48,10 +49,10 @@ from os import PathLike, fspath
 from typing import Any
 
 __all__ = [
-    "AdoptionError", "CommitOutcomeUnknownError", "ConfigurationError", "CorruptImageError", "DuplicateError",
-    "ExportError", "ForeignKeyError", "ImageError", "ImageTooLargeError", "ImportSourceError", "InvalidQueryError",
-    "MissingDependencyError", "NotAVaultError", "NotEncryptedError", "NotFoundError", "ReadOnlyError",
-    "RepositoryError", "UnitOfWorkError", "UnsupportedImageError", "ValidationError", "VaultBusyError",
+    "AdoptionError", "CommitOutcomeUnknownError", "ConfigurationError", "CorruptImageError", "CurrencyChangeError",
+    "DuplicateError", "ExportError", "ForeignKeyError", "ImageError", "ImageTooLargeError", "ImportSourceError",
+    "InvalidQueryError", "MissingDependencyError", "NotAVaultError", "NotEncryptedError", "NotFoundError",
+    "ReadOnlyError", "RepositoryError", "UnitOfWorkError", "UnsupportedImageError", "ValidationError", "VaultBusyError",
     "VaultClosedError", "VaultDamagedError", "VaultError", "VaultForkedError", "VaultFullError", "VaultInUseError",
     "VaultNotFoundError", "VaultReplacedError", "VaultSchemaError", "VaultUpgradeError", "VaultVersionError",
     "WrongPassphraseError", "ZorivestError",
@@ -350,6 +351,15 @@ class ForeignKeyError(RepositoryError):
     """A row refers to a row that does not exist, or other rows still refer to it."""
 
     problem = "it refers to a row that is not stored (save that one first), or other rows still refer to it"
+
+
+class CurrencyChangeError(RepositoryError):
+    """Trades without a currency of their own would change theirs, which is their account's; nothing was changed.
+
+    Give these trades their currency first, with :meth:`~zorivest_async.ports.TradeRepository.update`.
+    """
+
+    problem = "trades without a currency of their own would get another one; set the currency of these trades first"
 
 
 class ReadOnlyError(RepositoryError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
+from zorivest_async.domain.entities import SequencedTrade
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +106,6 @@ async def test_times_without_an_offset_are_reported_once_a_column(tmp_path: Path
     ("table", "row", "column", "stored"),
     [
         ("trades", {"exec_id": "T1", "commission": None}, "commission", 0.0),
-        ("trades", {"exec_id": "T1", "realized_pnl": None}, "realized_pnl", 0.0),
         ("trades", {"exec_id": "T1", "time": "2024-03-08T14:00:00+02:00"}, "time", MOMENT),
         ("trades", {"exec_id": "T1", "time": "2024-03-08 12:00:00"}, "time", MOMENT),
         ("trades", {"exec_id": "T1", "time": "2024-03-08"}, "time", MOMENT.replace(hour=0)),
@@ -144,6 +146,33 @@ async def test_a_value_that_is_not_taken_as_it_is_has_a_note(
         else:
             entity = await getattr(uow, table).get(key)
         assert getattr(entity, column) == stored
+
+
+async def test_a_result_that_is_not_recorded_stays_so(tmp_path: Path) -> None:
+    """NULL is no result of 0, so that there is nothing to note; columns that the file lacks have their defaults."""
+    report, path = await adopt(tmp_path, {"trades": [{"exec_id": "T1", "realized_pnl": None}]})
+    assert own_notes(report) == []
+    async with Vault.open(path, passphrase=PASSPHRASE) as vault, vault.unit_of_work() as uow:
+        trade = await uow.trades.get_one("T1")
+        assert (trade.realized_pnl, trade.multiplier, trade.fees, trade.currency) == (None, 1.0, 0.0, None)
+
+
+async def test_the_position_in_the_source_is_adopted(tmp_path: Path) -> None:
+    """A file with the tables of this release has the columns of its trades, also the one that the entity lacks."""
+    source = await asyncio.to_thread(make_plaintext, tmp_path / "journal.db")
+
+    def widen() -> None:
+        with closing(sqlite3.connect(source)) as raw, raw:
+            raw.execute("ALTER TABLE trades ADD COLUMN sequence INTEGER")
+            raw.execute("ALTER TABLE trades ADD COLUMN currency TEXT")
+            raw.execute("UPDATE trades SET sequence = 7, currency = 'EUR' WHERE exec_id = 'T1'")
+
+    await asyncio.to_thread(widen)
+    report = await Vault.adopt(source, tmp_path / "journal.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST)
+    assert report.problems == ()
+    async with Vault.open(tmp_path / "journal.vault", passphrase=PASSPHRASE) as vault, vault.unit_of_work() as uow:
+        found = {row.exec_id: (row.sequence, row.currency) for row in await uow.rows.page(SequencedTrade)}
+        assert (found.pop("T1"), {*found.values()}) == ((7, "EUR"), {(None, None)})
 
 
 async def test_no_tags_are_no_tags(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from PIL import Image
 from zorivest_async import (
     Account,
     AccountType,
+    AssetClass,
     BalanceSnapshot,
     ConfigurationError,
     ConvictionLevel,
@@ -31,16 +33,52 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
+from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.domain.entities import SequencedTrade
 from zorivest_async.transfer.importers import ImportSourceError
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.transfer.journal_tables import journal_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.asyncio
 
 MOMENT = datetime(2024, 3, 8, 14, 30, 0, 123456, tzinfo=UTC)
+
+
+UNITS = [
+    SequencedTrade(
+        "U1",
+        MOMENT,
+        "ES",
+        TradeAction.SLD,
+        1,
+        5_000,
+        "A",
+        realized_pnl=None,
+        currency="EUR",
+        multiplier=50,
+        asset_class=AssetClass.FUTURE,
+        fees=0.1,
+        commission_currency="USD",
+        notes="note",
+        order_id="O",
+        sequence=3,
+    ),
+    SequencedTrade(
+        "U2", MOMENT, "ES", TradeAction.BOT, 1, 5_000, "A", realized_pnl=-0.0, result_after_costs=True, sequence=1
+    ),
+    SequencedTrade("U3", MOMENT, "ES", TradeAction.BOT, 1, 5_000, "A", result_after_costs=False),
+]
+"""Executions with all units, and positions in their source."""
+
+ADDED = (
+    "currency", "multiplier", "asset_class", "fees", "commission_currency", "notes", "order_id", "result_after_costs",
+    "sequence",
+)  # fmt: skip
+"""Fields of trades that the release before did not have."""
 
 
 def picture() -> bytes:
@@ -55,8 +93,9 @@ async def fill(vault: Vault) -> None:
     async with vault.unit_of_work() as uow:
         await uow.accounts.save(Account("A", 'naïve "株"\n🚀', AccountType.IRA, notes="", is_tax_advantaged=True))
         await uow.trades.save_many(
-            Trade(f"{number:04}", MOMENT, "SPY", TradeAction.BOT, 0.1, 1 / 3, "A", -5e-324) for number in range(450)
+            Trade(f"{number:04}", MOMENT, "SPY", TradeAction.BOT, 0.1, 1 / 3, "A", -5e-324) for number in range(447)
         )
+        await uow.trades.save_many(UNITS)
         await uow.trades.delete("0007")
         report_id = await uow.trade_reports.save(TradeReport("0001", 5, followed_plan=False, tags=("a", "b,\u2028c")))
         plan = TradePlan("SPY", TradeAction.SLD, ConvictionLevel.MAX, linked_trade_id="0002", account_id="A")
@@ -79,7 +118,7 @@ async def everything(vault: Vault) -> dict[str, list[Any]]:
     async with vault.unit_of_work(read_only=True) as uow:
         for table in journal_tables():
             rows, after = list[Any](), None
-            while page := await uow.rows.page(table.aggregate.entity, after):
+            while page := await uow.rows.page(table.entity, after):
                 rows += [(table.aggregate.key_of(entity), entity) for entity in page]
                 after = rows[-1][0]
             found[table.name] = rows
@@ -106,6 +145,94 @@ async def test_a_journal_comes_back_equal(vault: Vault, tmp_path: Path) -> None:
         with pytest.raises(DuplicateError):
             await import_journal(other, tmp_path / "journal")
         assert await everything(other) == before
+
+
+def change_lines(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the object of each line of a table."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        change(line)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the object in ``journal.json``."""
+    file = folder / "journal.json"
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+async def test_a_journal_of_an_earlier_release_is_imported(vault: Vault, tmp_path: Path) -> None:
+    """It names no version, and its lines lack the fields that were added since, which get their defaults."""
+    await fill(vault)
+    folder = tmp_path / "journal"
+    await export_journal(vault, folder)
+
+    def make_older() -> None:
+        rewrite(folder, lambda manifest: manifest.pop("schema"))
+        change_lines(folder / "trades.jsonl", lambda line: [line.pop(name) for name in ADDED])
+
+    await asyncio.to_thread(make_older)
+    async with Vault.in_memory() as other:
+        await import_journal(other, folder)
+        before, after = await everything(vault), await everything(other)
+        trades, expected = after.pop("trades"), dict(before.pop("trades"))
+        assert after == before
+        for exec_id, trade in trades:
+            kept = {
+                field.name: getattr(expected[exec_id], field.name) for field in fields(Trade) if field.name not in ADDED
+            }
+            assert trade == SequencedTrade(**kept)
+
+
+async def test_a_journal_names_its_version(vault: Vault, tmp_path: Path) -> None:
+    """A journal of this version has every field in every line, so that a lost one is noticed."""
+    await fill(vault)
+    folder = tmp_path / "journal"
+    await export_journal(vault, folder)
+
+    def check() -> None:
+        assert json.loads((folder / "journal.json").read_text())["schema"] == SCHEMA_VERSION
+        change_lines(folder / "trades.jsonl", lambda line: line.pop("multiplier"))
+
+    await asyncio.to_thread(check)
+    async with Vault.in_memory() as other:
+        with pytest.raises(ImportSourceError, match=r"line 1: trades.jsonl: this line is not one of an exported"):
+            await import_journal(other, folder)
+
+
+NEWER: dict[str, Callable[[Path], None]] = {
+    "version": lambda folder: rewrite(folder, lambda manifest: manifest.update(schema=SCHEMA_VERSION + 1)),
+    "table": lambda folder: rewrite(folder, lambda manifest: manifest["rows"].update(cash_flows=0)),
+    "table, no version": lambda folder: rewrite(
+        folder, lambda manifest: (manifest.pop("schema"), manifest["rows"].update(cash_flows=0))
+    ),
+    "field": lambda folder: change_lines(folder / "trades.jsonl", lambda line: line.update(cost_basis=None)),
+}
+
+
+@pytest.mark.parametrize("change", NEWER.values(), ids=NEWER)
+async def test_a_journal_of_a_newer_release_says_so(
+    vault: Vault, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """Its version, its tables or its fields show it; nothing is left out in silence."""
+    await fill(vault)
+    await export_journal(vault, tmp_path / "journal")
+    await asyncio.to_thread(change, tmp_path / "journal")
+    async with Vault.in_memory() as other:
+        with pytest.raises(ImportSourceError, match="a newer release wrote this journal; import it with that release"):
+            await import_journal(other, tmp_path / "journal")
+        assert not any((await everything(other)).values())
+
+
+@pytest.mark.parametrize("version", [0, -1, "4", None, True, 4.0])
+async def test_an_invalid_version_is_refused(vault: Vault, tmp_path: Path, version: object) -> None:
+    """It is a whole number from 1."""
+    await export_journal(vault, tmp_path / "journal")
+    await asyncio.to_thread(rewrite, tmp_path / "journal", lambda manifest: manifest.update(schema=version))
+    with pytest.raises(ImportSourceError, match="an invalid version of the schema"):
+        await import_journal(vault, tmp_path / "journal")
 
 
 async def test_the_files_are_plain_and_without_secrets(vault: Vault, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from zorivest_async.database.models import (
     BALANCE_SNAPSHOTS,
     IMAGES,
     MARKET_PROVIDER_SETTINGS,
+    SCHEMA_VERSION,
     SETTINGS,
     TRADE_PLANS,
     TRADE_REPORTS,
@@ -29,6 +30,7 @@ from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,
     ImageAttachment,
+    SequencedTrade,
     Trade,
     TradePlan,
     TradeReport,
@@ -51,6 +53,7 @@ __all__ = [
     "BALANCE_SNAPSHOT",
     "IMAGE",
     "MARKET_PROVIDER_SETTING",
+    "SCHEMA_VERSION",
     "SETTING",
     "TRADE",
     "TRADE_PLAN",
@@ -73,8 +76,10 @@ class Aggregate(Generic[_EntityT]):
     Args:
         mapper: Maps the entity to its table, with a codec for each field that needs one.
         example: Returns the fields of the n-th valid entity, counted from 1, for tests.
+        rows: Maps whole rows, if these have more than the entity, to an entity that extends it.
         original: The field whose bytes are a separate file in an exported journal.
         page_rows: Number of rows that an export reads at a time.
+        since: The version of the schema that added the table; an older journal has no rows of it.
     """
 
     def __init__(
@@ -82,15 +87,19 @@ class Aggregate(Generic[_EntityT]):
         mapper: RowMapper[_EntityT],
         example: Callable[[int], Mapping[str, Any]],
         *,
+        rows: RowMapper[Any] | None = None,
         original: str | None = None,
         page_rows: int = 200,
+        since: int = 1,
     ) -> None:
         self.mapper = mapper
+        self.rows: RowMapper[Any] = rows or mapper
         self.entity: type[_EntityT] = mapper.entity
         self.name = mapper.table.name
         self.example = example
         self.original = original
         self.page_rows = page_rows
+        self.since = since
 
     @property
     def noun(self) -> str:
@@ -98,20 +107,27 @@ class Aggregate(Generic[_EntityT]):
         return re.sub(r"(?<!^)(?=[A-Z])", " ", self.entity.__name__).lower()
 
     @cached_property
-    def as_stored(self) -> RowMapper[_EntityT]:
-        """The mapper of an export, without secrets, which are encrypted under the vault's key."""
-        return self.mapper.without(self.mapper.secrets) if self.mapper.secrets else self.mapper
+    def as_stored(self) -> RowMapper[Any]:
+        """The mapper of an export: of whole rows, without secrets, which are encrypted under the vault's key."""
+        return _without_secrets(self.rows)
+
+    def mapper_of(self, entity: type[Entity]) -> RowMapper[Any]:
+        """Return the mapper, without secrets, of the entity or of the one that extends it to whole rows."""
+        return self.as_stored if entity is self.rows.entity else _without_secrets(self.mapper)
 
     @cached_property
     def exported(self) -> tuple[str, ...]:
         """The fields of an exported row, in the order of the entity's fields."""
-        entity: Any = self.entity
         left_out = {*self.as_stored.elsewhere, self.original}
-        return tuple(field.name for field in fields(entity) if field.name not in left_out)
+        return tuple(field.name for field in fields(self.as_stored.entity) if field.name not in left_out)
 
     def key_of(self, entity: _EntityT) -> Any:
         """Return the primary key of an entity."""
         return getattr(entity, self.mapper.key)
+
+
+def _without_secrets(mapper: RowMapper[_EntityT]) -> RowMapper[_EntityT]:
+    return mapper.without(mapper.secrets) if mapper.secrets else mapper
 
 
 class Registry:
@@ -136,7 +152,7 @@ class Registry:
         """
         if aggregate.entity in self._by_entity or aggregate.name in self.by_name:
             raise ConfigurationError(f"{aggregate.entity.__name__} or its table is already registered")
-        self._by_entity[aggregate.entity] = aggregate
+        self._by_entity[aggregate.entity] = self._by_entity[aggregate.rows.entity] = aggregate
         return aggregate
 
     def of(self, entity: type[_EntityT]) -> Aggregate[_EntityT]:
@@ -156,7 +172,7 @@ class Registry:
         return {aggregate.name: aggregate for aggregate in self}
 
     def __iter__(self) -> Iterator[Aggregate[Any]]:
-        return iter(self._by_entity.values())
+        return iter(dict.fromkeys(self._by_entity.values()))
 
 
 def _setting_value(stored: str | None, value_type: str | None) -> Any:
@@ -186,6 +202,7 @@ TRADE: Final = Aggregate(
         "price": 513.07,
         "account_id": "U1",
     },
+    rows=RowMapper(SequencedTrade, TRADES, name="Trade"),
 )
 TRADE_REPORT: Final = Aggregate(
     RowMapper(TradeReport, TRADE_REPORTS, fixed=_CREATED),

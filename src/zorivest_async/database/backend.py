@@ -190,18 +190,18 @@ class SearchIndex(Protocol):
 
 
 class BulkInsert(Protocol):
-    """A bulk insertion into one table, in slices; a slice with a row that is already stored is refused."""
+    """A bulk insertion into one table, in slices; what the statement does with a stored row is the statement's."""
 
     async def begin(self) -> None:
-        """Prepare the insertion, in the savepoint of the slices."""
+        """Prepare an insertion that refuses stored rows, in the savepoint of the slices."""
         ...
 
-    async def refused_row(self, inserted: int, /) -> int:
-        """Return the index of the refused row in the last slice, counted from 0.
+    async def send(self, sql: str, rows: list[tuple[Any, ...]], /) -> int:
+        """Send the insertion of one row for each row of a slice, and return the number of changed rows."""
+        ...
 
-        Args:
-            inserted: Number of rows of the slices before it.
-        """
+    async def refused_row(self) -> int:
+        """Return the index of the refused row in the last slice, counted from 0; only after :meth:`begin`."""
         ...
 
 

@@ -14,7 +14,7 @@ from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from sqlalchemy import Column, Select, Table, bindparam, delete, exists, select, update
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from zorivest_async.database.statements import Statement
@@ -71,6 +71,7 @@ class RowMapper(Generic[_EntityT]):
         elsewhere: Fields that are not in the table, with their value in an entity that is created from a row.
         fixed: Columns that an update does not change, besides the primary key.
         codecs: Codecs of fields for which the type of their column is not sufficient.
+        name: Name of the entity in errors; that of the class by default.
 
     Attributes:
         for_backend: The converter of rows and entities by backend.
@@ -85,9 +86,10 @@ class RowMapper(Generic[_EntityT]):
         elsewhere: Mapping[str, Any] = _NOTHING,
         fixed: frozenset[str] = frozenset(),
         codecs: Mapping[str, Codec] = _NOTHING,
+        name: str | None = None,
     ) -> None:
         self.entity = cast("Any", entity)
-        self.name = entity.__name__
+        self.name = name or entity.__name__
         self.table = table
         self.elsewhere = elsewhere
         self.codecs = codecs
@@ -110,6 +112,7 @@ class RowMapper(Generic[_EntityT]):
             elsewhere={**self.elsewhere, **dict.fromkeys(names)},
             fixed=self._fixed,
             codecs=self.codecs,
+            name=self.name,
         )
 
     @property
@@ -163,7 +166,11 @@ class RowMapper(Generic[_EntityT]):
     @cached_property
     def update(self) -> Statement:
         """The update of a row; its values are the :attr:`changeable` fields, then the key."""
-        statement = update(self.table).where(self.key_column == bindparam("key"))
+        return self.update_if()
+
+    def update_if(self, *conditions: ColumnElement[bool]) -> Statement:
+        """Return the same as :attr:`update`, for a row that meets conditions, whose values follow the key."""
+        statement = update(self.table).where(self.key_column == bindparam("key"), *conditions)
         return Statement(statement.values(self._parameters(self.changeable)))
 
     @property
@@ -225,7 +232,13 @@ class RowCodec(Generic[_EntityT]):
 
     def _encode(self, name: str, values: Sequence[Any]) -> Iterator[Any]:
         encode = self._encoders[name]
-        return iter(values) if encode is None else map(encode, values)
+        if encode is None or (values[0] is None and self._is_plain(name) and values.count(None) == len(values)):
+            return iter(values)
+        return map(encode, values)
+
+    def _is_plain(self, name: str) -> bool:
+        """Return whether the type of the column encodes the field, which keeps a ``None``."""
+        return name not in self._mapper.codecs
 
     @cached_property
     def _encoders(self) -> dict[str, Callable[[Any], Any] | None]:
@@ -291,7 +304,7 @@ class RowCodec(Generic[_EntityT]):
         # Frozen entities refuse setattr; their slots' descriptors do not.
         return [
             (
-                self._entity.__dict__[name].__set__,
+                getattr(self._entity, name).__set__,
                 None if name in self._mapper.codecs else self._result_processor(column),
             )
             for name, column in self._columns.items()
@@ -304,7 +317,7 @@ class RowCodec(Generic[_EntityT]):
             name: self._composer(name, codec) for name, codec in self._mapper.codecs.items() if name in self._columns
         }
         composed |= {name: _constant(value) for name, value in self._mapper.elsewhere.items()}
-        return [(name, self._entity.__dict__[name].__set__, compose) for name, compose in composed.items()]
+        return [(name, getattr(self._entity, name).__set__, compose) for name, compose in composed.items()]
 
     def _composer(self, name: str, codec: Codec) -> Callable[[Sequence[Any]], Any]:
         pick = itemgetter(*map(self._mapper.fields.index, (name, *codec.beside)))

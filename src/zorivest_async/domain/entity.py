@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from zorivest_async.domain.validation import Rule, member_of
 
-__all__ = ["Entity", "PictureEntity"]
+__all__ = ["Entity", "PictureEntity", "optional_fields"]
 
 
 class Entity:
@@ -49,6 +49,12 @@ class PictureEntity(Entity):
         from zorivest_async.rendering import picture_bundle  # noqa: PLC0415 - which only notebooks need
 
         return picture_bundle(self)
+
+
+def optional_fields(entity: type[Entity]) -> frozenset[str]:
+    """Return the fields of an entity that may be ``None``."""
+    cls: Any = entity
+    return frozenset(field for field, _, optional in _rules_of(cls) if optional)
 
 
 @cache

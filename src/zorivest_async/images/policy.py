@@ -7,17 +7,20 @@ from math import inf
 
 from zorivest_async.errors import ConfigurationError
 
-__all__ = ["WEBP_MAX_PX", "ImagePolicy", "require_policy", "require_whole_number"]
+__all__ = ["PREVIEW_PX", "WEBP_MAX_PX", "ImagePolicy", "require_policy", "require_whole_number"]
 
 WEBP_MAX_PX = 16_383
 """The longest side a WebP image can have: its VP8 header has 14 bits for each (RFC 9649, section 2.5)."""
+
+PREVIEW_PX = 400
+"""Longest side of the stored preview, in pixels: the labels of a chart can be read at this size."""
 
 _WEBP_MAX_QUALITY = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePolicy:
-    """Limits of a vault's images, and settings of its thumbnails.
+    """Limits of a vault's images, and settings of its thumbnails and previews.
 
     Both limits are checked before any pixel is decoded.
 
@@ -30,8 +33,8 @@ class ImagePolicy:
             thumbnail of full size.
         thumbnail_px: Longest side of the stored thumbnail, in pixels, at most 16,383. The default, 200, is also the
             default ``max_size`` of ``get_thumbnail``, which therefore never has to decode an original.
-        thumbnail_quality: WebP quality of thumbnails, 1 to 100. At the default, 80, which is also Pillow's, a chart of
-            200 px takes 1.5 to 2.7 kB.
+        thumbnail_quality: WebP quality of thumbnails and previews, 1 to 100. At the default, 80, which is also
+            Pillow's, a chart of 200 px takes 1.5 to 2.7 kB.
         threads: Maximum number of images that one vault decodes at a time. The default, 2, keeps up with a burst of
             screenshots, leaves other cores to the program and bounds the memory of decoding. Other threads, and so the
             event loop, run while an image is decoded, with one exception: Pillow holds the interpreter's lock while it

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image
 
 from zorivest_async.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
 from zorivest_async.images.formats import WEBP, identify
-from zorivest_async.images.policy import WEBP_MAX_PX, ImagePolicy, require_whole_number
+from zorivest_async.images.policy import PREVIEW_PX, WEBP_MAX_PX, ImagePolicy, require_whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,6 +31,7 @@ __all__ = [
     "ProcessedImage",
     "make_preview",
     "make_thumbnail",
+    "preview_serves",
     "process_image",
     "read_image_file",
     "thumbnail_fits",
@@ -53,21 +54,30 @@ _TIFF_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 """The first four bytes of EXIF data, which are a TIFF file (TIFF 6.0, section 2), for :mod:`struct`."""
 
 
+_WITH_PROFILE = frozenset({"CMYK", "L", "RGB", "RGBA"})
+"""Modes whose colours a profile can convert."""
+
+_MAX_PROFILE_BYTES = 4 * 1024 * 1024
+"""Larger than the profiles of printers, the largest that are common."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessedImage:
-    """Metadata and thumbnail of a checked image.
+    """Metadata, thumbnail and preview of a checked image.
 
     Attributes:
         mime_type: Media type of the original: ``image/png``, ``image/jpeg``, ``image/webp`` or ``image/gif``.
         width: Width in pixels of the upright image.
         height: Height in pixels of the upright image.
-        thumbnail: A WebP image, upright and without metadata.
+        thumbnail: A WebP image, upright, in sRGB and without metadata.
+        preview: The same at 400 px.
     """
 
     mime_type: str
     width: int
     height: int
     thumbnail: bytes = field(repr=False)
+    preview: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ class Preview:
 
 
 def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
-    """Check an image by decoding it, and make the thumbnail that is stored with it.
+    """Check an image by decoding it once, and make the thumbnail and the preview that are stored with it.
 
     Only the first frame of an animation is decoded.
 
@@ -99,14 +109,15 @@ def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
     """
     with _opened(data, policy) as (mime_type, image):
         width, height = image.size
-        thumbnail = _thumbnail(image, policy.thumbnail_px, policy)
+        scaled = _scaled(image, policy.thumbnail_px)
+        thumbnail, preview = (_webp(scaled, max_size, policy) for max_size in (policy.thumbnail_px, PREVIEW_PX))
         if _orientation(image) in _ON_ITS_SIDE:
             width, height = height, width
-        return ProcessedImage(mime_type, width, height, thumbnail)
+        return ProcessedImage(mime_type, width, height, thumbnail, preview)
 
 
 def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
-    """Make a thumbnail of another size than the stored one: a WebP image, upright and without metadata.
+    """Make a thumbnail of another size than the stored one: a WebP image, upright, in sRGB and without metadata.
 
     Args:
         data: The image file.
@@ -122,7 +133,8 @@ def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
     """
     require_whole_number("max_size", max_size)
     with _opened(data, policy) as (_, image):
-        return _thumbnail(image, min(max_size, WEBP_MAX_PX), policy)
+        longest = min(max_size, WEBP_MAX_PX)
+        return _webp(_scaled(image, longest), longest, policy)
 
 
 def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
@@ -141,7 +153,7 @@ def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
     """
     require_whole_number("max_size", max_size)
     with _opened(data, policy) as (mime_type, image):
-        scaled = _scaled(image, max_size)
+        scaled = _shrunk(_scaled(image, max_size), max_size)
         scaled.info.clear()  # comments and colour profiles, which Pillow would write
         buffer = BytesIO()
         if mime_type == "image/jpeg":
@@ -169,12 +181,35 @@ def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: i
     wanted = min(max_size, WEBP_MAX_PX)
     if width is not None and height is not None:
         wanted = min(wanted, max(width, height))
-    if not WEBP.signature.match(thumbnail):
+    return _longest_side(thumbnail) == wanted
+
+
+def preview_serves(preview: bytes, max_size: int, width: int | None, height: int | None) -> bool:
+    """Return whether a thumbnail of this size can be made from a preview; it reads only the header.
+
+    It is fast enough for the event loop.
+
+    Args:
+        preview: The stored preview. Bytes that are not a WebP image serve for nothing.
+        max_size: The requested longest side in pixels, at least 1.
+        width: Width of the original in pixels; ``None`` if it is not known.
+        height: Height of the original in pixels; ``None`` if it is not known.
+    """
+    side = _longest_side(preview)
+    if side is None or side > PREVIEW_PX:
         return False
+    if width is None or height is None:
+        return max_size <= PREVIEW_PX  # a smaller preview has the size of the original
+    return side == min(PREVIEW_PX, max(width, height)) >= min(max_size, max(width, height))
+
+
+def _longest_side(webp: bytes) -> int | None:
+    if not WEBP.signature.match(webp):
+        return None
     try:
-        return max(WEBP.measure(thumbnail)) == wanted
+        return max(WEBP.measure(webp))
     except (ValueError, struct.error):
-        return False
+        return None
 
 
 def read_image_file(path: str | PathLike[str], policy: ImagePolicy) -> bytes:
@@ -233,27 +268,61 @@ def _decoding(mime_type: str) -> Generator[None]:
         raise CorruptImageError(f"the image announces {mime_type} but cannot be decoded") from exc
 
 
-def _thumbnail(image: ImageFile, max_size: int, policy: ImagePolicy) -> bytes:
-    """Decode an image and encode its thumbnail; Pillow writes only the metadata that is passed here."""
+def _webp(image: Image.Image, max_size: int, policy: ImagePolicy) -> bytes:
+    """Scale and encode a decoded image; Pillow writes only the metadata that is passed here."""
     buffer = BytesIO()
-    _scaled(image, max_size).save(buffer, "WEBP", quality=policy.thumbnail_quality)
+    _shrunk(image, max_size).save(buffer, "WEBP", quality=policy.thumbnail_quality)
     return buffer.getvalue()
 
 
+def _shrunk(image: Image.Image, max_size: int) -> Image.Image:
+    if max(image.size) <= max_size:
+        return image
+    smaller = image.copy()
+    smaller.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
+    return smaller
+
+
 def _scaled(image: ImageFile, max_size: int) -> Image.Image:
-    """Decode an image, and return a copy of it that is upright and no longer than ``max_size`` on any side.
+    """Decode an image, and return a copy that is upright, in sRGB and no longer than ``max_size`` or the preview.
+
+    That is the larger of the two: a thumbnail that is smaller than the preview is scaled down again from its size, so
+    that it is the same whether it is made with the preview or alone.
 
     Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and the
     later steps have few pixels to work on.
     """
     scaled = _scalable(image)
-    scaled.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
+    longest = max(max_size, PREVIEW_PX)
+    scaled.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     scaled.load()  # thumbnail() does not decode an image that is small enough
+    scaled = _in_srgb(scaled)
     transpose = _UPRIGHT.get(_orientation(image))
     if transpose is not None:
         scaled = scaled.transpose(transpose)
     # A copy, because saving an opened image looks up its path, which fails if the working directory was deleted.
     return scaled.copy()
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Convert the colours of an image with a profile, which is then left out; a damaged profile changes nothing.
+
+    Without the conversion, colours of a camera or a display with many colours would be pale.
+    """
+    profile: bytes = image.info.get("icc_profile") or b""
+    if not 0 < len(profile) <= _MAX_PROFILE_BYTES or image.mode not in _WITH_PROFILE:
+        return image
+    from PIL import ImageCms  # noqa: PLC0415 - which few images need
+
+    try:
+        source, target = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        if image.mode.startswith("RGB"):
+            ImageCms.profileToProfile(image, source, target, inPlace=True)
+            return image
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
+        return image
+    return converted or image
 
 
 def _orientation(image: ImageFile) -> int:

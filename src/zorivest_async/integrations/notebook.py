@@ -4,16 +4,17 @@ It needs no extra. In IPython, load the extension::
 
     %load_ext zorivest_async.integrations.notebook
 
-A list of entities of one class at the end of a cell is then shown as a table, and so are results of
-:func:`~zorivest_async.analytics.performance` and search hits. Other lists, and subclasses of ``list``, are shown as
-before. Elsewhere in a cell, and in notebooks other than IPython's, :func:`show` makes the same table.
+A list of entities of one class at the end of a cell is then shown as a table, and so are
+:func:`~zorivest_async.analytics.positions`, results of :func:`~zorivest_async.analytics.performance` and search hits.
+Other lists, and subclasses of ``list``, are shown as before. Elsewhere in a cell, and in notebooks other than
+IPython's, :func:`show` makes the same table.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-from zorivest_async.analytics import Performance
+from zorivest_async.analytics import Performance, Position, Positions
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.queries import SearchHit
 from zorivest_async.errors import ConfigurationError
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EntityTable", "load_ipython_extension", "show", "unload_ipython_extension"]
 
-_Row: TypeAlias = Entity | Performance | SearchHit
+_Row: TypeAlias = Entity | Performance | Position | SearchHit
 
 
 class EntityTable:
-    """Table of entities, results or search hits, for a notebook.
+    """Table of entities, positions, results or search hits, for a notebook.
 
     Args:
         entities: The rows, all of one class.
@@ -53,7 +54,7 @@ def show(entities: Iterable[_Row], *, rows: int = DEFAULT_ROWS) -> EntityTable:
     """Return a table, for the end of a cell or for ``display()``.
 
     Args:
-        entities: Entities of one class, such as a list of trades; results of analytics; hits of a search.
+        entities: Entities of one class, such as a list of trades; positions; results of analytics; hits of a search.
         rows: Number of rows to show, at least 1; the others are counted.
 
     Raises:
@@ -72,6 +73,7 @@ def load_ipython_extension(shell: Any) -> None:
     before = formatter.for_type(list)
     if not isinstance(before, _ListFormatter):
         formatter.for_type(list, _ListFormatter(before))
+        formatter.for_type(Positions, _positions_html)
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -80,8 +82,13 @@ def unload_ipython_extension(shell: Any) -> None:
     own = formatter.for_type(list)
     if isinstance(own, _ListFormatter):
         formatter.pop(list)
+        formatter.pop(Positions, None)
         if own.before is not None:
             formatter.for_type(list, own.before)
+
+
+def _positions_html(positions: Positions) -> str:
+    return list_html(positions, DEFAULT_ROWS)
 
 
 class _ListFormatter:
@@ -101,7 +108,7 @@ class _ListFormatter:
 
 
 def _is_of_one_class(values: list[Any]) -> TypeGuard[list[_Row]]:
-    return bool(values) and isinstance(values[0], Entity | Performance | SearchHit) and len(set(map(type, values))) == 1
+    return bool(values) and isinstance(values[0], _Row) and len(set(map(type, values))) == 1
 
 
 def _html_formatter_of(shell: Any) -> Any:

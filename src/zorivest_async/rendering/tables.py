@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_ROWS", "FIRST_TEXT_IN_LIST", "data_uri", "entity_html", "list_html"]
 
+_LEFT_OUT: Final = frozenset({"exec_ids", "reviews"})
+"""Fields of positions that would make their table too wide."""
+
 _UNITS: Final = {
     "width": "px",
     "height": "px",
@@ -28,7 +31,7 @@ _UNITS: Final = {
     "setup_quality": "of 5",
     "execution_quality": "of 5",
 }
-"""Units by field; times are in UTC. Amounts are in the account's currency, which an entity does not contain."""
+"""Units by field; times are in UTC. Amounts of a trade without a currency are in its account's."""
 
 DEFAULT_ROWS: Final = 50
 """Number of rows of a list that are shown."""
@@ -88,7 +91,9 @@ def list_html(entities: Sequence[Any], rows: int) -> str:
         return _page("<div>no rows</div>")
     shown = entities[:rows]
     columns = [
-        _Column(field.name, [getattr(entity, field.name) for entity in shown]) for field in _fields_of(entities[0])
+        _Column(field.name, [getattr(entity, field.name) for entity in shown])
+        for field in _fields_of(entities[0])
+        if field.name not in _LEFT_OUT
     ]
     columns = [column for column in columns if not column.is_empty]
     columns.sort(key=lambda column: not column.has_pictures)  # which come first

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from anyio import to_thread
 
 from zorivest_async._finishing import finish
+from zorivest_async.database.aggregates import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback
 from zorivest_async.domain.validation import LARGEST_INTEGER
 from zorivest_async.errors import ConfigurationError, ImportSourceError
@@ -20,7 +21,7 @@ from zorivest_async.transfer.export_errors import export_errors
 from zorivest_async.transfer.importers.results import ImportReport, Reason
 from zorivest_async.transfer.importers.source import FieldError
 from zorivest_async.transfer.journal_folder import open_folder
-from zorivest_async.transfer.journal_lines import JournalLines, image_name, parse_object
+from zorivest_async.transfer.journal_lines import WRITTEN_BY_NEWER, JournalLines, image_name, parse_object
 from zorivest_async.transfer.journal_tables import JournalTable, journal_tables
 from zorivest_async.vault.files import make_parents, publish_folder
 from zorivest_async.vault.work_folder import create_private, work_folder
@@ -37,6 +38,9 @@ __all__ = ["export_journal", "import_journal"]
 FORMAT: Final = 1
 _MANIFEST: Final = "journal.json"
 _MAX_MANIFEST_BYTES: Final = 65_536
+_BEFORE_THE_VERSION: Final = 3
+"""The last version of the schema whose journals do not name it."""
+
 _NO_JOURNAL: Final = "this folder is not an exported journal"
 
 
@@ -69,11 +73,11 @@ async def export_journal(
         await to_thread.run_sync(export.begin)
         async with vault.unit_of_work(read_only=True) as uow:
             rows = uow.rows
-            counts = {table.name: await rows.count(table.aggregate.entity) for table in tables}
+            counts = {table.name: await rows.count(table.entity) for table in tables}
             total, done = sum(counts.values()), 0
             for table in tables:
                 after = None
-                while page := await rows.page(table.aggregate.entity, after):
+                while page := await rows.page(table.entity, after):
                     await to_thread.run_sync(hidden_call(export.write, table, page))
                     after, done = table.aggregate.key_of(page[-1]), done + len(page)
                     reporting.report("export", done, total)
@@ -132,7 +136,7 @@ class _JournalFolder:
         """Move the folder to its path."""
         with self._lock, export_errors(self._target):
             part = self._require_wanted()
-            manifest = json.dumps({"format": FORMAT, "rows": counts}, indent=2) + "\n"
+            manifest = json.dumps({"format": FORMAT, "schema": SCHEMA_VERSION, "rows": counts}, indent=2) + "\n"
             _write_private(part / _MANIFEST, manifest.encode())
             try:
                 publish_folder(part, self._target)
@@ -165,6 +169,9 @@ async def import_journal(
     vault: Vault, folder: str | PathLike[str], *, dry_run: bool = False, progress: ProgressCallback | None = None
 ) -> ImportReport:
     """Import a folder of :func:`export_journal` into a vault, in one transaction: all of it or nothing.
+
+    The folder may be of an earlier release: fields that this one has added get their defaults. One of a newer release
+    is refused.
 
     The entities are equal to the exported ones, including their row numbers and times. The vault should be empty,
     because an identifier that is already stored makes the import fail. Providers have no API keys.
@@ -239,10 +246,11 @@ class _JournalSource:
             except (OSError, ValueError):
                 raise ImportSourceError(f"{_NO_JOURNAL}: it does not exist, or cannot be read") from None
             tables = journal_tables()
-            counts = _read_manifest(folder, tables)
+            version, counts = _read_manifest(folder, tables)
             for table in tables:
-                lines = self._until_closed.enter_context(JournalLines(folder, table, counts[table.name]))
-                self.tables.append((table, lines))
+                if table.name in counts:
+                    reader = JournalLines(folder, table, counts[table.name], is_older=version < SCHEMA_VERSION)
+                    self.tables.append((table, self._until_closed.enter_context(reader)))
             return sum(counts.values())
 
     def page(self, lines: JournalLines) -> list[tuple[int, Any]]:
@@ -262,16 +270,21 @@ class _JournalSource:
             raise RuntimeError("the import was cancelled")
 
 
-def _read_manifest(folder: JournalFolder, tables: list[JournalTable]) -> dict[str, int]:
-    """Return the number of rows by table."""
+def _read_manifest(folder: JournalFolder, tables: list[JournalTable]) -> tuple[int, dict[str, int]]:
+    """Return the version of the schema, and the number of rows by table, without tables that later versions added."""
     try:
         with folder.open(_MANIFEST) as file:
             manifest = parse_object(file.read(_MAX_MANIFEST_BYTES))
-        if manifest["format"] != FORMAT:
-            raise ImportSourceError("a newer release wrote this journal")
-        counts = {table.name: manifest["rows"][table.name] for table in tables}
-    except (FieldError, LookupError, OSError, TypeError):
+        version, rows = manifest.get("schema", _BEFORE_THE_VERSION), manifest["rows"]
+        if manifest["format"] != FORMAT or (type(version) is int and version > SCHEMA_VERSION):
+            raise ImportSourceError(WRITTEN_BY_NEWER)
+        if type(version) is not int or version < 1:
+            raise ImportSourceError(f"{_NO_JOURNAL}: its journal.json has an invalid version of the schema")
+        counts = {table.name: rows[table.name] for table in tables if table.aggregate.since <= version}
+        if rows.keys() != counts.keys():
+            raise ImportSourceError(WRITTEN_BY_NEWER)
+    except (AttributeError, FieldError, LookupError, OSError, TypeError):
         raise ImportSourceError(f"{_NO_JOURNAL}: its journal.json cannot be read") from None
     if not all(type(count) is int and 0 <= count <= LARGEST_INTEGER for count in counts.values()):
         raise ImportSourceError(f"{_NO_JOURNAL}: its journal.json has invalid numbers of rows")
-    return counts
+    return version, counts

@@ -10,12 +10,13 @@ from zorivest_async.errors import ImportSourceError, ValidationError
 from zorivest_async.transfer.importers.source import FieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from zorivest_async.transfer.journal_folder import JournalFolder
     from zorivest_async.transfer.journal_tables import JournalTable
 
-__all__ = ["JournalLines", "image_name", "parse_object"]
+__all__ = ["WRITTEN_BY_NEWER", "JournalLines", "image_name", "parse_object"]
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """Maximum size of a line: larger than an entity with a million characters in every text, but small enough to parse."""
@@ -30,6 +31,9 @@ MAX_IMAGE_BYTES: Final = 256 * 1024 * 1024
 
 PAGE_BYTES: Final = 16 * 1024 * 1024
 """Size after which a page of lines and images ends."""
+
+WRITTEN_BY_NEWER: Final = "a newer release wrote this journal; import it with that release"
+"""Message for a journal with tables or fields that this release does not have."""
 
 _SUFFIXES: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 _MARKS: Final = (b"[", b"{", b",", b'"')
@@ -86,15 +90,17 @@ class JournalLines:
         folder: The journal.
         table: The table.
         expected: The expected number of lines.
+        is_older: Whether an earlier version of the schema wrote the file, so that lines may lack newer fields.
 
     Raises:
         ImportSourceError: The file is missing, or not regular.
     """
 
-    def __init__(self, folder: JournalFolder, table: JournalTable, expected: int) -> None:
+    def __init__(self, folder: JournalFolder, table: JournalTable, expected: int, *, is_older: bool = False) -> None:
         self._folder = folder
         self._table = table
         self._expected = expected
+        self._is_older = is_older
         self._name = f"{table.name}.jsonl"
         self._line = 0
         self._file: BinaryIO = folder.open(self._name)
@@ -131,6 +137,7 @@ class JournalLines:
         """Return the entity of a line, and the size of its original."""
         try:
             values = parse_object(data)
+            self._require_known(values)
             field = self._table.aggregate.original
             if field is None:
                 return self._table.from_json(values), 0
@@ -143,6 +150,19 @@ class JournalLines:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             problem = f"{self._name}: this line is not one of an exported journal"
             raise ImportSourceError(problem, self._line) from None
+
+    def _require_known(self, values: Mapping[str, Any]) -> None:
+        """Check the names of a line's fields; those that an earlier version of the schema lacks have defaults.
+
+        Raises:
+            TypeError: A field is missing.
+            ImportSourceError: A newer release wrote the line.
+        """
+        kinds = self._table.kinds.keys()
+        if not self._is_older and not kinds <= values.keys():
+            raise TypeError
+        if not values.keys() <= kinds:
+            raise ImportSourceError(f"{WRITTEN_BY_NEWER}: {self._name} has a field that this one does not have")
 
     def _read_original(self, values: dict[str, Any]) -> bytes:
         image_id, size = values["id"], values["file_size"]

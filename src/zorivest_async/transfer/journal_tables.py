@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.database.aggregates import AGGREGATES
+from zorivest_async.errors import ValidationError
 from zorivest_async.transfer.columns import Kind, columns_of
 from zorivest_async.transfer.importers.source import parse_iso
 
@@ -41,14 +42,16 @@ class JournalTable:
 
     Attributes:
         aggregate: The aggregate.
+        entity: The class of its entities, which have whole rows.
         name: The name of the table and the file.
         kinds: The kind of each field's values.
     """
 
     def __init__(self, aggregate: Aggregate[Any]) -> None:
         self.aggregate = aggregate
+        self.entity: type[Any] = aggregate.as_stored.entity
         self.name = aggregate.name
-        self.kinds = {c.name: c.kind for c in columns_of(aggregate.entity) if c.name in aggregate.exported}
+        self.kinds = {c.name: c.kind for c in columns_of(self.entity) if c.name in aggregate.exported}
 
     def to_json(self, entity: Any) -> str:
         """Return the line of an entity."""
@@ -60,7 +63,7 @@ class JournalTable:
         return json.dumps(plain, ensure_ascii=False)
 
     def from_json(self, values: Mapping[str, Any], **more: Any) -> Any:
-        """Return the entity of a line.
+        """Return the entity of a line; a field that the line lacks gets its default.
 
         Args:
             values: The values of the line.
@@ -76,7 +79,10 @@ class JournalTable:
             name: value if value is None or (kind := self.kinds.get(name)) not in _DECODE else _DECODE[kind](value)
             for name, value in values.items()
         }
-        return self.aggregate.entity(**fields, **more)
+        try:
+            return self.entity(**fields, **more)
+        except ValidationError as error:  # which names the class of whole rows
+            raise ValidationError(self.aggregate.entity.__name__, error.field, error.problem) from None
 
 
 def journal_tables() -> list[JournalTable]:

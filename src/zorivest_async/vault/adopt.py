@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.aggregates import ACCOUNT, AGGREGATES, IMAGE
@@ -218,8 +219,8 @@ class _Adoption:
         return examine(row, policy=policy)
 
     def _slices(self, aggregate: Aggregate[Any], size: int) -> Iterator[list[SourceRow]]:
-        name = aggregate.mapper.table.name
-        known = dict.fromkeys(column.name for column in aggregate.mapper.table.columns)
+        name = aggregate.rows.table.name
+        known = {column.name: _value_without(column) for column in aggregate.rows.table.columns}
         columns: list[str] = []
         for column, is_generated in self._source.columns(name).items():
             if column in known:
@@ -241,7 +242,7 @@ class _Adoption:
         self._target.execute("COMMIT")
 
     def _store_row(self, aggregate: Aggregate[Any], row: SourceRow) -> None:
-        name, key = aggregate.mapper.table.name, row.values[aggregate.mapper.key_column.name]
+        name, key = aggregate.rows.table.name, row.values[aggregate.rows.key_column.name]
         self._findings.count_read(name)
         try:
             entity = self._with_references(aggregate, entity_of(aggregate, row), row)
@@ -265,7 +266,7 @@ class _Adoption:
                 continue
             if parent is ACCOUNT:
                 self._require_account(key)
-            elif (column := aggregate.mapper.columns[field]).nullable and not self._exists(statement, key):
+            elif (column := aggregate.rows.columns[field]).nullable and not self._exists(statement, key):
                 row.notes.append((column.name, "dropped", f"names a {parent.noun} that does not exist"))
                 entity = replace(entity, **{field: None})
         if isinstance(entity, ImageAttachment) and not self._may_own(entity):
@@ -277,7 +278,7 @@ class _Adoption:
         if aggregate.name not in self._references:
             self._references[aggregate.name] = [
                 (field, self._aggregates[key.column.table.name], _query_for(key.column))
-                for field, column in aggregate.mapper.columns.items()
+                for field, column in aggregate.rows.columns.items()
                 for key in column.foreign_keys
                 if key.column.table.name in self._aggregates
             ]
@@ -299,7 +300,7 @@ class _Adoption:
         return self._target.execute(statement, (identifier,)).fetchone() is not None
 
     def _insert(self, aggregate: Aggregate[Any], entity: Any) -> None:
-        mapper = aggregate.mapper
+        mapper = aggregate.rows
         row = mapper.for_backend[BACKEND].to_row(entity, mapper.fields)
         if mapper.secrets:
             name = aggregate.key_of(entity)
@@ -307,6 +308,12 @@ class _Adoption:
                 row, mapper.fields, lambda secret: self._cipher.encrypt(secret.reveal(), provider_name=name)
             )
         self._target.execute(mapper.insert[BACKEND].text, row)
+
+
+def _value_without(column: Column[Any]) -> Any:
+    """Return the value of a column that the file does not have: the default that the database itself would store."""
+    default = column.default if column.server_default is not None else None
+    return default.arg if isinstance(default, ScalarElementColumnDefault) else None
 
 
 def _query_for(key: Column[Any]) -> str:

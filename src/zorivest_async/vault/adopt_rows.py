@@ -15,6 +15,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from zorivest_async.database.mapping import UNDECODABLE
 from zorivest_async.database.types import TagList, UTCDateTime
 from zorivest_async.domain.entities import ImageAttachment
+from zorivest_async.domain.entity import optional_fields
 from zorivest_async.domain.settings import MarketProviderSetting, Setting, decode_setting
 from zorivest_async.domain.validation import MAX_TEXT_LENGTH, utc_now
 from zorivest_async.errors import ValidationError
@@ -98,12 +99,15 @@ class _Conversions(NamedTuple):
     @classmethod
     @cache
     def of(cls, aggregate: Aggregate[Any]) -> _Conversions:
-        columns = aggregate.mapper.columns.values()
+        columns = aggregate.rows.columns.values()
+        optional = optional_fields(aggregate.rows.entity)
         times, flags, tags = (
             [column.name for column in columns if isinstance(column.type, kind)]
             for kind in (UTCDateTime, Boolean, TagList)
         )
-        made = {column.name: column.default for column in columns}
+        made = {
+            column.name: column.default for field, column in aggregate.rows.columns.items() if field not in optional
+        }
         defaults = {
             name: default.arg for name, default in made.items() if isinstance(default, ScalarElementColumnDefault)
         }
@@ -127,9 +131,9 @@ def entity_of(aggregate: Aggregate[Any], row: SourceRow) -> Any:
     if (repair := _REPAIRS.get(aggregate.entity)) is not None:
         repair(row)
     else:
-        _decode(row, aggregate.mapper)
-    columns = aggregate.mapper.columns
-    return aggregate.entity(**{field: row.values[column.name] for field, column in columns.items()})
+        _decode(row, aggregate.rows)
+    columns = aggregate.rows.columns
+    return aggregate.rows.entity(**{field: row.values[column.name] for field, column in columns.items()})
 
 
 def _decode(row: SourceRow, mapper: RowMapper[Any]) -> None:

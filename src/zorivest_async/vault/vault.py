@@ -13,7 +13,12 @@ from zorivest_async._finishing import finish, start_unstoppable
 from zorivest_async._opening import Opening
 from zorivest_async.database.queueing import TurnQueue, WriteQueue
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, Durability, require_count
-from zorivest_async.database.sqlcipher.long_operation import ProgressCallback, require_callback, run_operation
+from zorivest_async.database.sqlcipher.long_operation import (
+    Operation,
+    ProgressCallback,
+    require_callback,
+    run_operation,
+)
 from zorivest_async.database.sqlcipher.paths import as_path
 from zorivest_async.database.sqlcipher.process import Process, current
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
@@ -23,6 +28,7 @@ from zorivest_async.images import ImageOffload, ImagePolicy, require_policy
 from zorivest_async.security import Credentials, KdfProfile, require_profile
 from zorivest_async.vault.adopt import adopt
 from zorivest_async.vault.connecting import create_engine_over
+from zorivest_async.vault.previews import make_previews
 from zorivest_async.vault.restoring import restore
 from zorivest_async.vault.store import VaultStore
 
@@ -369,7 +375,7 @@ class Vault:
         work = partial(adopt, source, target, policy=policy, skip_invalid=skip_invalid)
         return await run_operation(partial(work, credentials=credentials, profile=profile), progress)
 
-    async def verify(self, *, progress: ProgressCallback | None = None) -> VerifyReport:
+    async def verify(self, *, previews: bool = False, progress: ProgressCallback | None = None) -> VerifyReport:
         """Check every page, structure and reference, the schema and the search index, and return the problems.
 
         A change of the library's part of the schema is a problem, for example a view instead of a table, or a missing
@@ -381,10 +387,12 @@ class Vault:
         wait within half a second; :meth:`rekey` waits for a check of pages that is still running.
 
         Args:
+            previews: Make the missing previews of images afterwards, as older releases stored none; not if there are
+                problems. Each is committed by itself, so that cancellation keeps those that were made.
             progress: Called with each :class:`~zorivest_async.Progress`, on the event loop.
 
         Raises:
-            VaultFullError: There is no space for the checkpoint.
+            VaultFullError: There is no space for the checkpoint, or for a preview.
             VaultBusyError: A program that does not use the vault's lock holds the file.
             VaultError: The file could not be read, for a reason that shows no damage, such as a permission.
             VaultClosedError: The vault is closed.
@@ -392,7 +400,12 @@ class Vault:
         """
         self._require_usable()
         require_callback(progress)
-        return await run_operation(partial(self._store.verify, self._settings), progress)
+        report = await run_operation(partial(self._store.verify, self._settings), progress)
+        if not previews or not report.ok:
+            return report
+        reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
+        made, notes = await make_previews(reading, self.unit_of_work, self._image_offload, operation)
+        return replace(report, previews=made, notes=(*report.notes, *notes))
 
     async def aclose(self) -> None:
         """Close the vault: wait for images in progress, and close idle connections. Calling it again does nothing.

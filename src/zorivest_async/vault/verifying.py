@@ -54,12 +54,15 @@ class VerifyReport:
         problems: Problems, one line each, the most basic first; empty if the vault is sound.
         page_count: Number of authenticated pages.
         notes: Findings that are not damage, one line each: additions to the schema that affect stored values, such as a
-            trigger on the trades, which may be your own; a key derivation that is only for tests.
+            trigger on the trades, which may be your own; a key derivation that is only for tests; an image of which no
+            preview can be made.
+        previews: Number of previews of images that were made, with ``previews=True``.
     """
 
     problems: tuple[str, ...]
     page_count: int
     notes: tuple[str, ...] = ()
+    previews: int = 0
 
     @property
     def ok(self) -> bool:

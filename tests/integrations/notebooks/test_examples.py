@@ -90,9 +90,11 @@ def test_first_steps_shows_trades_and_charts(tmp_path: Path) -> None:
 
 
 def test_last_month_shows_a_frame_a_curve_and_a_calendar(tmp_path: Path) -> None:
-    """The month's trades, sums by instrument, two plots, and the month in words."""
+    """The month's trades, sums by instrument, positions, two plots, and the month in words."""
     outputs = run(FOLDER / "last_month.ipynb", tmp_path)
-    trades, sums = tables_in(outputs)
+    trades, sums, positions = tables_in(outputs)
+    assert "average_exit" in positions
+    assert "exec_ids" not in positions
     assert "… " in trades
     assert all(instrument in sums for instrument in ("SPY", "QQQ", "GLD"))
     assert "datetime64[us, UTC]" in str(outputs)

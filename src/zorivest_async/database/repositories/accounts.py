@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlalchemy import BindParameter, bindparam, delete, exists, func, select, update
 
 from zorivest_async.database.aggregates import ACCOUNT
 from zorivest_async.database.models import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
+from zorivest_async.database.repositories.currencies import KEEPS_CURRENCY_OF_TRADES, REASSIGNMENT
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import Account
-from zorivest_async.errors import ForeignKeyError, NotFoundError
+from zorivest_async.errors import CurrencyChangeError, ForeignKeyError, NotFoundError
 
 __all__ = ["SqlAlchemyAccountRepository"]
 
@@ -24,6 +25,7 @@ _COUNT = Statement(select(func.count()).select_from(ACCOUNTS))
 _REASSIGN = Statement(
     update(TRADES).where(TRADES.c.account_id == bindparam("source")).values(account_id=bindparam("target"))
 )
+_UPDATE: Final = ACCOUNT.mapper.update_if(KEEPS_CURRENCY_OF_TRADES)
 
 
 class SqlAlchemyAccountRepository(NamedRepository[Account]):
@@ -31,6 +33,19 @@ class SqlAlchemyAccountRepository(NamedRepository[Account]):
 
     mapper: ClassVar = ACCOUNT.mapper
     _newest_first = window(mapper.select.order_by(ACCOUNTS.c.created_at.desc(), ACCOUNTS.c.account_id.desc()))
+
+    async def update(self, account: Account, /) -> None:
+        """Write all fields of a stored account, except its identifier and the time of its creation.
+
+        Raises:
+            NotFoundError: It is not stored.
+            CurrencyChangeError: It gets another currency while it has trades without a currency of their own; give
+                these trades theirs first.
+        """
+        if not await self._updates(account, self.mapper, _UPDATE, getattr(account, "currency", None)):
+            if await self.exists(account.account_id):
+                raise CurrencyChangeError("Account", account.account_id)
+            raise NotFoundError("Account", account.account_id)
 
     async def delete(self, account_id: str, /) -> bool:
         """Delete an account with its balance snapshots, unlink its plans, and return whether there was one.
@@ -59,9 +74,14 @@ class SqlAlchemyAccountRepository(NamedRepository[Account]):
         Raises:
             NotFoundError: There is no account ``source_id``.
             ForeignKeyError: There is no account ``target_id``.
+            CurrencyChangeError: The accounts have different currencies, and some of the trades have none of their own;
+                give these trades theirs first.
         """
-        if not await self.exists(source_id):
+        ((has_source, has_target, changes),) = await self._fetch_rows(REASSIGNMENT, source=source_id, target=target_id)
+        if not has_source:
             raise NotFoundError("Account", source_id)
-        if not await self.exists(target_id):
+        if not has_target:
             raise ForeignKeyError("Account", target_id, "the target account is not stored; save it first")
+        if changes:
+            raise CurrencyChangeError("Account", source_id)
         return (await self._execute(_REASSIGN, source=source_id, target=target_id)).rowcount

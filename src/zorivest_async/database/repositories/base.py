@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
-    from zorivest_async.database.backend import Backend, StatementResult
+    from zorivest_async.database.backend import Backend, BulkInsert, StatementResult
 
 __all__ = ["KeyedRepository", "NamedRepository", "NumberedRepository", "Repository", "Source", "decoded", "window"]
 
@@ -165,11 +165,13 @@ class Repository(Generic[_EntityT]):
             del row
             raise
 
-    async def _execute_rows(self, statement: Statement, rows: list[tuple[Any, ...]]) -> int:
+    async def _execute_rows(
+        self, statement: Statement, rows: list[tuple[Any, ...]], bulk: BulkInsert | None = None
+    ) -> int:
         """Send a statement for each of some rows of all fields; those before one that is refused stay written."""
         channel = self._channel
         try:
-            return await channel.send_rows(statement[channel.backend].text, rows)
+            return await (bulk.send if bulk else channel.send_rows)(statement[channel.backend].text, rows)
         except channel.backend.errors as error:
             refusal = self._refusal(error)
             if isinstance(refusal, ForeignKeyError):
@@ -296,14 +298,18 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
         await self._update(entity, self.mapper)
 
     async def _update(self, entity: _EntityT, mapper: RowMapper[Any]) -> None:
+        if not await self._updates(entity, mapper, mapper.update):
+            raise NotFoundError(self._name, getattr(entity, mapper.key, None))
+
+    async def _updates(self, entity: _EntityT, mapper: RowMapper[Any], statement: Statement, *more: Any) -> bool:
+        """Send an update of a mapper, and return whether it has found the row; ``more`` are its further values."""
         key = getattr(entity, mapper.key, None)
         names = (*mapper.changeable, mapper.key)
         # The row is in no local variable, which a traceback may show.
         result = await self._execute_row(
-            mapper.update, (*self._changes(entity, mapper.changeable), key), key, names=names
+            statement, (*self._changes(entity, mapper.changeable), key, *more), key, names=names
         )
-        if not result.rowcount:
-            raise NotFoundError(self._name, key)
+        return bool(result.rowcount)
 
     def _changes(self, entity: _EntityT, names: Sequence[str]) -> Iterable[Any]:
         row = self._row(entity, names)

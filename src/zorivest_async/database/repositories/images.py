@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from os import PathLike
@@ -13,11 +14,19 @@ from zorivest_async.database.aggregates import IMAGE
 from zorivest_async.database.mapping import STRANGE, RowCodec, RowMapper
 from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import Repository, decoded, window
+from zorivest_async.database.repositories.previews import PreviewRepository
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
-from zorivest_async.errors import ForeignKeyError, InvalidQueryError, NotFoundError, ValidationError
-from zorivest_async.images import ImageOffload, ImagePolicy, thumbnail_fits
+from zorivest_async.errors import (
+    ForeignKeyError,
+    InvalidQueryError,
+    NotFoundError,
+    ReadOnlyError,
+    ValidationError,
+)
+from zorivest_async.images import ImageOffload, ImagePolicy, preview_serves, thumbnail_fits
+from zorivest_async.images.policy import PREVIEW_PX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -51,11 +60,15 @@ _LARGEST_BLOB_BYTES = 2**31 - 1
 
 @cache
 def _insert_for(owner_type: ImageOwnerType) -> Statement:
-    """Return the statement that inserts an image if its owner exists; its last parameter is the owner's identifier."""
+    """Return the statement that inserts an image if its owner exists.
+
+    Its parameters are the fields, the preview and the owner's identifier.
+    """
     mapper = SqlAlchemyImageRepository.mapper
-    values = select(*(bindparam(name, type_=column.type) for name, column in mapper.columns.items()))
+    columns = [*mapper.columns.values(), IMAGES.c.preview]
+    values = select(*(bindparam(f"new_{column.name}", type_=column.type) for column in columns))
     guarded = values.where(exists().where(_AS_TEXT[owner_type] == bindparam("owner")))
-    insertion = insert(mapper.table).from_select([c.name for c in mapper.columns.values()], guarded)
+    insertion = insert(mapper.table).from_select([column.name for column in columns], guarded)
     return Statement(insertion.returning(mapper.key_column))
 
 
@@ -93,9 +106,11 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         Raises:
             ForeignKeyError: The owner is not stored.
         """
-        owned = replace(image, owner_type=owner_type, owner_id=_owner_text(owner_id))
+        return await self._save(replace(image, owner_type=owner_type, owner_id=_owner_text(owner_id)), None)
+
+    async def _save(self, owned: ImageAttachment, preview: bytes | None) -> int:
         result = await self._execute_row(
-            _insert_for(owned.owner_type), (*self._row(owned, self.mapper.fields), owned.owner_id), owned.id
+            _insert_for(owned.owner_type), (*self._row(owned, self.mapper.fields), preview, owned.owner_id), owned.id
         )
         if not result.rows:
             raise ForeignKeyError(
@@ -114,7 +129,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         *,
         caption: str | None = None,
     ) -> int:
-        """Check an image, make its thumbnail, insert both and return the row number.
+        """Check an image, make its thumbnail and its preview, insert all three and return the row number.
 
         The vault's threads decode it before this method's first statement. So no write lock is held meanwhile, unless
         an earlier statement of the unit of work took it. A cancelled task does not wait for the decoding.
@@ -154,7 +169,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             width=image.width,
             height=image.height,
         )
-        return await self.save(attachment.owner_id, attachment, owner_type=attachment.owner_type)
+        return await self._save(attachment, image.preview)
 
     async def get(self, image_id: int) -> ImageAttachment | None:
         """Return an image with its original bytes, or ``None``."""
@@ -186,10 +201,12 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         return await decoded(self._info_codec, rows)
 
     async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
-        """Return a WebP thumbnail, upright and without metadata.
+        """Return a WebP thumbnail, upright, in sRGB and without metadata.
 
-        It returns the stored thumbnail if that has the requested size. Otherwise the vault's threads make one from the
-        original. A cancelled task does not wait for the decoding.
+        It returns the stored thumbnail, or the preview of 400 px, if that has the requested size. Smaller ones are made
+        from the preview, larger ones from the original, by the vault's threads. An image of an older release has no
+        preview: the first request for more than 200 and at most 400 px makes it, and stores it in a unit of work that
+        writes. A cancelled task does not wait for the decoding.
 
         Args:
             image_id: Row number of the image.
@@ -204,10 +221,6 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             ValidationError: Another program has stored a value that no release writes.
         """
         self._require_count("max_size", max_size, minimum=1)
-        stored = await self._stored_thumbnail(image_id, max_size)
-        return stored or await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
-
-    async def _stored_thumbnail(self, image_id: int, max_size: int) -> bytes | None:
         rows = await self._fetch_rows(_THUMBNAIL, image_id=image_id)
         if not rows:
             raise NotFoundError("ImageAttachment", image_id)
@@ -215,7 +228,29 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         _require_kind("width", int | None, width)
         _require_kind("height", int | None, height)
         _require_kind("thumbnail", bytes | None, thumbnail)
-        return thumbnail if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height) else None
+        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
+            found: bytes = thumbnail
+            return found
+        preview = await self._preview(image_id, max_size, width, height)
+        if preview is None or not preview_serves(preview, max_size, width, height):
+            return await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
+        is_whole = max_size >= PREVIEW_PX or thumbnail_fits(preview, max_size, width, height)
+        return preview if is_whole else await self._offload.thumbnail(preview, max_size)
+
+    async def _preview(self, image_id: int, max_size: int, width: int | None, height: int | None) -> bytes | None:
+        """Return the preview, if it may serve; make it if there is none and it is asked for, and store it if possible.
+
+        It is made even if it cannot be stored, so that a request has the same answer in each unit of work.
+        """
+        if max_size > PREVIEW_PX and (width is None or height is None or max(width, height) > PREVIEW_PX):
+            return None
+        previews = PreviewRepository(self)
+        preview = await previews.get(image_id)
+        if preview is None and PREVIEW_PX // 2 < max_size <= PREVIEW_PX:
+            preview = await self._offload.thumbnail(await self.get_full_data(image_id), PREVIEW_PX)
+            with suppress(ReadOnlyError):
+                await previews.store(image_id, preview)
+        return preview
 
     async def get_full_data(self, image_id: int) -> bytes:
         """Return the original, byte for byte.

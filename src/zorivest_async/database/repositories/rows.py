@@ -13,6 +13,7 @@ from zorivest_async.database.repositories.images import OWNER_KEYS, SqlAlchemyIm
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import ImageAttachment
 from zorivest_async.domain.entity import Entity
+from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ class SqlAlchemyRowRepository:
         """Return a page of rows as entities, in the order of their keys; it is empty at the end.
 
         Args:
-            entity: The class.
+            entity: The class; for whole rows, the one that the aggregate's ``as_stored`` maps.
             after: The key of the last row of the previous page; ``None`` for the first page.
 
         Raises:
@@ -66,6 +67,7 @@ class SqlAlchemyRowRepository:
 
         Raises:
             ConfigurationError: The class is not the entity of an aggregate.
+            ValidationError: The entities are not of one class.
             DuplicateError: A key, or another unique value, is already stored.
             ForeignKeyError: An entity refers to one that is not stored.
         """
@@ -75,14 +77,14 @@ class SqlAlchemyRowRepository:
     def _table(self, entity: type[Entity]) -> _Table:
         if entity not in self._tables:
             kind = _ImageTable if entity is ImageAttachment else _Table
-            self._tables[entity] = kind(self._source, AGGREGATES.of(entity))
+            self._tables[entity] = kind(self._source, AGGREGATES.of(entity), entity)
         return self._tables[entity]
 
 
 class _Table(Repository[Any]):
-    def __init__(self, source: Source, aggregate: Aggregate[Any]) -> None:
+    def __init__(self, source: Source, aggregate: Aggregate[Any], entity: type[Entity]) -> None:
         super().__init__(source)
-        self.mapper = aggregate.as_stored  # type: ignore[misc]
+        self.mapper = aggregate.mapper_of(entity)  # type: ignore[misc]
         key = self.mapper.key_column
         limited = self._select(self.mapper).order_by(key).limit(aggregate.page_rows)
         self._first = Statement(limited)
@@ -100,6 +102,9 @@ class _Table(Repository[Any]):
         return await (self._fetch(self._first) if after is None else self._fetch(self._next, after=after))
 
     async def insert(self, entities: Sequence[Any]) -> None:
+        kind = type(entities[0])
+        if any(type(entity) is not kind for entity in entities):
+            raise ValidationError(self._name, "self", f"must be a {kind.__name__}, as the first of these entities is")
         async with self._all_or_nothing():
             await self._insert_rows(entities)
 

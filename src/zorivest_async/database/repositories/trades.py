@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from anyio import to_thread
@@ -28,6 +28,7 @@ from zorivest_async.database.error_mapping import translated
 from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
+from zorivest_async.database.repositories.currencies import CURRENCIES, KEEPS_CURRENCY_OF_TRADE
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
 from zorivest_async.database.repositories.trade_executions import (
@@ -39,16 +40,24 @@ from zorivest_async.database.repositories.trade_executions import (
 )
 from zorivest_async.database.statements import Elements, Statement, each
 from zorivest_async.database.types import StoredTime
-from zorivest_async.domain.entities import Trade
+from zorivest_async.domain.entities import SequencedTrade, Trade
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.domain.validation import LARGEST_INTEGER
-from zorivest_async.errors import DuplicateError, InvalidQueryError, ValidationError
+from zorivest_async.errors import (
+    CurrencyChangeError,
+    DuplicateError,
+    InvalidQueryError,
+    NotFoundError,
+    ValidationError,
+)
 from zorivest_async.security.tracebacks import forget_locals, hidden_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
+    from zorivest_async.database.backend import BulkInsert, StatementResult
+    from zorivest_async.database.mapping import RowMapper
     from zorivest_async.domain.queries import ExecutionRow, UnitRow
 
 __all__ = ["OnDuplicate", "SqlAlchemyTradeRepository"]
@@ -59,7 +68,7 @@ OnDuplicate: TypeAlias = Literal["error", "skip", "update"]
 _NO_IDS: Final = "exec_ids must be an iterable of strings"
 
 _AMONG_IDS: Final = TRADES.c.exec_id.in_(each("exec_ids"))
-_STORED_IDS = Statement(select(TRADES.c.exec_id).where(_AMONG_IDS))
+_STORED = Statement(select(TRADES.c.exec_id, TRADES.c.account_id, TRADES.c.currency).where(_AMONG_IDS))
 
 _OF_TRADE: BindParameter[str] = bindparam("owner")
 _DELETE_REPORTS = Statement(delete(TRADE_REPORTS).where(TRADE_REPORTS.c.trade_id == _OF_TRADE))
@@ -100,22 +109,65 @@ _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
 
 
 _MAPPER: Final = TRADE.mapper
+_ROWS: Final = TRADE.rows
+"""The mapper of executions with their position in the source, which it writes as the last column."""
+
+_UPDATE_IN_ACCOUNTS_CURRENCY: Final = _MAPPER.update_if(KEEPS_CURRENCY_OF_TRADE)
+_SET_SEQUENCE: Final = Statement(
+    update(TRADES).where(TRADES.c.exec_id == bindparam("owner")).values(sequence=bindparam("position"))
+)
 _TIME, _EXEC_ID = (_MAPPER.fields.index(name) for name in ("time", "exec_id"))
 _GET_MANY = Statement(_MAPPER.select.where(_AMONG_IDS))
+
+
+_SAVING: Final[dict[str, Callable[[RowMapper[Any]], Statement]]] = {
+    "error": lambda mapper: mapper.insert,
+    "skip": lambda mapper: mapper.insert_or_skip,
+    "update": lambda mapper: mapper.upsert,
+}
+"""The statement that saves a trade, by what to do with a duplicate."""
 
 
 class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     """Repository of :class:`~zorivest_async.Trade` entities."""
 
     mapper: ClassVar = _MAPPER
-    _savings: ClassVar[dict[str, Statement]] = {
-        "error": mapper.insert,
-        "skip": mapper.insert_or_skip,
-        "update": mapper.upsert,
-    }
+
+    def _insert(self, trade: Trade) -> Awaitable[StatementResult]:
+        if isinstance(trade, SequencedTrade):
+            row = _ROWS.for_backend[self._channel.backend].to_row(trade, _ROWS.fields)
+            return self._execute_row(_ROWS.insert, row, trade.exec_id)
+        return super()._insert(trade)
+
+    async def update(self, trade: Trade, /) -> None:
+        """Write all fields of a stored trade, except its identifier.
+
+        Raises:
+            NotFoundError: It is not stored.
+            ForeignKeyError: Its account is not stored.
+            CurrencyChangeError: Neither the stored trade nor this one has a currency of its own, and it gets an account
+                with another currency; set the trade's currency.
+        """
+        if not isinstance(trade, SequencedTrade):
+            await self._update_trade(trade)
+            return
+        async with self._all_or_nothing():
+            await self._update_trade(trade)
+            await self._execute(_SET_SEQUENCE, trade.exec_id, owner=trade.exec_id, position=trade.sequence)
+
+    async def _update_trade(self, trade: Trade) -> None:
+        if getattr(trade, "currency", None) is not None:
+            await super().update(trade)
+        elif not await self._updates(trade, _MAPPER, _UPDATE_IN_ACCOUNTS_CURRENCY, getattr(trade, "account_id", None)):
+            if await self.exists(trade.exec_id):
+                raise CurrencyChangeError("Trade", trade.exec_id)
+            raise NotFoundError("Trade", trade.exec_id)
 
     async def save_many(self, trades: Iterable[Trade], on_duplicate: OnDuplicate = "error") -> SaveResult:
         """Insert many trades, all or none, in slices that leave the event loop free.
+
+        A :class:`~zorivest_async.domain.entities.SequencedTrade` is stored with its position in the source. A plain
+        trade is inserted without one, and does not change a stored one.
 
         Args:
             trades: Any number of trades; an iterator is consumed step by step, so memory use stays constant.
@@ -125,6 +177,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         Raises:
             DuplicateError: An ``exec_id`` is already stored or duplicated; ``key`` is the first such ``exec_id``.
             ForeignKeyError: A trade's account is not stored.
+            CurrencyChangeError: As for :meth:`update`.
             ValidationError: An item of ``trades`` is not a :class:`~zorivest_async.Trade`.
             InvalidQueryError: There is no such ``on_duplicate``.
 
@@ -135,7 +188,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             ...     await uow.trades.save_many([replace(known[0], exec_id="0004"), *known], on_duplicate="skip")
             SaveResult(inserted=1, skipped=3, updated=0)
         """
-        if on_duplicate not in tuple(self._savings):  # of any type, as it may come from a request
+        if on_duplicate not in tuple(_SAVING):  # of any type, as it may come from a request
             raise InvalidQueryError("Trade", problem='on_duplicate must be "error", "skip" or "update"')
         result = SaveResult()
         async with self._all_or_nothing():
@@ -144,22 +197,26 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
                 await bulk.begin()
             for chunk in _slices(trades):
                 try:
-                    result = await self._save_slice(chunk, on_duplicate, result)
+                    result = await self._save_slice(chunk, on_duplicate, result, bulk)
                 except DuplicateError as error:
                     if on_duplicate == "error":
-                        refused = await bulk.refused_row(result.inserted)
+                        refused = await bulk.refused_row()
                         error.key = chunk[refused].exec_id if refused < len(chunk) else None
                     raise
         return result
 
-    async def _save_slice(self, trades: list[Trade], on_duplicate: OnDuplicate, so_far: SaveResult) -> SaveResult:
+    async def _save_slice(
+        self, trades: list[Trade], on_duplicate: OnDuplicate, so_far: SaveResult, bulk: BulkInsert
+    ) -> SaveResult:
         if not all(isinstance(trade, Trade) for trade in trades):
             raise ValidationError("Trade", "self", "must be a Trade")
         ids = {trade.exec_id for trade in trades}
-        known = await self._stored_ids(ids) if on_duplicate == "update" else set[str]()
+        known = await self._known(ids, trades) if on_duplicate == "update" else set[str]()
+        mapper: RowMapper[Any] = _ROWS if isinstance(trades[0], SequencedTrade) else _MAPPER
         changed = await self._execute_rows(
-            self._savings[on_duplicate],
-            self._codec.to_rows(trades, self.mapper.fields),
+            _SAVING[on_duplicate](mapper),
+            mapper.for_backend[self._channel.backend].to_rows(trades, mapper.fields),
+            bulk,
         )
         inserted = len(ids - known) if on_duplicate == "update" else changed
         return SaveResult(
@@ -168,8 +225,28 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             updated=so_far.updated + changed - inserted,
         )
 
-    async def _stored_ids(self, exec_ids: Iterable[str]) -> set[str]:
-        return {row[0] for row in await self._fetch_rows(_STORED_IDS, exec_ids=json.dumps([*exec_ids]))}
+    async def _known(self, exec_ids: Iterable[str], trades: list[Trade]) -> set[str]:
+        """Return the identifiers that are stored already.
+
+        Raises:
+            CurrencyChangeError: One of the trades would get another currency with its account.
+        """
+        stored = await self._fetch_rows(_STORED, exec_ids=json.dumps([*exec_ids]))
+        account_of = {exec_id: account_id for exec_id, account_id, currency in stored if currency is None}
+        moved = [
+            (account_of[trade.exec_id], trade)
+            for trade in trades
+            if trade.currency is None and account_of.get(trade.exec_id, trade.account_id) != trade.account_id
+        ]
+        if moved:
+            accounts = {account_id for old_id, trade in moved for account_id in (old_id, trade.account_id)}
+            rows = await self._fetch_rows(CURRENCIES, account_ids=json.dumps([*accounts]))
+            currency_of: dict[str, str | None] = dict(rows)
+            for old_id, trade in moved:
+                # The insertion refuses an account that is not stored.
+                if trade.account_id in currency_of and currency_of[trade.account_id] != currency_of.get(old_id):
+                    raise CurrencyChangeError("Trade", trade.exec_id)
+        return {exec_id for exec_id, _, _ in stored}
 
     async def get_many(self, exec_ids: Iterable[str]) -> dict[str, Trade]:
         """Return the stored trades among these, by ``exec_id``; missing ones are left out.
@@ -374,9 +451,10 @@ def _position(row: tuple[Any, ...]) -> Position:
 
 
 def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
-    remaining = iter(trades)
-    while chunk := list(islice(remaining, SLICE_ROWS)):
-        yield chunk
+    """Yield slices of the trades, each with or without positions in the source."""
+    for _, alike in groupby(trades, lambda trade: isinstance(trade, SequencedTrade)):
+        while chunk := list(islice(alike, SLICE_ROWS)):
+            yield chunk
 
 
 @cache

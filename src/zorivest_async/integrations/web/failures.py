@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from zorivest_async.errors import (
     CorruptImageError,
+    CurrencyChangeError,
     DuplicateError,
     ForeignKeyError,
     ImageTooLargeError,
@@ -34,6 +35,7 @@ STATUS_CODES: Final[dict[type[Exception], int]] = {
     NotFoundError: 404,
     DuplicateError: 409,
     ForeignKeyError: 409,
+    CurrencyChangeError: 409,
     ImageTooLargeError: 413,
     UnsupportedImageError: 415,
     CorruptImageError: 422,

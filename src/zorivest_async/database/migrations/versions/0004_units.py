@@ -14,6 +14,9 @@ down_revision = "0003"
 _ASSET_CLASSES = "'stock', 'etf', 'option', 'future', 'forex', 'crypto', 'cfd', 'bond', 'fund', 'warrant', 'other'"
 
 
+_ASSET_CLASSES = "'stock', 'etf', 'option', 'future', 'forex', 'crypto', 'cfd', 'bond', 'fund', 'warrant', 'other'"
+
+
 def upgrade() -> None:
     """Add the columns and tables; a stored execution gets the multiplier 1 and no fees."""
     with op.batch_alter_table("accounts") as accounts:  # for which SQLite rebuilds the table, a small one
