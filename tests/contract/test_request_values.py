@@ -26,7 +26,7 @@ from zorivest_async import (
     ValidationError,
     WatchlistItem,
 )
-from zorivest_async.analytics import GroupBy, performance
+from zorivest_async.analytics import GroupBy, performance, positions
 
 if TYPE_CHECKING:
     from implementations import Journal
@@ -217,7 +217,7 @@ async def test_a_grouping_of_owners_that_does_not_exist_is_an_invalid_query(jour
         {"time_zone": "\ud800"},
         {"time_zone": 5},
         {},
-        {"by": "week", "time_zone": "UTC"},
+        {"by": "fortnight", "time_zone": "UTC"},
         {"by": ["day"], "time_zone": "UTC"},
         {"session_start": "18:00", "time_zone": "UTC"},
         {"session_start": time(18, tzinfo=UTC), "time_zone": "UTC"},

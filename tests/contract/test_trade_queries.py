@@ -15,6 +15,8 @@ from factories import make_account, make_plan, make_report, make_trade, minutes_
 from zorivest_async import AssetClass, InvalidQueryError, Trade, TradeAction, TradeFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
@@ -86,6 +88,16 @@ def lets_through(wanted: TradeFilter, trade: Trade) -> bool:
     )
 
 
+def place_by(field: str) -> Callable[[Trade], tuple[bool, Any, str]]:
+    """Return the key that sorts trades by a field; ``None`` is less than any value."""
+
+    def place(trade: Trade) -> tuple[bool, Any, str]:
+        value = getattr(trade, field)
+        return value is not None, "" if value is None else value, trade.exec_id
+
+    return place
+
+
 def newest_first(wanted: TradeFilter) -> list[Trade]:
     """Return the trades that a filter lets through, in the order of all listings."""
     return sorted((t for t in TRADES if lets_through(wanted, t)), key=attrgetter("time", "exec_id"), reverse=True)
@@ -130,8 +142,12 @@ async def test_every_combination_of_filters_finds_what_plain_python_finds(
 @pytest.mark.parametrize("direction", ["", "-"])
 @pytest.mark.parametrize("field", FIELDS)
 async def test_every_field_sorts_both_ways(traded: Journal, field: str, direction: str) -> None:
-    """Equal ones are ordered by identifier, in the same direction, so that windows of the order join."""
-    expected = sorted(TRADES, key=attrgetter(field, "exec_id"), reverse=bool(direction))
+    """Equal ones are ordered by identifier, in the same direction, so that windows of the order join.
+
+    ``None`` is less than any value.
+    """
+
+    expected = sorted(TRADES, key=place_by(field), reverse=bool(direction))
     async with traded.unit_of_work(read_only=True) as uow:
         assert await uow.trades.list_filtered(TradeFilter(), direction + field, limit=None) == expected
         windows = [

@@ -253,10 +253,8 @@ def test_executions_of_one_time_are_in_the_order_of_their_source_then_of_numbers
     sold = make_trade("T", time=minutes_later(1), action=SLD, quantity=2, price=120.0)
     (found,) = fold([sold, *reversed(bought)])
     assert found.gross == (120 - 101) + (120 - 102)
-    placed = [
-        SequencedTrade(**{name: getattr(trade, name) for name in Trade.__match_args__} | {"sequence": 12 - n})
-        for n, trade in enumerate(bought, 1)
-    ]
+    fields: list[dict[str, Any]] = [{name: getattr(fill, name) for name in Trade.__match_args__} for fill in bought]
+    placed = [SequencedTrade(**values, sequence=12 - n) for n, values in enumerate(fields, 1)]
     last = make_trade("S/0", quantity=1, price=1.0)
     (found,) = fold([*placed, last, sold])
     assert found.exec_ids == (*(f"S/{n}" for n in range(11, 0, -1)), "S/0", "T")
