@@ -132,7 +132,7 @@ async def test_every_combination_of_filters_finds_what_plain_python_finds(
     async with traded.unit_of_work(read_only=True) as uow:
         assert await uow.trades.list_filtered(wanted, limit=None) == expected
         assert await uow.trades.list_filtered(wanted, sort, limit=None) == sorted(
-            expected, key=attrgetter(field, "exec_id"), reverse=descending
+            expected, key=place_by(field), reverse=descending
         )
         assert await uow.trades.count_filtered(wanted) == len(expected)
         assert (await uow.trades.page(wanted, 60)).items == expected
@@ -146,7 +146,6 @@ async def test_every_field_sorts_both_ways(traded: Journal, field: str, directio
 
     ``None`` is less than any value.
     """
-
     expected = sorted(TRADES, key=place_by(field), reverse=bool(direction))
     async with traded.unit_of_work(read_only=True) as uow:
         assert await uow.trades.list_filtered(TradeFilter(), direction + field, limit=None) == expected
