@@ -30,10 +30,10 @@ def digits_as_numbers(text: str) -> str:
     return re.sub(r"\d+", lambda found: found[0].zfill(30), text)
 
 
-def frame_of(trades: Iterable[Trade], currencies: Mapping[str, str]) -> pd.DataFrame:
+def frame_of(trades: Iterable[Trade], currencies: Mapping[str, str]) -> Any:
     """Return executions in order, with what they leave open filled in."""
     fields = ({name: getattr(t, name) for name in type(t).__match_args__} for t in trades)
-    frame = pd.DataFrame(fields, dtype=object)
+    frame: Any = pd.DataFrame(fields, dtype=object)
     frame["place"] = [
         (t.time, t.sequence is None, t.sequence or 0, digits_as_numbers(t.exec_id)) for t in frame.itertuples()
     ]

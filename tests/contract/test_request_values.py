@@ -26,7 +26,7 @@ from zorivest_async import (
     ValidationError,
     WatchlistItem,
 )
-from zorivest_async.analytics import GroupBy, performance
+from zorivest_async.analytics import GroupBy, performance, positions
 
 if TYPE_CHECKING:
     from implementations import Journal
@@ -91,6 +91,9 @@ TAKES_TEXT: Final[dict[str, Call]] = {
     "trades.list_filtered(account_id)": lambda uow, value: uow.trades.list_filtered(TradeFilter(account_id=value)),
     "trades.list_filtered(instrument)": lambda uow, value: uow.trades.list_filtered(TradeFilter(instrument=value)),
     "trades.list_filtered(search)": lambda uow, value: uow.trades.list_filtered(TradeFilter(search=value)),
+    "trades.list_filtered(tag)": lambda uow, value: uow.trades.list_filtered(TradeFilter(tag=value)),
+    "trades.list_filtered(strategy)": lambda uow, value: uow.trades.list_filtered(TradeFilter(strategy=value)),
+    "positions": lambda uow, value: positions(uow, TradeFilter(account_id=value)),
     "performance": lambda uow, value: performance(uow, TradeFilter(account_id=value)),
 }
 """Every method that takes an identifier, or another text to look for."""
@@ -214,7 +217,7 @@ async def test_a_grouping_of_owners_that_does_not_exist_is_an_invalid_query(jour
         {"time_zone": "\ud800"},
         {"time_zone": 5},
         {},
-        {"by": "week", "time_zone": "UTC"},
+        {"by": "fortnight", "time_zone": "UTC"},
         {"by": ["day"], "time_zone": "UTC"},
         {"session_start": "18:00", "time_zone": "UTC"},
         {"session_start": time(18, tzinfo=UTC), "time_zone": "UTC"},

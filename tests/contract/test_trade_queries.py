@@ -11,10 +11,12 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factories import make_account, make_trade, minutes_later, refusal
-from zorivest_async import InvalidQueryError, Trade, TradeAction, TradeFilter
+from factories import make_account, make_plan, make_report, make_trade, minutes_later, refusal
+from zorivest_async import AssetClass, InvalidQueryError, Trade, TradeAction, TradeFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from implementations import Journal
 
 pytestmark = pytest.mark.asyncio
@@ -32,8 +34,18 @@ TRADES = [
         account_id=ACCOUNTS[number % len(ACCOUNTS)],
         commission=number % 2 / 4,
         realized_pnl=-number / 3,
+        currency=(None, "EUR", "USD")[number % 5 % 3],
+        asset_class=(None, *AssetClass)[number % 4],
     )
     for number in range(60)
+]
+TAGS = [("gap", "late"), ("Gap",), ("a%b", 'say "when"'), (), ("late", "late")]
+REPORTS = {trade.exec_id: make_report(trade.exec_id, tags=TAGS[n % len(TAGS)]) for n, trade in enumerate(TRADES[::3])}
+STRATEGIES = ["fade", "Fade", None, "o'neil"]
+PLANS = [
+    make_plan(linked_trade_id=trade.exec_id, strategy_name=STRATEGIES[(n + more) % len(STRATEGIES)])
+    for n, trade in enumerate(TRADES[::4])
+    for more in (0, 1)
 ]
 FIELDS = Trade.__match_args__
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -44,10 +56,19 @@ async def traded(empty_journal: Journal) -> Journal:
     """A journal with sixty trades that share accounts, instruments, moments and letters."""
     async with empty_journal.unit_of_work() as uow:
         for account_id in ACCOUNTS:
-            await uow.accounts.save(make_account(account_id))
+            await uow.accounts.save(make_account(account_id, currency="EUR" if account_id == "U1" else "USD"))
         await uow.trades.save_many(TRADES)
+        for report in REPORTS.values():
+            await uow.trade_reports.save(report)
+        for plan in [*PLANS, make_plan(strategy_name="fade")]:
+            await uow.trade_plans.save(plan)
         await uow.commit()
     return empty_journal
+
+
+def strategies_of(trade: Trade) -> set[str | None]:
+    """Return the strategies of the plans that led to a trade."""
+    return {plan.strategy_name for plan in PLANS if plan.linked_trade_id == trade.exec_id}
 
 
 def lets_through(wanted: TradeFilter, trade: Trade) -> bool:
@@ -60,7 +81,21 @@ def lets_through(wanted: TradeFilter, trade: Trade) -> bool:
         and (wanted.since is None or trade.time >= wanted.since)
         and (wanted.until is None or trade.time < wanted.until)
         and (wanted.search is None or any(wanted.search.translate(LOWER) in text for text in searched))
+        and (not wanted.tag or wanted.tag in getattr(REPORTS.get(trade.exec_id), "tags", ()))
+        and wanted.asset_class in (None, trade.asset_class)
+        and wanted.currency in (None, trade.currency or ("EUR" if trade.account_id == "U1" else "USD"))
+        and (not wanted.strategy or wanted.strategy in strategies_of(trade))
     )
+
+
+def place_by(field: str) -> Callable[[Trade], tuple[bool, Any, str]]:
+    """Return the key that sorts trades by a field; ``None`` is less than any value."""
+
+    def place(trade: Trade) -> tuple[bool, Any, str]:
+        value = getattr(trade, field)
+        return value is not None, "" if value is None else value, trade.exec_id
+
+    return place
 
 
 def newest_first(wanted: TradeFilter) -> list[Trade]:
@@ -79,6 +114,10 @@ FILTERS = st.builds(
     search=st.none()
     | st.sampled_from(["", "s", "B", "%", "_", "'", "é", "É", "Ü", "0", "05", " ", "\\"])
     | st.text("sSpY%_", max_size=2),
+    tag=st.none() | st.sampled_from(["", "gap", "Gap", "late", "a%b", 'say "when"', "absent", "ga"]),
+    asset_class=st.none() | st.sampled_from([AssetClass.STOCK, AssetClass.ETF, AssetClass.CFD]),
+    currency=st.none() | st.sampled_from(["EUR", "USD", "JPY"]),
+    strategy=st.none() | st.sampled_from(["", "fade", "Fade", "o'neil", "absent"]),
 )
 
 
@@ -93,7 +132,7 @@ async def test_every_combination_of_filters_finds_what_plain_python_finds(
     async with traded.unit_of_work(read_only=True) as uow:
         assert await uow.trades.list_filtered(wanted, limit=None) == expected
         assert await uow.trades.list_filtered(wanted, sort, limit=None) == sorted(
-            expected, key=attrgetter(field, "exec_id"), reverse=descending
+            expected, key=place_by(field), reverse=descending
         )
         assert await uow.trades.count_filtered(wanted) == len(expected)
         assert (await uow.trades.page(wanted, 60)).items == expected
@@ -103,8 +142,11 @@ async def test_every_combination_of_filters_finds_what_plain_python_finds(
 @pytest.mark.parametrize("direction", ["", "-"])
 @pytest.mark.parametrize("field", FIELDS)
 async def test_every_field_sorts_both_ways(traded: Journal, field: str, direction: str) -> None:
-    """Equal ones are ordered by identifier, in the same direction, so that windows of the order join."""
-    expected = sorted(TRADES, key=attrgetter(field, "exec_id"), reverse=bool(direction))
+    """Equal ones are ordered by identifier, in the same direction, so that windows of the order join.
+
+    ``None`` is less than any value.
+    """
+    expected = sorted(TRADES, key=place_by(field), reverse=bool(direction))
     async with traded.unit_of_work(read_only=True) as uow:
         assert await uow.trades.list_filtered(TradeFilter(), direction + field, limit=None) == expected
         windows = [

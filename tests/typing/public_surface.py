@@ -28,11 +28,17 @@ from zorivest_async.analytics import (
     FifoMatch,
     GroupBy,
     Performance,
+    Position,
+    Positions,
+    Rates,
+    Split,
     equity_curve,
     equity_curve_of,
     match_fifo,
     performance,
     performance_of,
+    positions,
+    positions_of,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +86,13 @@ async def analyse(vault: Vault) -> None:
     async with vault.unit_of_work(read_only=True) as uow:
         assert_type(await performance(uow, TradeFilter(), by=GroupBy.DAY, time_zone="UTC"), list[Performance])
         assert_type(await equity_curve(uow), list[EquityCurve])
+        assert_type(await positions(uow, TradeFilter(), open=True, method="lifo"), Positions)
         accounts = await uow.accounts.list_all()
         match = match_fifo(await uow.trades.list_all(limit=None), multipliers={"ESZ4": 50})
     assert_type(match, FifoMatch)
     assert_type(performance_of(match.trades, accounts, closing=match.closing), list[Performance])
     assert_type(equity_curve_of(match.trades, accounts, less_commission=True), list[EquityCurve])
+    folded = positions_of(match.trades, accounts, splits=[Split("SPY", datetime.now(UTC), 2)], convert=Rates("USD", {}))
+    assert_type(folded, Positions)
+    assert_type(folded[0], Position)
+    assert_type(folded[:2], tuple[Position, ...])

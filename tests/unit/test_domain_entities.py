@@ -27,7 +27,14 @@ from zorivest_async.domain.entities import (
     WatchlistItem,
 )
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.enums import (
+    AccountType,
+    AssetClass,
+    ConvictionLevel,
+    ImageOwnerType,
+    PlanStatus,
+    TradeAction,
+)
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 
@@ -35,7 +42,11 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(microseconds=1)
 
 CONTRACT: dict[type[Any], str] = {
-    Trade: "exec_id, time, instrument, action, quantity, price, account_id, commission=0.0, realized_pnl=0.0",
+    Trade: (
+        "exec_id, time, instrument, action, quantity, price, account_id, commission=0.0, realized_pnl=0.0, "
+        "currency=None, multiplier=1.0, asset_class=None, fees=0.0, commission_currency=None, notes=None, "
+        "order_id=None, result_after_costs=None"
+    ),
     Account: (
         'account_id, name, account_type, institution=None, currency="USD", is_tax_advantaged=False, notes=None, '
         "created_at=now"
@@ -65,11 +76,32 @@ CONTRACT: dict[type[Any], str] = {
         "provider_name, api_key=None, rate_limit=5, timeout=30, is_enabled=False, last_tested_at=None, "
         "last_test_status=None, created_at=now, updated_at=None"
     ),
-    TradeFilter: "account_id=None, instrument=None, action=None, since=None, until=None, search=None",
+    TradeFilter: (
+        "account_id=None, instrument=None, action=None, since=None, until=None, search=None, tag=None, "
+        "asset_class=None, currency=None, strategy=None"
+    ),
 }
 
 EXAMPLES: list[Any] = [
-    Trade("0001", NOON, "SPY", TradeAction.BOT, 100, 619.61, "U1", 1.02, -3.5),
+    Trade(
+        *(
+            "0001",
+            NOON,
+            "SPY",
+            TradeAction.BOT,
+            100,
+            619.61,
+            "U1",
+            1.02,
+            -3.5,
+            "EUR",
+            50.0,
+            AssetClass.ETF,
+            0.25,
+            "CAD",
+        ),
+        *("late", "order", True),
+    ),
     Account("U1", "margin", AccountType.BROKER, "IBKR", "EUR", True, "notes", NOON),
     ImageAttachment(
         b"original", ImageOwnerType.PLAN, "7", 3, b"small", "image/webp", "entry", 640, 480, len(b"original"), NOON
@@ -85,7 +117,7 @@ EXAMPLES: list[Any] = [
     BalanceSnapshot("U1", NOON, -250.25, 6),
     Setting("theme", "dark", "str", NOON),
     MarketProviderSetting("Alpha Vantage", "a-key", 60, 10, True, NOON, "success", NOON, LATER),
-    TradeFilter("U1", "SPY", TradeAction.BOT, NOON, LATER, "sp"),
+    TradeFilter("U1", "SPY", TradeAction.BOT, NOON, LATER, "sp", "gap", AssetClass.ETF, "EUR", "fade"),
 ]
 
 

@@ -17,7 +17,7 @@ from zorivest_async import (
     TradeFilter,
     ValidationError,
 )
-from zorivest_async.analytics import Position, Positions, Rates, Review, Split, positions_of
+from zorivest_async.analytics import Position, Positions, Rates, ResultSource, Review, Split, positions_of
 from zorivest_async.domain.entities import SequencedTrade
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def test_an_order_filled_in_parts_is_one_position() -> None:
     won, lost = positions_of([*winner, *loser], ACCOUNTS)
     assert won == Position(
         "U1", "SPY", "USD", None, 1.0, BOT, OPENING_BELL, minutes_later(4), 100.0, 0.0, 500.0, 501.0, None,
-        100.0, 1.25, 0.0, 98.75, (), "matched", 5, ("000", "001", "002", "003", "004"),
-    )  # type: ignore[arg-type]  # fmt: skip
+        100.0, 1.25, 0.0, 98.75, (), ResultSource.MATCHED, 5, ("000", "001", "002", "003", "004"),
+    )  # fmt: skip
     assert won.holding_time == timedelta(minutes=4)
     assert (lost.gross, lost.executions, lost.side) == (-100.0, 2, BOT)
 
@@ -253,10 +253,8 @@ def test_executions_of_one_time_are_in_the_order_of_their_source_then_of_numbers
     sold = make_trade("T", time=minutes_later(1), action=SLD, quantity=2, price=120.0)
     (found,) = fold([sold, *reversed(bought)])
     assert found.gross == (120 - 101) + (120 - 102)
-    placed = [
-        SequencedTrade(*(getattr(trade, name) for name in Trade.__match_args__), sequence=12 - n if n < 12 else None)
-        for n, trade in enumerate(bought, 1)
-    ]
+    fields: list[dict[str, Any]] = [{name: getattr(fill, name) for name in Trade.__match_args__} for fill in bought]
+    placed = [SequencedTrade(**values, sequence=12 - n) for n, values in enumerate(fields, 1)]
     last = make_trade("S/0", quantity=1, price=1.0)
     (found,) = fold([*placed, last, sold])
     assert found.exec_ids == (*(f"S/{n}" for n in range(11, 0, -1)), "S/0", "T")

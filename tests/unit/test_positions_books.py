@@ -40,7 +40,7 @@ def random_book(seed: int) -> tuple[list[Trade], list[Split]]:
         name = random.choice([*INSTRUMENTS])
         kind = kinds[len(name) % 3] if random.random() < 0.9 else random.choice(kinds)
         asset_class, multiplier = INSTRUMENTS[name]
-        result: dict[str, Any] = {
+        results: dict[str, dict[str, Any]] = {
             "none": {"realized_pnl": None},
             "zero": {"realized_pnl": 0.0},
             "before": {
@@ -48,7 +48,7 @@ def random_book(seed: int) -> tuple[list[Trade], list[Split]]:
                 "result_after_costs": random.choice([None, False]),
             },
             "after": {"realized_pnl": random.choice([0.0, random.randrange(1, 900) / 7]), "result_after_costs": True},
-        }[kind]
+        }
         trades.append(
             SequencedTrade(
                 f"{random.randrange(200)}-{number}",
@@ -65,7 +65,7 @@ def random_book(seed: int) -> tuple[list[Trade], list[Split]]:
                 fees=random.choice([0.0, random.randrange(0, 50) / 1000]),
                 commission_currency=random.choice([None, None, "USD", "JPY"]),
                 sequence=random.choice([None, number + 1]),
-                **result,
+                **results[kind],
             )
         )
     splits = [

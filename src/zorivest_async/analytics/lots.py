@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from zorivest_async.analytics.exact import ZERO, ExactNumber, minus, plus, times
 from zorivest_async.analytics.position import Matching
@@ -40,14 +39,11 @@ def lots_for(matching: Matching) -> Lots:
     return _Pool() if matching is Matching.AVERAGE else _Queue(newest_first=matching is Matching.LIFO)
 
 
-@dataclass(slots=True)
-class _Lot:
-    """Open part of an execution; ``whole`` is its quantity, for the whole of which ``costs`` were paid."""
+_Lot: TypeAlias = tuple[ExactNumber, ExactNumber, ExactNumber, ExactNumber]
+"""Open part of an execution: its open quantity, its price, its costs, and the quantity for which they were paid.
 
-    left: ExactNumber
-    price: ExactNumber
-    costs: ExactNumber
-    whole: ExactNumber
+The garbage collector leaves plain tuples of numbers alone; it would hold the event loop for very many objects.
+"""
 
 
 class _Queue:
@@ -60,39 +56,40 @@ class _Queue:
         self._lots: deque[_Lot] = deque()
 
     def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber, whole: ExactNumber) -> None:
-        self._lots.append(_Lot(quantity, price, costs, whole))
+        self._lots.append((quantity, price, costs, whole))
 
     def take(self, quantity: ExactNumber) -> ExactNumber:
-        lots, total = self._lots, ZERO
+        lots = self._lots
         at = -1 if self._newest_first else 0
-        value: ExactNumber = total
+        total: ExactNumber = ZERO
         while quantity:
-            lot = lots[at]
-            if quantity < lot.left:
-                lot.left = minus(lot.left, quantity)
-                return plus(value, times(lot.price, quantity))
-            value = plus(value, times(lot.price, lot.left))
-            quantity = minus(quantity, lot.left)
+            left, price, costs, whole = lots[at]
+            if quantity < left:
+                lots[at] = minus(left, quantity), price, costs, whole
+                return plus(total, times(price, quantity))
+            total = plus(total, times(price, left))
+            quantity = minus(quantity, left)
             if self._newest_first:
                 lots.pop()
             else:
                 lots.popleft()
-        return value
+        return total
 
     def restate(self, ratio: Fraction) -> None:
-        for lot in self._lots:
-            lot.left, lot.whole = times(lot.left, ratio), times(lot.whole, ratio)
-            lot.price = Fraction(lot.price) / ratio
+        self._lots = deque(
+            (times(left, ratio), Fraction(price) / ratio, costs, times(whole, ratio))
+            for left, price, costs, whole in self._lots
+        )
 
     def value(self) -> ExactNumber:
         total: ExactNumber = ZERO
-        for lot in self._lots:
-            total = plus(total, times(lot.price, lot.left))
+        for left, price, _, _ in self._lots:
+            total = plus(total, times(price, left))
         return total
 
     def costs(self) -> ExactNumber:
         return sum(
-            (Fraction(lot.costs) * Fraction(lot.left) / Fraction(lot.whole) for lot in self._lots if lot.costs),
+            (Fraction(costs) * Fraction(left) / Fraction(whole) for left, _, costs, whole in self._lots if costs),
             start=Fraction(),
         )
 
