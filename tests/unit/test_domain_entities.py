@@ -27,7 +27,14 @@ from zorivest_async.domain.entities import (
     WatchlistItem,
 )
 from zorivest_async.domain.entity import Entity
-from zorivest_async.domain.enums import AccountType, ConvictionLevel, ImageOwnerType, PlanStatus, TradeAction
+from zorivest_async.domain.enums import (
+    AccountType,
+    AssetClass,
+    ConvictionLevel,
+    ImageOwnerType,
+    PlanStatus,
+    TradeAction,
+)
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 
@@ -35,7 +42,11 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(microseconds=1)
 
 CONTRACT: dict[type[Any], str] = {
-    Trade: "exec_id, time, instrument, action, quantity, price, account_id, commission=0.0, realized_pnl=0.0",
+    Trade: (
+        "exec_id, time, instrument, action, quantity, price, account_id, commission=0.0, realized_pnl=0.0, "
+        "currency=None, multiplier=1.0, asset_class=None, fees=0.0, commission_currency=None, notes=None, "
+        "order_id=None, result_after_costs=None"
+    ),
     Account: (
         'account_id, name, account_type, institution=None, currency="USD", is_tax_advantaged=False, notes=None, '
         "created_at=now"
@@ -69,7 +80,25 @@ CONTRACT: dict[type[Any], str] = {
 }
 
 EXAMPLES: list[Any] = [
-    Trade("0001", NOON, "SPY", TradeAction.BOT, 100, 619.61, "U1", 1.02, -3.5),
+    Trade(
+        *(
+            "0001",
+            NOON,
+            "SPY",
+            TradeAction.BOT,
+            100,
+            619.61,
+            "U1",
+            1.02,
+            -3.5,
+            "EUR",
+            100,
+            AssetClass.OPTION,
+            0.35,
+            "USD",
+        ),
+        *("late", "order 7", False),
+    ),
     Account("U1", "margin", AccountType.BROKER, "IBKR", "EUR", True, "notes", NOON),
     ImageAttachment(
         b"original", ImageOwnerType.PLAN, "7", 3, b"small", "image/webp", "entry", 640, 480, len(b"original"), NOON
