@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["currencies_in", "executions_in_order", "folding_for", "load_reviews", "positions", "round_trips"]
 
-_FOLDED_AT_ONCE: Final = 100
-"""Number of executions, or of round trips, that take about a millisecond of the event loop."""
+_FOLDED_AT_ONCE: Final = 50
+"""Number of executions, or of round trips, that take less than a millisecond of the event loop."""
 
 _SORTED_ON_THE_LOOP: Final = 1000
 """Number of executions of the same time, beyond which they are sorted and folded in a thread."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EXECUTION_ROWS", "decode_executions", "decode_units", "executions_statement", "units_statement"]
 
-EXECUTION_ROWS: Final = 200
-"""Number of executions in a slice: folding them takes about a millisecond, and so does decoding."""
+EXECUTION_ROWS: Final = 100
+"""Number of executions in a slice: decoding and folding them takes about a millisecond each on a busy machine."""
 
 # The stored text: other programs write times in other forms, which decoding and encoding would change.
 _FOLLOWING: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) > tuple_(
