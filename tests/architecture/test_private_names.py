@@ -87,8 +87,8 @@ ALLOWED = [(module, names) for uses in USES.values() for module, names in uses.p
 
 
 def private(name: object) -> TypeGuard[str]:
-    """Return whether something is a private name."""
-    return isinstance(name, str) and re.fullmatch(r"_[A-Za-z]\w*", name) is not None
+    """Return whether something is a private name; those of named tuples are documented."""
+    return isinstance(name, str) and re.fullmatch(r"_(?!(?:make|fields)$)[A-Za-z]\w*", name) is not None
 
 
 def names_in(tree: ast.AST) -> set[str]:

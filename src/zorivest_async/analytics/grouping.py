@@ -159,7 +159,7 @@ class Grouping:
         self.unit = unit
         self.groups_of_position: Callable[[Position], Iterable[Group]] = lambda _: _EVERYTHING
         self._groups_of_execution: Callable[[Execution], Iterable[Group]] = lambda _: _EVERYTHING
-        if self.by in _IN_A_ZONE:
+        if self.by is not None and self.by in _IN_A_ZONE:
             self._group_by_time(self.by, time_zone, session_start)
         elif self.by is not None:
             self.groups_of_position = _OF_POSITIONS[self.by]

@@ -56,13 +56,7 @@ class Rates:
         """
         if currency == self.currency:
             return Fraction(1)
-        source: Any = self.source
-        if isinstance(source, Mapping):
-            found: Any = source.get(currency)
-            if isinstance(found, Mapping):
-                found = found.get(day)
-        else:
-            found = source(currency, day)
+        found: Any = self._found(currency, day)
         if found is None:
             raise self._error(currency, day, "a currency has no rate on a day; add it to the rates (the key has both)")
         if isinstance(found, Decimal | Fraction):
@@ -73,6 +67,12 @@ class Rates:
         if rate <= 0:
             raise self._error(currency, day, "a rate must be a finite number above zero (the key has its day)")
         return rate
+
+    def _found(self, currency: str, day: date) -> object:
+        if not isinstance(self.source, Mapping):
+            return self.source(currency, day)
+        found = self.source.get(currency)
+        return found.get(day) if isinstance(found, Mapping) else found
 
     @staticmethod
     def _error(currency: str, day: date, problem: str) -> InvalidQueryError:

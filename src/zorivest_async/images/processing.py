@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image
 
@@ -314,12 +314,13 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         return image
     from PIL import ImageCms  # noqa: PLC0415 - which few images need
 
+    cms: Any = ImageCms  # which is only partly typed
     try:
-        source, target = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        source, target = cms.ImageCmsProfile(BytesIO(profile)), cms.createProfile("sRGB")
         if image.mode.startswith("RGB"):
-            ImageCms.profileToProfile(image, source, target, inPlace=True)
+            cms.profileToProfile(image, source, target, inPlace=True)
             return image
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        converted: Image.Image | None = cms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
         return image
     return converted or image

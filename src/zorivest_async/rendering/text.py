@@ -92,7 +92,7 @@ def value_html(value: Any, limit: int = FIRST_TEXT) -> str:
 
 def _item_text(item: Any) -> str:
     if isinstance(item, tuple):  # a currency and an amount
-        return " ".join(map(str, cast("tuple[Any, ...]", item)))
+        return " ".join(map(str, cast("Iterable[Any]", item)))
     return str(getattr(item, "ticker", item))  # of a watchlist; other items are tags
 
 

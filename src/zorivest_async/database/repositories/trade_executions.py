@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import String, bindparam, func, or_, select, tuple_
 
@@ -24,6 +24,8 @@ from zorivest_async.domain.queries import ExecutionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Select
 
     from zorivest_async.database.backend import Backend
     from zorivest_async.domain.queries import UnitRow
@@ -122,7 +124,7 @@ def units_statement(names: tuple[str, ...]) -> Statement:
     """
     multiplier, asset_class = TRADES.c.multiplier, TRADES.c.asset_class
     several = (
-        narrowed(select(TRADES.c.account_id, TRADES.c.instrument), names)
+        narrowed(cast("Select[Any]", select(TRADES.c.account_id, TRADES.c.instrument)), names)
         .group_by(TRADES.c.account_id, TRADES.c.instrument)
         .having(
             or_(

@@ -139,11 +139,11 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     def _columns(self) -> Mapping[str, Column[Any]]:
         return _ROWS.columns
 
-    def _insert(self, trade: Trade) -> Awaitable[StatementResult]:
-        if isinstance(trade, SequencedTrade):
-            row = _ROWS.for_backend[self._channel.backend].to_row(trade, _ROWS.fields)
-            return self._execute_row(_ROWS.insert, row, trade.exec_id, names=_ROWS.fields)
-        return super()._insert(trade)
+    def _insert(self, entity: Trade) -> Awaitable[StatementResult]:
+        if isinstance(entity, SequencedTrade):
+            row = _ROWS.for_backend[self._channel.backend].to_row(entity, _ROWS.fields)
+            return self._execute_row(_ROWS.insert, row, entity.exec_id, names=_ROWS.fields)
+        return super()._insert(entity)
 
     async def update(self, trade: Trade, /) -> None:
         """Write all fields of a stored trade, except its identifier.

@@ -231,6 +231,7 @@ class _Reader:
         # For currencies IBKR states 0 there, whatever was gained; the gain stands in the statement's forex tables.
         if result is not None and (result or fields.get("asset_class") is not AssetClass.FOREX):
             fields |= {"realized_pnl": result, "result_after_costs": True}
+        values: dict[str, Any] = {"realized_pnl": None, **fields}
         trade = Trade(
             exec_id=exec_id,
             time=self._time(parsed, texts),
@@ -239,7 +240,7 @@ class _Reader:
             quantity=quantity.copy_abs(),
             price=price,
             account_id=parsed.accountId or "",
-            **{"realized_pnl": None, **fields},
+            **values,
         )
         stated = _ALWAYS_STATED.union(fields)
         return trade, self._stated.setdefault(stated, stated)
