@@ -23,14 +23,14 @@ _CONFIRMED = {"tradePrice": "price", "ibCommission": "commission", "ibCommission
 _CONFIRMED |= {"ibExecID": "execID", "ibOrderID": "orderID", "taxes": "tax"}
 
 
-def trade(number: int = 1, **changes: str | None) -> str:
+def trade(number: int = 1, /, **changes: str | None) -> str:
     """Return the n-th execution of a Flex activity statement; a change to ``None`` removes the attribute."""
     own = {"ibExecID": f"{number:04}.01.01", "tradeID": f"{number}", "transactionID": f"{100 + number}"}
     attributes = _TRADE | own | changes
     return f"<Trade {_joined(attributes)}/>"
 
 
-def confirmation(number: int = 1, **changes: str | None) -> str:
+def confirmation(number: int = 1, /, **changes: str | None) -> str:
     """Return the execution of :func:`trade` as a trade confirmation has it: without a result."""
     own = {"ibExecID": f"{number:04}.01.01", "tradeID": f"{number}"}
     attributes = _TRADE | own | changes | {"fifoPnlRealized": None}

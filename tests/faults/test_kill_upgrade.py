@@ -155,7 +155,7 @@ def make_original(folder: Path, version: int) -> tuple[Path, bytes, Callable[[Pa
         path = folder / "original.vault"
         make_first_release_vault(path, KEY, REPORTS)
         return path, KEY, assert_searchable
-    path = copy_of("revision-2-default.vault", folder)
+    path = copy_of(f"revision-{version}-default.vault", folder)
     return path, derive_file_key(path, Credentials(COMPOSED)).key, assert_kept
 
 

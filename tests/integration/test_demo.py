@@ -82,7 +82,8 @@ def test_the_bundled_sample_comes_back_equal(plain_run: subprocess.CompletedProc
 
 
 def test_the_report_says_how_the_vault_was_locked_and_what_it_took(plain_run: subprocess.CompletedProcess[str]) -> None:
-    """Both refusals are quoted; size, time and longest stall are numbers above zero."""
+    """Positions are summed up, both refusals quoted; size, time and longest stall are numbers above zero."""
+    assert re.search(r"\npositions +\d+ closed, \d+% won, [+-][\d,]+\.\d\d USDT\n", plain_run.stdout)
     assert "sqlite3 without the key  refused: file is not a database\n" in plain_run.stdout
     assert "a wrong passphrase       refused: WrongPassphraseError\n" in plain_run.stdout
     for pattern in (r"vault file +([\d,]+) bytes\n", r"time +([\d.]+) s\n", r"longest event-loop stall +([\d.]+) ms\n"):

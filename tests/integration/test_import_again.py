@@ -75,6 +75,7 @@ async def test_a_statement_adds_the_result_that_its_confirmation_lacks(vault: Va
     dry = await import_flex(vault, tmp_path, booked, dry_run=True)
     report = await import_flex(vault, tmp_path, booked)
     assert reasons(dry) == reasons(report) == [Reason.FILLED]
+    assert report.updated[0].detail == "realized_pnl, fees, order_id, result_after_costs"
     complete = await stored(vault)
     assert (complete.realized_pnl, complete.result_after_costs) == (12.5, True)
     assert (complete.order_id, complete.fees) == ("77", 0.25)
@@ -124,6 +125,8 @@ async def test_a_result_of_ones_own_is_not_taken_for_a_missing_one(
     await store(vault, replace(OLD, realized_pnl=-3))
     report = await import_flex(vault, tmp_path, trade(**SALE), on_conflict=on_conflict)
     assert reasons(report) == [reason]
+    details = [entry.detail for entry in (*report.failed, *report.updated)]
+    assert details == {"fail": ["realized_pnl"], "keep": ["currency, asset_class"], "update": [""]}[on_conflict]
     found = await stored(vault)
     assert (found.realized_pnl, found.result_after_costs, found.currency, found.asset_class) == expected
 
@@ -144,7 +147,7 @@ async def test_notes_stay_whatever_is_imported(vault: Vault, tmp_path: Path, cha
     await import_flex(vault, tmp_path, trade(**SALE))
     await store(vault, replace(await stored(vault), notes="waited too long"))
     assert reasons(await import_flex(vault, tmp_path, trade(**SALE))) == [Reason.STORED]
-    changes = {
+    changes: dict[str, dict[str, str | None]] = {
         "update": {},
         "same identifier": {"transactionType": "TradeCorrect"},
         "another identifier": {"ibExecID": "0001.01.02", "fifoPnlRealized": None},
@@ -199,6 +202,14 @@ async def test_the_account_of_a_source_of_ones_own_has_the_currency_of_its_trade
     assert report.warnings == []
     async with vault.unit_of_work(read_only=True) as uow:
         assert (await uow.accounts.get_one("U1")).currency == "SEK"
+
+
+async def test_a_commission_that_an_older_release_did_not_read_is_added(vault: Vault, tmp_path: Path) -> None:
+    """As that of currencies in an activity statement; once the units are stored, 0 is what it was."""
+    await store(vault, replace(OLD, commission=0, realized_pnl=None))
+    assert reasons(await import_flex(vault, tmp_path, trade(**SALE))) == [Reason.FILLED]
+    await store(vault, replace(await stored(vault), commission=0))
+    assert reasons(await import_flex(vault, tmp_path, trade(**SALE))) == [Reason.CONFLICT]
 
 
 DATES = CsvProfile(

@@ -51,7 +51,7 @@ async def import_lines(vault: Vault, tmp_path: Path, profile: CsvProfile, *lines
     return report
 
 
-async def import_row(vault: Vault, tmp_path: Path, profile: CsvProfile = FEED, **changes: str) -> ImportReport:
+async def import_row(vault: Vault, tmp_path: Path, profile: CsvProfile = FEED, /, **changes: str) -> ImportReport:
     """Import a file of one row."""
     return await import_lines(vault, tmp_path, profile, ",".join(ROW), ",".join((ROW | changes).values()))
 

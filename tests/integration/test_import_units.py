@@ -92,7 +92,7 @@ async def test_a_flex_statement_gives_every_unit_that_it_states(vault: Vault, tm
         trade(1, symbol="BARC", currency="GBP", ibCommission="-6", ibCommissionCurrency="GBP", taxes="-22.06"),
         trade(2, symbol=option, assetCategory="OPT", multiplier="100", ibOrderID="5010077455"),
         trade(3, symbol="MESM6", assetCategory="FUT", multiplier="5", tradePrice="5998.5"),
-        trade(4, symbol="EUR.USD", assetCategory="CASH", ibCommission="-1.84", ibCommissionCurrency="EUR"),
+        trade(4, symbol="EUR.USD", assetCategory="CASH", ibCommission="-1.84", ibCommissionCurrency="EUR", taxes="--"),
         trade(5, symbol="VOO", subCategory="ETF", multiplier=None),
         trade(6, symbol="BTC", assetCategory="CRYPTO", currency="NEWCOIN", ibCommissionCurrency="NEWCOIN"),
         trade(7, symbol="NEW", assetCategory="NEW", multiplier="1,000"),

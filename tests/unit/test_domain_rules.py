@@ -75,7 +75,7 @@ KINDS: dict[type[Any], dict[str, str]] = {
     Trade: _kinds(
         "exec_id:identifier time:moment instrument:identifier action:action quantity:positive price:number "
         "account_id:identifier commission:number realized_pnl:number? currency:currency? multiplier:positive "
-        "asset_class:asset_class? fees:number commission_currency:currency? notes:text? order_id:identifier? "
+        "asset_class:asset? fees:number commission_currency:currency? notes:text? order_id:identifier? "
         "result_after_costs:flag?"
     ),
     Account: _kinds(
@@ -126,8 +126,8 @@ RULES: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "identifier": ([("U1", "U1"), (_Text("é"), "é"), (" a ", " a ")], [*NOT_TEXT, "", " ", "\t\n", "\u3000"]),
     "text": ([("why", "why"), (_Text("ü"), "ü"), ("", ""), (TradeAction.BOT, "BOT")], NOT_TEXT),
     "currency": (
-        [("EUR", "EUR"), (_Text("USD"), "USD"), ("USDT", "USDT"), ("1INCH", "1INCH"), ("A" * 12, "A" * 12)],
-        [*NOT_TEXT, "", "usd", "U", "A" * 13, "ÉUR", "US ", "U-D", "٣٣"],
+        [("EUR", "EUR"), (_Text("USD"), "USD"), ("1INCH", "1INCH"), ("OX", "OX"), ("A" * 12, "A" * 12)],
+        [*NOT_TEXT, "", "usd", "U", "ÉUR", "US ", "US\n", "U-D", "\uff35\uff33\uff24", "A" * 13],
     ),
     "number": ([*NUMBERS, (-0.0, 0.0), (-3, -3.0), (2**60, float(2**60))], NOT_A_NUMBER),
     "positive": ([*NUMBERS, (5e-324, 5e-324)], [*NOT_A_NUMBER, 0, 0.0, -0.0, -1, Decimal("-0.1")]),
@@ -163,7 +163,7 @@ RULES: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "value_type": ([("str", "str"), (_Text("str"), "str")], ["", "STR", "bytes", 5, str, "int"]),
     "key": ([("k", "********"), (MaskedSecret("k"), "********")], [*NOT_TEXT, "", " ", MaskedSecret("a\0")]),
     "action": ([("BOT", TradeAction.BOT), (TradeAction.SLD, TradeAction.SLD)], ["BUY", "bot", "", 5, TradeAction]),
-    "asset_class": ([("etf", AssetClass.ETF), (AssetClass.CFD, AssetClass.CFD)], ["STK", "ETF", "", 5, "bank"]),
+    "asset": ([("etf", AssetClass.ETF), (AssetClass.CFD, AssetClass.CFD)], ["STK", "Stock", "", 5, AccountType.IRA]),
     "account": ([("401k", AccountType.K401), (AccountType.IRA, AccountType.IRA)], ["BROKER", "margin", 5, [], "BOT"]),
     "conviction": ([("max", ConvictionLevel.MAX), (_Text("low"), ConvictionLevel.LOW)], ["MAX", "", 4, True]),
     "status": ([("executed", PlanStatus.EXECUTED)], ["open", "", 5, TradeAction.BOT]),

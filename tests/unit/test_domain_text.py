@@ -105,11 +105,18 @@ def test_a_masked_secret_in_a_text_field_is_its_mask() -> None:
     assert type(kept) is str
 
 
-@pytest.mark.parametrize("value", ["usd", "Usd", "US", "USDX", "U D", "US1", "US$", "\u0410\u0412\u0421", "ÜSD", ""])
-def test_a_currency_is_three_capital_letters(value: str) -> None:
-    """The form of an ISO 4217 code, and no list of codes: they come and go."""
-    assert _problem(currency=value) == 'must be three capital letters such as "USD" (ISO 4217)'
-    assert _account(currency="XBT").currency == "XBT"
+@pytest.mark.parametrize(
+    "value", ["usd", "Usd", "U", "ABCDEFGHIJKLM", "U D", "US$", "\u0410\u0412\u0421", "ÜSD", "US\u0664", "USD\n", ""]
+)
+def test_a_currency_is_2_to_12_capital_letters_or_digits(value: str) -> None:
+    """An ISO 4217 code or a ticker, and no list of them: they come and go."""
+    assert _problem(currency=value) == 'must be 2 to 12 capital letters or digits, such as "USD" or "USDT"'
+
+
+@pytest.mark.parametrize("value", ["USD", "XBT", "USDT", "1INCH", "OX", "ABCDEFGHIJKL"])
+def test_money_and_coins_are_currencies(value: str) -> None:
+    """Accounts and trades may be in either."""
+    assert _account(currency=value).currency == value
 
 
 @given(st.lists(STORABLE.filter(str.strip)))

@@ -46,6 +46,7 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "NotFoundError": ("RepositoryError", "LookupError"),
     "DuplicateError": ("RepositoryError", None),
     "ForeignKeyError": ("RepositoryError", None),
+    "CurrencyChangeError": ("RepositoryError", None),
     "ReadOnlyError": ("RepositoryError", None),
     "InvalidQueryError": ("RepositoryError", "ValueError"),
     "ImageError": ("ZorivestError", "ValueError"),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from anyio import to_thread
 
 from zorivest_async._finishing import finish
-from zorivest_async.database.aggregates import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback
 from zorivest_async.domain.validation import LARGEST_INTEGER
 from zorivest_async.errors import ConfigurationError, ImportSourceError
@@ -22,7 +21,7 @@ from zorivest_async.transfer.importers.results import ImportReport, Reason
 from zorivest_async.transfer.importers.source import FieldError
 from zorivest_async.transfer.journal_folder import open_folder
 from zorivest_async.transfer.journal_lines import WRITTEN_BY_NEWER, JournalLines, image_name, parse_object
-from zorivest_async.transfer.journal_tables import JournalTable, journal_tables
+from zorivest_async.transfer.journal_tables import SCHEMA_VERSION, JournalTable, journal_tables
 from zorivest_async.vault.files import make_parents, publish_folder
 from zorivest_async.vault.work_folder import create_private, work_folder
 

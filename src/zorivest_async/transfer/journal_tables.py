@@ -6,7 +6,7 @@ import json
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final
 
-from zorivest_async.database.aggregates import AGGREGATES
+from zorivest_async.database.aggregates import AGGREGATES, SCHEMA_VERSION
 from zorivest_async.errors import ValidationError
 from zorivest_async.transfer.columns import Kind, columns_of
 from zorivest_async.transfer.importers.source import parse_iso
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.aggregates import Aggregate
 
-__all__ = ["JournalTable", "journal_tables"]
+__all__ = ["SCHEMA_VERSION", "JournalTable", "journal_tables"]
 
 
 def _texts(value: list[Any]) -> tuple[Any, ...]:

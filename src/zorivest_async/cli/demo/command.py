@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from anyio import to_thread
 
 from zorivest_async import Vault, VaultError, WrongPassphraseError
+from zorivest_async.analytics import performance
 from zorivest_async.cli.demo.journal import compare, keep
 from zorivest_async.cli.demo.loop_watch import watched_loop
 from zorivest_async.cli.demo.samples import DATA, EXECUTIONS, read_executions, read_pictures
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from zorivest_async import ProgressCallback
+    from zorivest_async.analytics import Performance
     from zorivest_async.cli.demo.journal import Check
 
 __all__ = ["DESCRIPTION", "EXECUTIONS_HELP", "IMAGES_HELP", "SUMMARY", "VAULT_HELP", "run_demo"]
@@ -93,6 +95,7 @@ async def _run(
             vault.unit_of_work(read_only=True) as uow,
         ):
             checks = await compare(uow, story, images, progress)
+            results = await performance(uow)
     problems = [
         f"{check.kind}: {check.stored:,} stored, {check.read:,} read back, {check.equal:,} of them equal"
         for check in checks
@@ -103,6 +106,7 @@ async def _run(
     if library_said is None:
         problems.append("a wrong passphrase opened the vault")
     facts = {
+        "positions": "; ".join(map(_result, results)) or "none closed",
         "sqlite3 without the key": f"refused: {sqlite3_said}" if sqlite3_said else "NOT REFUSED",
         "a wrong passphrase": f"refused: {library_said}" if library_said else "NOT REFUSED",
         "vault file": f"{file_bytes:,} bytes",
@@ -132,8 +136,13 @@ async def _try_wrong_passphrase(path: Path) -> str | None:
         return type(error).__name__
 
 
+def _result(result: Performance) -> str:
+    won = "" if result.win_rate is None else f", {result.win_rate:.0%} won"
+    return f"{result.closed:,} closed{won}, {result.realized_pnl:+,.2f} {result.currency}"
+
+
 def _report(checks: Iterable[Check], facts: Mapping[str, str], verdict: str) -> str:
-    """Return a table of the comparison, then how the file was locked, its size, and the times."""
+    """Return a table of the comparison, then the positions, how the file was locked, its size, and the times."""
     heading = f"{'':<25}{'stored':>10}{'read back':>12}{'equal':>10}"
     counts = [f"{check.kind:<25}{check.stored:>10,}{check.read:>12,}{check.equal:>10,}" for check in checks]
     return "\n".join((heading, *counts, "", *(f"{name:<25}{fact}" for name, fact in facts.items()), "", verdict, ""))

@@ -38,7 +38,12 @@ INSTRUMENT: Final = "ETH/USDT"
 PROFILE: Final = CsvProfile(
     name="exchange feed",
     columns={"exec_id": "id", "time": "date", "action": "side", "quantity": "amount", "price": "price"},
-    constants={"instrument": INSTRUMENT, "account_id": ACCOUNT_ID},
+    constants={
+        "instrument": INSTRUMENT,
+        "account_id": ACCOUNT_ID,
+        "currency": "USDT",
+        "asset_class": "crypto",
+    },
     time_zone="UTC",
 )
 """Profile of a file of executions."""

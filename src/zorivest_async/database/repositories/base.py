@@ -31,9 +31,9 @@ from zorivest_async.errors import (
 from zorivest_async.security.tracebacks import seal_coroutines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
 
     from zorivest_async.database.backend import Backend, BulkInsert, StatementResult
 
@@ -126,6 +126,11 @@ class Repository(Generic[_EntityT]):
         return self.mapper.name
 
     @property
+    def _columns(self) -> Mapping[str, Column[Any]]:
+        """The columns that its statements write, by field."""
+        return self.mapper.columns
+
+    @property
     def _codec(self) -> RowCodec[_EntityT]:
         """Converts rows and entities for the engine behind the channel."""
         return self.mapper.for_backend[self._channel.backend]
@@ -166,16 +171,27 @@ class Repository(Generic[_EntityT]):
             raise
 
     async def _execute_rows(
-        self, statement: Statement, rows: list[tuple[Any, ...]], bulk: BulkInsert | None = None
+        self,
+        statement: Statement,
+        rows: list[tuple[Any, ...]],
+        bulk: BulkInsert | None = None,
+        names: Sequence[str] | None = None,
     ) -> int:
-        """Send a statement for each of some rows of all fields; those before one that is refused stay written."""
+        """Send a statement for each of some rows; those before one that is refused stay written.
+
+        Args:
+            statement: The statement.
+            rows: The values of the rows.
+            bulk: Sends them; the channel by default.
+            names: The fields of the values; ``None`` for all, in the mapper's order.
+        """
         channel = self._channel
         try:
             return await (bulk.send if bulk else channel.send_rows)(statement[channel.backend].text, rows)
         except channel.backend.errors as error:
             refusal = self._refusal(error)
             if isinstance(refusal, ForeignKeyError):
-                await self._explain_rows(refusal, self.mapper.fields, rows)
+                await self._explain_rows(refusal, names or self.mapper.fields, rows)
             del rows
             raise refusal from error
         except BaseException:
@@ -194,7 +210,7 @@ class Repository(Generic[_EntityT]):
         _set_problem(error, found or _STILL_REFERRED_TO)
 
     async def _explain_rows(self, error: ForeignKeyError, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        table, columns = self.mapper.table, [self.mapper.columns[name].name for name in names]
+        table, columns = self.mapper.table, [self._columns[name].name for name in names]
         found = await self._channel.backend.what_is_missing(self._channel, table, columns, rows)
         if found is None and error.key is not None:  # another table may refer to what an update changes
             key = self.mapper.key_column

@@ -54,7 +54,9 @@ from zorivest_async.errors import (
 from zorivest_async.security.tracebacks import forget_locals, hidden_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+
+    from sqlalchemy import Column
 
     from zorivest_async.database.backend import BulkInsert, StatementResult
     from zorivest_async.database.mapping import RowMapper
@@ -110,7 +112,7 @@ _AFTER: Final = tuple_(TRADES.c.time, TRADES.c.exec_id) < tuple_(
 
 _MAPPER: Final = TRADE.mapper
 _ROWS: Final = TRADE.rows
-"""The mapper of executions with their position in the source, which it writes as the last column."""
+"""The mapper of executions with their position in the source."""
 
 _UPDATE_IN_ACCOUNTS_CURRENCY: Final = _MAPPER.update_if(KEEPS_CURRENCY_OF_TRADE)
 _SET_SEQUENCE: Final = Statement(
@@ -133,10 +135,14 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
 
     mapper: ClassVar = _MAPPER
 
+    @property
+    def _columns(self) -> Mapping[str, Column[Any]]:
+        return _ROWS.columns
+
     def _insert(self, trade: Trade) -> Awaitable[StatementResult]:
         if isinstance(trade, SequencedTrade):
             row = _ROWS.for_backend[self._channel.backend].to_row(trade, _ROWS.fields)
-            return self._execute_row(_ROWS.insert, row, trade.exec_id)
+            return self._execute_row(_ROWS.insert, row, trade.exec_id, names=_ROWS.fields)
         return super()._insert(trade)
 
     async def update(self, trade: Trade, /) -> None:
@@ -217,6 +223,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
             _SAVING[on_duplicate](mapper),
             mapper.for_backend[self._channel.backend].to_rows(trades, mapper.fields),
             bulk,
+            mapper.fields,
         )
         inserted = len(ids - known) if on_duplicate == "update" else changed
         return SaveResult(

@@ -57,6 +57,9 @@ _ALWAYS_STATED: Final = frozenset({"time", "instrument", "action", "quantity", "
 MAX_ATTRIBUTE_CHARACTERS: Final = 10_000
 """Maximum length of an attribute; texts that are joined from several attributes must fit into a vault's fields, too."""
 
+MAX_KIND_CHARACTERS: Final = 20
+"""Maximum length of the kind of a corporate action in a warning; IBKR's have two letters."""
+
 _VERSIONED: Final = re.compile(rf"(.+)\.(\d{{1,{LONGEST_REVISION}}})")
 _ORDER: Final = re.compile(r"\d{1,18}")
 _OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
@@ -136,7 +139,9 @@ class _Reader:
         if element.tag == _ACCOUNT:
             self._facts.base_currency(attributes.get("accountId", ""), attributes.get("currency", ""))
         elif element.tag == _CORPORATE_ACTION:
-            self._corporate_actions[attributes.get("type") or "without a type"] += 1
+            kind = attributes.get("type", "")[:MAX_KIND_CHARACTERS] or "unknown"
+            known = kind in self._corporate_actions or len(self._corporate_actions) < MAX_NAMES
+            self._corporate_actions[kind if known else "unknown"] += 1
         else:
             self.count += 1
             self._take_execution(element)

@@ -41,6 +41,9 @@ _ASSET_CLASSES: Final = MappingProxyType(
         "CRYPTO": AssetClass.CRYPTO,
     }
 )
+_NOTHING: Final = frozenset({"", "-", "--", "N/A"})
+"""What IBKR writes where an attribute has no value."""
+
 _METALS: Final = "CMDTY"
 _OPTION_SYMBOL: Final = re.compile(r"\S{1,6} *\d{6}[CP]\d{8}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -73,7 +76,8 @@ def units_of(texts: Mapping[str, str], quantity: Decimal, price: Decimal, commis
     multiplier = _multiplier(texts, units.get("asset_class"), quantity * price)
     if multiplier is not None:
         units["multiplier"] = multiplier
-    if order_id := (texts.get("ibOrderID") or texts.get("orderID")):
+    order_id = texts.get("ibOrderID") or texts.get("orderID") or ""
+    if order_id not in _NOTHING:
         units["order_id"] = order_id
     return units | _costs(texts, units.get("currency"), commission)
 
@@ -107,7 +111,8 @@ def _costs(texts: Mapping[str, str], currency: str | None, commission: Decimal) 
     taxes = next((found for name in ("taxes", "tax") if (found := _number(texts, name)) is not None), None)
     if taxes is not None:
         costs["fees"] = taxes.copy_negate()
-    if paid_in := (texts.get("ibCommissionCurrency") or texts.get("commissionCurrency")):
+    paid_in = texts.get("ibCommissionCurrency") or texts.get("commissionCurrency") or ""
+    if paid_in not in _NOTHING:
         costs["commission_currency"] = None if paid_in == currency else paid_in
     if taxes and costs.get("commission_currency") is not None:
         if commission:
@@ -118,7 +123,7 @@ def _costs(texts: Mapping[str, str], currency: str | None, commission: Decimal) 
 
 def _number(texts: Mapping[str, str], name: str) -> Decimal | None:
     text = texts.get(name, "")
-    if not text:
+    if text in _NOTHING:
         return None
     if _NUMBER.fullmatch(text) is None:
         raise FieldError(f"{name} is not a number")

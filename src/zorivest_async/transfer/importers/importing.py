@@ -250,7 +250,7 @@ class _Import:
         return True
 
     async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade]) -> str | None:
-        """Return why an execution cannot take the place of its earlier versions."""
+        """Return why an execution cannot replace its earlier versions."""
         if any(_account_of(old) != trade.account_id for old in earlier.values()):
             return "it belongs to another account"
         if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
@@ -277,10 +277,10 @@ class _Import:
         if merged.conflicts and self._on_conflict == "update":
             return self._change(row, packed, present, merged.replaced, Reason.CHANGED)
         if merged.conflicts and self._on_conflict == "fail":
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT)
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, ", ".join(merged.conflicts))
             return False
         if merged.adds:
-            return self._change(row, packed, present, merged.filled, Reason.FILLED)
+            return self._change(row, packed, present, merged.filled, Reason.FILLED, fields=merged.adds)
         return self._skip(row, packed, present, Reason.KEPT if merged.conflicts else Reason.STORED)
 
     def _skip(self, row: Execution, packed: PackedTrade, present: PackedTrade, reason: Reason) -> bool:
@@ -293,13 +293,20 @@ class _Import:
         return reason is not Reason.KEPT
 
     def _change(
-        self, row: Execution, packed: PackedTrade, present: PackedTrade, values: PackedTrade, reason: Reason
+        self,
+        row: Execution,
+        packed: PackedTrade,
+        present: PackedTrade,
+        values: PackedTrade,
+        reason: Reason,
+        *,
+        fields: tuple[str, ...] = (),
     ) -> bool:
         trade = unpack_trade(values)
         # An execution without units is of a release that stored no positions; the others keep the one they have.
         self._to_update.append(self._sequenced(trade) if present[_ASSET_CLASS] is None else trade)
         self._take(trade.exec_id, packed, values)
-        self._note(self.report.updated, row, trade.exec_id, reason)
+        self._note(self.report.updated, row, trade.exec_id, reason, ", ".join(fields))
         return True
 
     async def _cancel(self, row: Execution) -> None:

@@ -32,14 +32,14 @@ class Merge:
     Attributes:
         filled: The stored values, with those of the row that were not stored.
         replaced: The stored values, with all that the row states.
-        adds: Whether the row states values that were not stored.
-        conflicts: Whether the row states other values than the stored ones.
+        adds: The fields of the row that were not stored.
+        conflicts: The fields for which the row states other values than the stored ones.
     """
 
     filled: PackedTrade
     replaced: PackedTrade
-    adds: bool
-    conflicts: bool
+    adds: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 def merge(stored: PackedTrade, row: PackedTrade, stated: frozenset[str] | None) -> Merge:
@@ -51,9 +51,9 @@ def merge(stored: PackedTrade, row: PackedTrade, stated: frozenset[str] | None) 
         stated: See :class:`~zorivest_async.transfer.importers.Execution`.
     """
     if stored == row:
-        return Merge(stored, stored, adds=False, conflicts=False)
+        return Merge(stored, stored)
     filled, replaced = [*stored], [*stored]
-    adds = conflicts = False
+    adds, conflicts = list[str](), list[str]()
     for place, name in enumerate(FIELDS):
         if stored[place] == row[place] or not _is_stated(name, row[place], stated):
             continue
@@ -62,12 +62,13 @@ def merge(stored: PackedTrade, row: PackedTrade, stated: frozenset[str] | None) 
         replaced[place] = row[place]
         if _is_missing(place, stored, row):
             filled[place] = row[place]
-            adds = True
+            adds.append(name)
         else:
-            conflicts = True
-    if filled[_REALIZED_PNL] != row[_REALIZED_PNL]:
-        filled[_AFTER_COSTS] = stored[_AFTER_COSTS]  # which describes the row's result, not the stored one
-    return Merge(tuple(filled), tuple(replaced), adds, conflicts)
+            conflicts.append(name)
+    if filled[_REALIZED_PNL] != row[_REALIZED_PNL] and "result_after_costs" in adds:
+        filled[_AFTER_COSTS] = stored[_AFTER_COSTS]  # the row describes its own result, not the stored one
+        adds.remove("result_after_costs")
+    return Merge(tuple(filled), tuple(replaced), tuple(adds), tuple(conflicts))
 
 
 def corrected(row: PackedTrade, stated: frozenset[str] | None, earlier: Iterable[PackedTrade]) -> PackedTrade:
