@@ -175,4 +175,4 @@ async def _closed_positions(
     folding = await folding_for(uow, selection, method=method, splits=splits)
     async with aclosing(round_trips(uow, folding, selection)) as slices:
         async for trips in slices:
-            yield [*map(valuation.position, trips)]
+            yield valuation.positions(trips)

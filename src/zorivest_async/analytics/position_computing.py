@@ -84,5 +84,5 @@ def positions_of(
         searched=selection.filter.search,
     )
     trips = [*folding.fold(ordered), *folding.rest()]
-    found = tuple(valuation.position(trip) for trip in trips if selection.lets_through(trip))
-    return Positions(found, folding.conflicts)
+    found = valuation.positions(filter(selection.lets_through, trips))
+    return Positions(tuple(found), folding.conflicts)

@@ -10,6 +10,8 @@ from zorivest_async.domain.validation import number
 from zorivest_async.errors import InvalidQueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zorivest_async.analytics.position import Position
     from zorivest_async.analytics.round_trip import RoundTrip
 
@@ -39,15 +41,16 @@ class Valuation:
         self._rates = rates
         self._currencies: dict[str, str] = {}
 
-    def position(self, trip: RoundTrip) -> Position:
-        """Return the position of a round trip.
+    def positions(self, trips: Iterable[RoundTrip]) -> list[Position]:
+        """Return the positions of round trips.
 
         Raises:
             InvalidQueryError: An amount is beyond the range of float64, a rate is missing or invalid, or one price
                 stands for positions in several currencies.
             ValidationError: A price is not a finite number.
         """
-        return trip.position(self._rates, self._price(trip) if trip.left and self._prices else None)
+        priced = ((trip, self._price(trip) if trip.left and self._prices else None) for trip in trips)
+        return [trip.position(self._rates, price) for trip, price in priced]
 
     def _price(self, trip: RoundTrip) -> float | None:
         instrument, currency = trip.key.instrument, trip.key.currency
