@@ -92,7 +92,7 @@ def marked(hit: SearchHit) -> str:
         ("echo", SearchHit(SearchKind.PLAN, 1, "strategy_description", "echo of an older idea", ((0, 4),))),
         ("foxtrot", SearchHit(SearchKind.PLAN, 1, "entry_conditions", "foxtrot above the average", ((0, 7),))),
         ("golf", SearchHit(SearchKind.PLAN, 1, "exit_conditions", "golf below it", ((0, 4),))),
-        ("juliett", SearchHit(SearchKind.TRADE, "0002", "notes", "juliett was a fat finger", ((0, 7),))),
+        ("juliett", SearchHit(SearchKind.TRADE, "0020", "notes", "juliett was a fat finger", ((0, 7),))),
         ("hotel", SearchHit(SearchKind.WATCHLIST, 1, "description", "hotel chains", ((0, 5),))),
         (
             "india",

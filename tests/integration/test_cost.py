@@ -61,7 +61,7 @@ async def count_calls(work: Callable[[], Awaitable[None]]) -> int:
     ("work", "hand_offs_of_it", "texts", "calls"),
     [
         (read, ["statement"], ["BEGIN", "SELECT"], 43),
-        (save, ["statement", "finish"], ["BEGIN", "INSERT", "COMMIT"], 72),
+        (save, ["statement", "finish"], ["BEGIN", "INSERT", "COMMIT"], 75),
     ],
     ids=["read", "save and commit"],
 )
