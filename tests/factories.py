@@ -159,6 +159,7 @@ async def store_a_text_everywhere(journal: Journal) -> None:
         await uow.accounts.save(make_account("U1"))
         await uow.trades.save(make_trade("0001"))
         await uow.accounts.save(make_account("U2", notes="alpha money for a house"))
+        await uow.trades.save_many([make_trade("0020", notes="juliett was a fat finger"), make_trade("0021")])
         await uow.trade_reports.save(make_report(lessons_learned="bravo: wait for the close"))
         await uow.images.attach(ImageOwnerType.TRADE, "0001", make_png(), caption="charlie at the open")
         await uow.trade_plans.save(
@@ -179,6 +180,12 @@ TEXT_DELETIONS: dict[str, tuple[str, Callable[[SqlAlchemyUnitOfWork], Any]]] = {
     "report": ("bravo", lambda uow: uow.trade_reports.delete(1)),
     "image": ("charlie", lambda uow: uow.images.delete(1)),
     "plan": ("delta", lambda uow: uow.trade_plans.delete(1)),
+    "trade": ("juliett", lambda uow: uow.trades.delete("0020")),
+    "no more notes of a trade": ("juliett", lambda uow: uow.trades.update(make_trade("0020"))),
+    "no more notes of many trades": (
+        "juliett",
+        lambda uow: uow.trades.save_many([make_trade("0020"), make_trade("0022")], "update"),
+    ),
     "watchlist": ("hotel", lambda uow: uow.watchlists.delete(1)),
     "item": ("india", lambda uow: uow.watchlists.remove_item(1)),
     "trade, for its report": ("bravo", lambda uow: uow.trades.delete("0001")),

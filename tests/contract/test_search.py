@@ -45,7 +45,7 @@ TRADE = ImageOwnerType.TRADE
 
 @pytest_asyncio.fixture
 async def noted(empty_journal: Journal) -> Journal:
-    """A journal with a text of its own in every field that has any; everything has the number 1."""
+    """A journal with a text of its own in every field that has any; everything with a number has the number 1."""
     await store_a_text_everywhere(empty_journal)
     return empty_journal
 
@@ -92,6 +92,7 @@ def marked(hit: SearchHit) -> str:
         ("echo", SearchHit(SearchKind.PLAN, 1, "strategy_description", "echo of an older idea", ((0, 4),))),
         ("foxtrot", SearchHit(SearchKind.PLAN, 1, "entry_conditions", "foxtrot above the average", ((0, 7),))),
         ("golf", SearchHit(SearchKind.PLAN, 1, "exit_conditions", "golf below it", ((0, 4),))),
+        ("juliett", SearchHit(SearchKind.TRADE, "0020", "notes", "juliett was a fat finger", ((0, 7),))),
         ("hotel", SearchHit(SearchKind.WATCHLIST, 1, "description", "hotel chains", ((0, 5),))),
         (
             "india",
@@ -263,10 +264,10 @@ async def test_kinds_narrow_a_search(noted: Journal) -> None:
         ("\ud800", {}, "surrogates"),
         (b"bytes", {}, "must be a string, not bytes"),
         (None, {}, "must be a string, not NoneType"),
-        ("a", {"kinds": ["trade"]}, "SearchKind"),
+        ("a", {"kinds": ["setting"]}, "SearchKind"),
         ("a", {"kinds": SearchKind.PLAN}, "SearchKind"),
         ("a", {"kinds": 7}, "SearchKind"),
-        ("", {"kinds": ["trade"]}, "SearchKind"),
+        ("", {"kinds": ["setting"]}, "SearchKind"),
         ("a", {"limit": -1}, "limit must be"),
         ("a", {"offset": 2**63}, "offset must be"),
     ],

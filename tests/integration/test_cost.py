@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,8 @@ async def count_calls(work: Callable[[], Awaitable[None]]) -> int:
 @pytest.mark.parametrize(
     ("work", "hand_offs_of_it", "texts", "calls"),
     [
-        (read, ["statement"], ["BEGIN", "SELECT"], 42),
-        (save, ["statement", "finish"], ["BEGIN", "INSERT", "COMMIT"], 72),
+        (read, ["statement"], ["BEGIN", "SELECT"], 43),
+        (save, ["statement", "finish"], ["BEGIN", "INSERT", "COMMIT"], 75),
     ],
     ids=["read", "save and commit"],
 )
@@ -90,5 +91,6 @@ async def test_it_costs_what_it_did(
     await work(vault, "counted" if work is read else "traced")
     await asyncio.sleep(0.01)  # a read's ROLLBACK is not waited for
     assert hand_offs == hand_offs_of_it
-    assert [text.split()[0] for text in sent] == texts
+    # SQLite names a statement again for its triggers, and what FTS5 reads, after two hyphens.
+    assert [word for word, _ in groupby(text.split()[0] for text in sent if not text.startswith("--"))] == texts
     assert await count_calls(lambda: work(vault, "counted" if work is read else "second")) == calls

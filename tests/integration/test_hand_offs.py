@@ -39,7 +39,7 @@ COSTS: dict[str, tuple[int, Callable[[SqlAlchemyUnitOfWork], Awaitable[Any]]]] =
     "images.delete_for_owner": (1, lambda uow: uow.images.delete_for_owner(ImageOwnerType.TRADE, "0001")),
     "accounts.save": (1, lambda uow: uow.accounts.save(make_account("new"))),
     "accounts.update": (1, lambda uow: uow.accounts.update(make_account("U1"))),
-    "accounts.reassign_trades_to": (3, lambda uow: uow.accounts.reassign_trades_to("U1", "U1")),
+    "accounts.reassign_trades_to": (2, lambda uow: uow.accounts.reassign_trades_to("U1", "U1")),
     "trade_reports.delete": (1, lambda uow: uow.trade_reports.delete(1)),
     "trade_plans.delete": (1, lambda uow: uow.trade_plans.delete(1)),
     "balance_snapshots.save": (1, lambda uow: uow.balance_snapshots.save(make_snapshot())),

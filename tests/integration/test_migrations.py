@@ -15,34 +15,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, String, create_engine
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from comparing import comparable
 from later_release import make_location
 from zorivest_async.database.migrations import __main__ as commands
 from zorivest_async.database.migrations import revisions
 from zorivest_async.database.migrations.history import make_triggers_again
 from zorivest_async.database.migrations.revisions import alembic_config, at_head, fresh_database_at, head_version
 from zorivest_async.database.models import SCHEMA_VERSION, AccountModel, Base
-from zorivest_async.database.sqlcipher.ddl import Key, SchemaObject, TableDefinition, read_schema, tokens_of
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
 from zorivest_async.vault.file_format import create_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def comparable(raw: sqlcipher.Connection) -> dict[Key, object]:
-    """Return what a database consists of, without what differs where a table was altered: blanks, quotes, an order.
-
-    SQLite writes a new column behind the last one, and a table that was renamed in quotes. Columns are in order.
-    """
-    return {key: _parts_of(found) for key, found in read_schema(raw).items()}
-
-
-def _parts_of(found: SchemaObject) -> object:
-    definition = TableDefinition.of(found.sql)
-    if found.type != "table" or not definition.constraints:
-        return tokens_of(found.sql)
-    columns = [part.tokens for part in definition.columns.values()]
-    return columns, sorted(part.tokens for part in definition.constraints), definition.options
 
 
 @pytest.fixture

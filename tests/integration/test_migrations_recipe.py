@@ -78,7 +78,7 @@ def test_the_recipe_has_a_command_for_each_step_that_needs_one() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("model", "column", "last"),
-    [("TradeModel", "route", "realized_pnl"), ("AccountModel", "broker_site", "created_at")],
+    [("TradeModel", "route", "sequence"), ("AccountModel", "broker_site", "created_at")],
 )
 def test_the_recipe_adds_a_column(project: Path, model: str, column: str, last: str) -> None:
     """As generated, with nothing to correct: all tests that the recipe names pass, on vaults of every version."""

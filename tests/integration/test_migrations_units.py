@@ -120,9 +120,13 @@ async def test_what_is_ones_own_stays(tmp_path: Path, statements: list[str]) -> 
     own = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'my_%' ORDER BY name"
     numbers = "SELECT account_id, rowid FROM accounts ORDER BY account_id"
     path = await older(tmp_path, *statements)
-    key = await asyncio.to_thread(derive_file_key, path, Credentials(COMPOSED))
-    with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
-        before = [raw.execute(statement).fetchall() for statement in (own, numbers)]
+
+    def look() -> list[list[tuple[object, ...]]]:
+        key = derive_file_key(path, Credentials(COMPOSED))
+        with closing(open_cipher(vault_uri(path), key, ConnectionSettings(read_only=True))) as raw:
+            return [raw.execute(statement).fetchall() for statement in (own, numbers)]
+
+    before = await asyncio.to_thread(look)
     async with Vault.open(path, passphrase=COMPOSED, create=False) as vault:
         await assert_as_written(vault)
         assert [await rows_of(vault, statement) for statement in (own, numbers)] == before

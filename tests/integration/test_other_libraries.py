@@ -134,7 +134,7 @@ async def test_numbers_are_of_a_type_that_admin_panels_know(vault: Vault) -> Non
     numbers = [
         c for table in Base.metadata.tables.values() for c in table.columns if isinstance(c.type, SqlAlchemyFloat)
     ]
-    assert len(numbers) == 8
+    assert len(numbers) == 10
     for column in numbers:
         assert isinstance(column.type, Numeric)
         assert not column.type.asdecimal

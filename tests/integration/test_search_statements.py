@@ -74,7 +74,8 @@ async def test_sql_of_ones_own_is_followed(noted: Vault, statement: str, expecte
     """Whatever it does, the index is as the tables are."""
     async with noted.unit_of_work() as uow:
         if statement.startswith("UPDATE OR REPLACE"):
-            await uow.trades.delete("0001")
+            for trade in await uow.trades.list_all():
+                await uow.trades.delete(trade.exec_id)
         await (await uow.connection()).execute(text(statement))
         await uow.commit()
     assert await found(noted, "zulu") == expected

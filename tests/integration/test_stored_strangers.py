@@ -107,7 +107,8 @@ async def test_a_hit_with_a_strange_owner_is_a_typed_error(vault: Vault) -> None
 
 LOOKS: dict[str, Callable[[SqlAlchemyUnitOfWork], Awaitable[object]]] = {
     "stored thumbnail": lambda uow: uow.images.get_thumbnail(1),
-    "other thumbnail": lambda uow: uow.images.get_thumbnail(1, 90),
+    "smaller thumbnail": lambda uow: uow.images.get_thumbnail(1, 90),
+    "larger thumbnail": lambda uow: uow.images.get_thumbnail(1, 450),
     "original": lambda uow: uow.images.get_full_data(1),
 }
 
@@ -118,8 +119,9 @@ NO_BYTES = ["-1", "7", "1e9", "30000000000", "'canary-value'"]
 @pytest.mark.parametrize(
     ("field", "value", "look"),
     [
-        *(("data", value, look) for value in NO_BYTES for look in ("original", "other thumbnail")),
-        *(("thumbnail", value, look) for value in NO_BYTES for look in ("stored thumbnail", "other thumbnail")),
+        *(("data", value, look) for value in NO_BYTES for look in ("original", "larger thumbnail")),
+        *(("thumbnail", value, look) for value in NO_BYTES for look in ("stored thumbnail", "smaller thumbnail")),
+        *(("preview", value, "smaller thumbnail") for value in NO_BYTES),
         *((field, "'canary-value'", "stored thumbnail") for field in ("width", "height")),
     ],
 )
@@ -128,7 +130,7 @@ async def test_an_image_that_is_no_bytes_is_a_typed_error(vault: Vault, field: s
     """Also a number, of which Python would make so many bytes, and a size that is a text."""
     async with vault.unit_of_work() as uow:
         await fill(uow)
-        await uow.images.attach(ImageOwnerType.TRADE, "00000", make_png(400, 300))
+        await uow.images.attach(ImageOwnerType.TRADE, "00000", make_png(500, 300))
         connection = await uow.connection()
         await connection.execute(text("PRAGMA ignore_check_constraints = ON"))
         await connection.execute(text(f"UPDATE images SET {field} = {value}"))  # noqa: S608 - constants

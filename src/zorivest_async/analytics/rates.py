@@ -69,10 +69,11 @@ class Rates:
         return rate
 
     def _found(self, currency: str, day: date) -> object:
-        if not isinstance(self.source, Mapping):
-            return self.source(currency, day)
-        found = self.source.get(currency)
-        return found.get(day) if isinstance(found, Mapping) else found
+        source: Any = self.source
+        if callable(source):
+            return source(currency, day)
+        found: Any = source.get(currency)
+        return found.get(day) if hasattr(found, "get") else found
 
     @staticmethod
     def _error(currency: str, day: date, problem: str) -> InvalidQueryError:

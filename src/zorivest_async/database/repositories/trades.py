@@ -54,11 +54,11 @@ from zorivest_async.errors import (
 from zorivest_async.security.tracebacks import forget_locals, hidden_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     from sqlalchemy import Column
 
-    from zorivest_async.database.backend import BulkInsert, StatementResult
+    from zorivest_async.database.backend import BulkInsert
     from zorivest_async.database.mapping import RowMapper
     from zorivest_async.domain.queries import ExecutionRow, UnitRow
 
@@ -139,11 +139,18 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     def _columns(self) -> Mapping[str, Column[Any]]:
         return _ROWS.columns
 
-    def _insert(self, entity: Trade) -> Awaitable[StatementResult]:
-        if isinstance(entity, SequencedTrade):
-            row = _ROWS.for_backend[self._channel.backend].to_row(entity, _ROWS.fields)
-            return self._execute_row(_ROWS.insert, row, entity.exec_id, names=_ROWS.fields)
-        return super()._insert(entity)
+    async def save(self, trade: Trade, /) -> None:
+        """Insert a trade, with its position in the source if it is a ``SequencedTrade``.
+
+        Raises:
+            DuplicateError: Its ``exec_id`` is already stored.
+            ForeignKeyError: Its account is not stored.
+        """
+        if not isinstance(trade, SequencedTrade):
+            await self._insert(trade)
+            return
+        row = _ROWS.for_backend[self._channel.backend].to_row(trade, _ROWS.fields)
+        await self._execute_row(_ROWS.insert, row, trade.exec_id, names=_ROWS.fields)
 
     async def update(self, trade: Trade, /) -> None:
         """Write all fields of a stored trade, except its identifier.
