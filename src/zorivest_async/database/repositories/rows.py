@@ -102,7 +102,8 @@ class _Table(Repository[Any]):
         return await (self._fetch(self._first) if after is None else self._fetch(self._next, after=after))
 
     async def insert(self, entities: Sequence[Any]) -> None:
-        kind = cast("type[Any]", type(entities[0]))
+        first: object = entities[0]
+        kind = type(first)
         if any(type(entity) is not kind for entity in entities):
             raise ValidationError(self._name, "self", f"must be a {kind.__name__}, as the first of these entities is")
         async with self._all_or_nothing():
