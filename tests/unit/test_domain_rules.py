@@ -110,7 +110,7 @@ KINDS: dict[type[Any], dict[str, str]] = {
     ),
     TradeFilter: _kinds(
         "account_id:identifier? instrument:identifier? action:action? since:moment? until:moment? search:text? "
-        "tag:text? asset_class:asset_class? currency:currency? strategy:text?"
+        "tag:text? asset_class:asset? currency:currency? strategy:text?"
     ),
 }
 
