@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from zorivest_async.analytics.exact import exact
 from zorivest_async.domain.validation import currency as checked_currency
@@ -58,9 +58,9 @@ class Rates:
             return Fraction(1)
         source: Any = self.source
         if isinstance(source, Mapping):
-            found: Any = source.get(currency)
+            found = _found(cast("Mapping[str, Any]", source), currency)
             if isinstance(found, Mapping):
-                found = found.get(day)
+                found = _found(cast("Mapping[date, Any]", found), day)
         else:
             found = source(currency, day)
         if found is None:
@@ -77,3 +77,7 @@ class Rates:
     @staticmethod
     def _error(currency: str, day: date, problem: str) -> InvalidQueryError:
         return InvalidQueryError("Rates", key=(currency, day), problem=problem)
+
+
+def _found(mapping: Mapping[Any, Any], key: str | date) -> Any:
+    return mapping.get(key)

@@ -121,8 +121,9 @@ def units_statement(names: tuple[str, ...]) -> Statement:
         names: Of the conditions.
     """
     multiplier, asset_class = TRADES.c.multiplier, TRADES.c.asset_class
+    books: Any = select(TRADES.c.account_id, TRADES.c.instrument)
     several = (
-        narrowed(select(TRADES.c.account_id, TRADES.c.instrument), names)
+        narrowed(books, names)
         .group_by(TRADES.c.account_id, TRADES.c.instrument)
         .having(
             or_(
