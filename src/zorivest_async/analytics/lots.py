@@ -20,6 +20,7 @@ class Lots(Protocol):
 
     def add(self, quantity: ExactNumber, price: ExactNumber, costs: ExactNumber, whole: ExactNumber) -> None:
         """Add the lot of an opening execution, with the costs of its ``whole`` quantity."""
+        ...
 
     def take(self, quantity: ExactNumber) -> ExactNumber:
         """Close a part of what is open, and return its price times quantity."""
@@ -27,6 +28,7 @@ class Lots(Protocol):
 
     def restate(self, ratio: Fraction) -> None:
         """Convert to the units after a split."""
+        ...
 
     def value(self) -> ExactNumber:
         """Return the sum of price times quantity of what is open."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from zorivest_async.analytics.exact import exact
 from zorivest_async.domain.validation import currency as checked_currency
@@ -56,7 +56,13 @@ class Rates:
         """
         if currency == self.currency:
             return Fraction(1)
-        found: Any = self._found(currency, day)
+        source: Any = self.source
+        if isinstance(source, Mapping):
+            found = _found(cast("Mapping[str, Any]", source), currency)
+            if isinstance(found, Mapping):
+                found = _found(cast("Mapping[date, Any]", found), day)
+        else:
+            found = source(currency, day)
         if found is None:
             raise self._error(currency, day, "a currency has no rate on a day; add it to the rates (the key has both)")
         if isinstance(found, Decimal | Fraction):
@@ -68,13 +74,10 @@ class Rates:
             raise self._error(currency, day, "a rate must be a finite number above zero (the key has its day)")
         return rate
 
-    def _found(self, currency: str, day: date) -> object:
-        source: Any = self.source
-        if callable(source):
-            return source(currency, day)
-        found: Any = source.get(currency)
-        return found.get(day) if hasattr(found, "get") else found
-
     @staticmethod
     def _error(currency: str, day: date, problem: str) -> InvalidQueryError:
         return InvalidQueryError("Rates", key=(currency, day), problem=problem)
+
+
+def _found(mapping: Mapping[Any, Any], key: str | date) -> Any:
+    return mapping.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import String, bindparam, func, or_, select, tuple_
 
@@ -24,8 +24,6 @@ from zorivest_async.domain.queries import ExecutionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from sqlalchemy import Select
 
     from zorivest_async.database.backend import Backend
     from zorivest_async.domain.queries import UnitRow
@@ -123,8 +121,9 @@ def units_statement(names: tuple[str, ...]) -> Statement:
         names: Of the conditions.
     """
     multiplier, asset_class = TRADES.c.multiplier, TRADES.c.asset_class
+    books: Any = select(TRADES.c.account_id, TRADES.c.instrument)
     several = (
-        narrowed(cast("Select[Any]", select(TRADES.c.account_id, TRADES.c.instrument)), names)
+        narrowed(books, names)
         .group_by(TRADES.c.account_id, TRADES.c.instrument)
         .having(
             or_(
