@@ -11,8 +11,9 @@ from rich.table import Table
 from sqlalchemy import func, select, text
 
 from zorivest_async import KdfProfile
+from zorivest_async.database.aggregates import AGGREGATES
 from zorivest_async.database.error_mapping import translated
-from zorivest_async.database.models import Base, ImageModel, TradeModel
+from zorivest_async.database.models import ImageModel, TradeModel
 from zorivest_async.database.sqlcipher.backend import BACKEND
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ async def summarize(vault: Vault) -> VaultSummary:
             salt = (await session.execute(text("PRAGMA cipher_salt"))).scalar_one()
             schema_version = (await session.execute(text("PRAGMA user_version"))).scalar_one()
             rows = {
-                table.name: (await session.execute(select(func.count()).select_from(table))).scalar_one()
-                for table in sorted(Base.metadata.tables.values(), key=lambda table: table.name)
+                name: (await session.execute(select(func.count()).select_from(aggregate.mapper.table))).scalar_one()
+                for name, aggregate in sorted(AGGREGATES.by_name.items())
             }
             oldest, newest = (await session.execute(select(func.min(TradeModel.time), func.max(TradeModel.time)))).one()
             images_bytes = (await session.execute(select(func.sum(func.length(ImageModel.data))))).scalar_one() or 0
