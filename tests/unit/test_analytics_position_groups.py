@@ -111,8 +111,7 @@ def test_a_curve_has_a_point_for_each_closed_position_after_costs() -> None:
     assert (curve.times, curve.values) == ((minutes_later(4), minutes_later(11)), (100.0, 0.0))
     with pytest.raises(InvalidQueryError, match="after costs"):
         equity_curve_of(LOST, ACCOUNTS, less_commission=False)
-    with pytest.raises(InvalidQueryError, match="unit='execution'"):
-        performance_of(LOST, ACCOUNTS, closing=())
+    assert performance_of(LOST, ACCOUNTS, closing=()) == performance_of(LOST, ACCOUNTS)
 
 
 def test_groups_of_time() -> None:

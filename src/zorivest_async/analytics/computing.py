@@ -11,7 +11,6 @@ from zorivest_async.analytics.ordering import in_order
 from zorivest_async.analytics.position import Matching
 from zorivest_async.analytics.position_computing import positions_of
 from zorivest_async.analytics.tallies import Curves, Tallies, currencies_of, require_positions, subtracts_costs
-from zorivest_async.errors import InvalidQueryError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -55,7 +54,7 @@ def performance_of(
         splits: Splits of the instruments.
         convert: Rates at which the amounts of positions are added up in one currency.
         closing: For executions: ``exec_id`` of those that close a position, as :func:`match_fifo` returns them. By
-            default, those with a result other than zero.
+            default, those with a result other than zero. Positions do not need it.
 
     Raises:
         InvalidQueryError: An argument is invalid, there is no such time zone, a grouping by time has no time zone, a
@@ -67,8 +66,6 @@ def performance_of(
     grouping = Grouping(by, time_zone, session_start, unit_of(unit))
     tallies = Tallies(grouping, convert)
     if grouping.unit is Unit.POSITION:
-        if closing is not None:
-            raise InvalidQueryError("Trade", problem="closing is for unit='execution'; positions know what closes them")
         tallies.add_positions(
             positions_of(trades, accounts, method=method, splits=splits, convert=convert, plans=plans, reports=reports)
         )
