@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from statements import FOREX, FUTURES, STOCKS, activity, confirmation, flex, trade
 from zorivest_async import AssetClass, Trade, TradeFilter, Vault
+from zorivest_async.analytics import Rates, performance
 from zorivest_async.transfer.importers import IBKR_ACTIVITY, CsvTrades, FlexTrades, ImportReport, Reason, import_trades
 
 if TYPE_CHECKING:
@@ -51,6 +53,16 @@ def units(each: Trade) -> tuple[Any, ...]:
     return each.currency, each.multiplier, each.asset_class, each.fees, each.commission, each.commission_currency
 
 
+async def require_three_results(vault: Vault) -> None:
+    """Require a result for each currency and, with rates, the one in dollars: 1000 * 0.095 - 30000 * 0.0067 + 400."""
+    rates = Rates("USD", {"SEK": {date(2024, 1, 2): 0.095}, "JPY": 0.0067})
+    async with vault.unit_of_work(read_only=True) as uow:
+        found = {each.currency: each.realized_pnl for each in await performance(uow)}
+        (total,) = await performance(uow, convert=rates)
+    assert found == {"JPY": -30_000.0, "SEK": 1000.0, "USD": 400.0}
+    assert (total.currency, total.realized_pnl) == ("USD", 294.0)
+
+
 async def test_an_account_in_three_currencies_keeps_them_from_a_flex_statement(vault: Vault, tmp_path: Path) -> None:
     """Each execution has its own, and the account the one that is left when rates to the base exclude the others."""
     path = await flex(
@@ -63,6 +75,7 @@ async def test_an_account_in_three_currencies_keeps_them_from_a_flex_statement(v
     results = {name: (each.currency, each.realized_pnl) for name, each in (await stored(vault)).items()}
     assert results == {"VOLV": ("SEK", 1000), "7203": ("JPY", -30_000), "SPY": ("USD", 400)}
     assert (report.warnings, await account_currency(vault)) == ([], "USD")
+    await require_three_results(vault)
 
 
 async def test_an_account_in_three_currencies_keeps_them_from_an_activity_statement(
@@ -82,6 +95,7 @@ async def test_an_account_in_three_currencies_keeps_them_from_an_activity_statem
     results = {name: (each.currency, each.realized_pnl, each.result_after_costs) for name, each in found.items()}
     assert results == {"VOLV": ("SEK", 1000, True), "7203": ("JPY", -30_000, True), "SPY": ("USD", 400, True)}
     assert await account_currency(vault) == "EUR"
+    await require_three_results(vault)
 
 
 async def test_a_flex_statement_gives_every_unit_that_it_states(vault: Vault, tmp_path: Path) -> None:
