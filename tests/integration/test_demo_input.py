@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from PIL import Image
 
-from zorivest_async import Trade, TradeAction
+from zorivest_async import AssetClass, Trade, TradeAction
 from zorivest_async.cli import main
 from zorivest_async.cli.demo.samples import CHARTS, DATA, EXECUTIONS, read_executions, read_pictures
 from zorivest_async.database.sqlcipher.long_operation import Operation
@@ -57,6 +57,8 @@ def test_executions_become_trades() -> None:
         price=1666.79,
         account_id="DEMO",
         realized_pnl=None,
+        currency="USDT",
+        asset_class=AssetClass.CRYPTO,
     )
 
 
@@ -68,7 +70,8 @@ def test_a_file_of_a_spreadsheet_program_is_read(tmp_path: Path) -> None:
     )
     (trade,) = read_executions(path, Operation())
     moment = datetime(2023, 2, 2, 9, 20, tzinfo=UTC)
-    assert trade == Trade("17", moment, "ETH/USDT", TradeAction.SLD, 2.0, 1.5, "DEMO", realized_pnl=None)
+    units: dict[str, Any] = {"currency": "USDT", "asset_class": AssetClass.CRYPTO}
+    assert trade == Trade("17", moment, "ETH/USDT", TradeAction.SLD, 2.0, 1.5, "DEMO", realized_pnl=None, **units)
 
 
 @pytest.mark.parametrize(

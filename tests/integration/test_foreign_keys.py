@@ -226,7 +226,8 @@ async def test_a_trigger_that_stores_more_trades_hides_the_duplicate_alone(vault
         await run(
             uow,
             "CREATE TRIGGER twin AFTER INSERT ON trades WHEN NEW.exec_id NOT LIKE '%-twin' BEGIN "
-            "INSERT INTO trades SELECT exec_id || '-twin', time, instrument, action, quantity, price, account_id, "
+            "INSERT INTO trades (exec_id, time, instrument, action, quantity, price, account_id, commission, "
+            "realized_pnl) SELECT exec_id || '-twin', time, instrument, action, quantity, price, account_id, "
             "commission, realized_pnl FROM trades WHERE exec_id = NEW.exec_id; END",
         )
         with pytest.raises(RepositoryError) as caught:
