@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import math
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -358,3 +359,22 @@ def test_positions_are_a_sequence() -> None:
     assert found[:1] == (found[0],)
     assert found == fold(fills((BOT, 1, 10.0), (SLD, 2, 12.0)))
     assert len(positions_of(fills((BOT, 1, 10.0), (SLD, 2, 12.0)), ACCOUNTS)) == 1
+
+
+@pytest.mark.parametrize("rate", ["0.095", True, 10**400, math.nan, math.inf, -1, 0, [1], object()])
+def test_a_rate_that_is_no_number_above_zero_is_refused(rate: Any) -> None:
+    """From a mapping or a function alike; the key says which rate."""
+    day = date(2024, 3, 8)
+    for source in ({"SEK": rate}, {"SEK": {day: rate}}, lambda _currency, _day: rate):
+        with pytest.raises(InvalidQueryError, match="a rate must be a finite number above zero") as caught:
+            Rates("USD", source).rate("SEK", day)
+        assert caught.value.key == ("SEK", day)
+
+
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_what_is_neither_rates_nor_splits_is_refused(wrong: Any) -> None:
+    """Before anything is folded."""
+    with pytest.raises(ValidationError, match="mapping of currencies"):
+        Rates("USD", wrong)
+    with pytest.raises(InvalidQueryError, match="iterable of Split"):
+        positions_of([], [], splits=wrong)

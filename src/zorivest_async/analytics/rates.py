@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from numbers import Real
 from typing import Any, TypeAlias, cast
 
 from zorivest_async.analytics.exact import exact
 from zorivest_async.domain.validation import currency as checked_currency
-from zorivest_async.errors import InvalidQueryError
+from zorivest_async.errors import InvalidQueryError, ValidationError
 
 __all__ = ["RateSource", "Rates"]
 
@@ -31,7 +32,7 @@ class Rates:
             no rate.
 
     Raises:
-        ValidationError: The currency is invalid.
+        ValidationError: The currency is invalid, or the source is neither a mapping nor a function.
 
     Example:
         >>> from datetime import date
@@ -46,6 +47,8 @@ class Rates:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "currency", checked_currency("Rates", "currency", self.currency))
+        if not isinstance(self.source, Mapping) and not callable(self.source):
+            raise ValidationError("Rates", "source", "must be a mapping of currencies to rates, or a function")
 
     def rate(self, currency: str, day: date) -> Fraction:
         """Return what one unit of a currency is worth on a day; 1 for the currency to convert into.
@@ -65,18 +68,29 @@ class Rates:
             found = source(currency, day)
         if found is None:
             raise self._error(currency, day, "a currency has no rate on a day; add it to the rates (the key has both)")
-        if isinstance(found, Decimal | Fraction):
-            rate = Fraction(found) if isinstance(found, Fraction) or found.is_finite() else Fraction()
-        else:
-            number = float(found)
-            rate = Fraction(exact(number)) if math.isfinite(number) else Fraction()
-        if rate <= 0:
+        rate = _exact_rate(found)
+        if rate is None or rate <= 0:
             raise self._error(currency, day, "a rate must be a finite number above zero (the key has its day)")
         return rate
 
     @staticmethod
     def _error(currency: str, day: date, problem: str) -> InvalidQueryError:
         return InvalidQueryError("Rates", key=(currency, day), problem=problem)
+
+
+def _exact_rate(found: object) -> Fraction | None:
+    """Return a rate; ``None`` for what is not a finite number."""
+    if isinstance(found, Fraction):
+        return found
+    if isinstance(found, Decimal):
+        return Fraction(found) if found.is_finite() else None
+    if isinstance(found, bool) or not isinstance(found, Real):
+        return None
+    try:
+        rate = float(found)
+    except OverflowError:
+        return None
+    return Fraction(exact(rate)) if math.isfinite(rate) else None
 
 
 def _found(mapping: Mapping[Any, Any], key: str | date) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -12,11 +13,11 @@ from zorivest_async.domain.validation import identifier, number, timestamp
 from zorivest_async.errors import InvalidQueryError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
 __all__ = ["Split", "SplitTable", "splits_by_instrument"]
 
+_NOT_SPLITS: Final = "splits must be an iterable of Split"
 _NOT_POSITIVE: Final = "must be greater than zero; it is the number of new units for an old one"
 
 
@@ -66,9 +67,11 @@ def splits_by_instrument(splits: Iterable[Split]) -> SplitTable:
         InvalidQueryError: An item is not a :class:`Split`, or a split is duplicated.
     """
     found: SplitTable = {}
+    if not isinstance(splits, Iterable):
+        raise InvalidQueryError("Split", problem=_NOT_SPLITS)
     for split in splits:
         if not isinstance(split, Split):
-            raise InvalidQueryError("Split", problem="splits must be an iterable of Split")
+            raise InvalidQueryError("Split", problem=_NOT_SPLITS)
         found.setdefault(split.instrument, []).append((split.time, split.exact_ratio))
     for of_one in found.values():
         of_one.sort()
