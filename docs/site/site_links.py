@@ -39,7 +39,9 @@ OUTSIDE: Final = {
     for module, names in {
         "collections.abc": "AsyncGenerator AsyncIterator Callable Coroutine Iterable Mapping Sequence",
         "contextlib": "AbstractAsyncContextManager aclosing",
-        "datetime": "datetime timedelta",
+        "datetime": "date datetime time timedelta",
+        "decimal": "Decimal",
+        "fractions": "Fraction",
         "os": "PathLike",
         "pathlib": "Path",
     }.items()

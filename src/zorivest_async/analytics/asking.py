@@ -25,8 +25,8 @@ from zorivest_async.analytics.valuing import Valuation
 from zorivest_async.security.tracebacks import hidden_call, sealed_coroutine
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import AsyncGenerator, Iterable
-    from datetime import time
 
     from zorivest_async.analytics.answers import EquityCurve, Performance
     from zorivest_async.analytics.position import Position
@@ -48,7 +48,7 @@ async def performance(
     *,
     by: GroupBy | None = None,
     time_zone: str | None = None,
-    session_start: time | None = None,
+    session_start: dt.time | None = None,
     unit: Unit | str = Unit.POSITION,
     method: Matching | str = Matching.FIFO,
     splits: Iterable[Split] = (),

@@ -13,8 +13,8 @@ from zorivest_async.analytics.position_computing import positions_of
 from zorivest_async.analytics.tallies import Curves, Tallies, currencies_of, require_positions, subtracts_costs
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Container, Iterable
-    from datetime import time
 
     from zorivest_async.analytics.answers import EquityCurve, GroupBy, Performance
     from zorivest_async.analytics.rates import Rates
@@ -30,7 +30,7 @@ def performance_of(
     *,
     by: GroupBy | None = None,
     time_zone: str | None = None,
-    session_start: time | None = None,
+    session_start: dt.time | None = None,
     reports: Iterable[TradeReport] = (),
     plans: Iterable[TradePlan] = (),
     unit: Unit | str = Unit.POSITION,

@@ -90,8 +90,8 @@ def match_fifo(
 
     Args:
         trades: All fills since the positions were opened, in any order. Fills of the same time are taken in the order
-            of ``sequence``, if they are :class:`~zorivest_async.SequencedTrade`, then of ``exec_id`` with its digits as
-            numbers.
+            of ``sequence``, if they are :class:`~zorivest_async.domain.entities.SequencedTrade`, then of ``exec_id``
+            with its digits as numbers.
         multipliers: Units per contract, by instrument: 100 for most equity options, 50 for ES futures; the trades' own
             by default.
         less_commission: Subtract the commission and the fees of the fill and of the lots that it closes, each in

@@ -44,8 +44,8 @@ def positions_of(
 
     Args:
         trades: All executions since the positions were opened, in any order. Those of the same time are taken in the
-            order of ``sequence``, if they are :class:`~zorivest_async.SequencedTrade`, then of ``exec_id`` with its
-            digits as numbers.
+            order of ``sequence``, if they are :class:`~zorivest_async.domain.entities.SequencedTrade`, then of
+            ``exec_id`` with its digits as numbers.
         accounts: Their accounts, which have the currencies.
         trade_filter: Filter of the positions; all by default.
         open: Return open positions, too.

@@ -34,7 +34,7 @@ UnitRow: TypeAlias = "tuple[str, str, AssetClass | None, float]"
 
 
 class ExecutionRow(NamedTuple):
-    """What positions need of an execution: fields of :class:`~zorivest_async.SequencedTrade`."""
+    """What positions need of an execution: fields of :class:`~zorivest_async.domain.entities.SequencedTrade`."""
 
     time: datetime
     exec_id: str
