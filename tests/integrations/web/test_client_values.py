@@ -90,7 +90,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         ("/summary?tz=Europe", 422),
         ("/summary?tz=", 422),
         ("/summary?by=day", 422),
-        ("/summary?by=week&tz=UTC", 422),
+        ("/summary?by=moon&tz=UTC", 422),
         (f"/trades?limit={LARGEST}", 200),
         (f"/trades?limit={LARGEST + 1}", 422),
         ("/trades?limit=-1", 422),

@@ -22,6 +22,7 @@ ASKED_FOR = {
     "NotFoundError": 404,
     "DuplicateError": 409,
     "ForeignKeyError": 409,
+    "CurrencyChangeError": 409,
     "ImageTooLargeError": 413,
     "UnsupportedImageError": 415,
     "CorruptImageError": 422,
