@@ -75,7 +75,8 @@ class Performance:
     """Performance of a group of closed positions or of executions, in one currency.
 
     The result of a position is after its costs. The result of an execution is as the broker recorded it. Amounts are
-    exact sums, rounded once. A ratio with a divisor of zero, or beyond float64, is ``None``.
+    exact sums of these, as they print, and are rounded once. A ratio with a divisor of zero, or beyond float64, is
+    ``None``.
 
     Attributes:
         by: Key of the grouping; ``None`` for all.

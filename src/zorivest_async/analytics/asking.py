@@ -56,8 +56,8 @@ async def performance(
 ) -> list[Performance]:
     """Compute the performance of closed positions, for each group and currency.
 
-    It reads in the unit of work's transaction, so all numbers come from one snapshot. It blocks the event loop for
-    about a millisecond at a time, for any number of executions. Cancellation ends it at once.
+    It reads in the unit of work's transaction, so all numbers come from one snapshot. It blocks the event loop for a
+    few milliseconds at a time, for any number of executions. Cancellation ends it at once.
 
     Args:
         uow: The unit of work; a read-only one does not block writers.
