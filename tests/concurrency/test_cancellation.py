@@ -101,13 +101,13 @@ async def test_a_commit_finishes_though_its_task_is_cancelled(vault: Vault, monk
     committing, proceed = asyncio.Event(), threading.Event()
     original = CipherConnection.hand_over
 
-    def finish_slowly(self: CipherConnection, function: Callable[[], object], interrupt: None) -> object:
+    def finish_slowly(self: CipherConnection, function: Callable[[], object], *more: Any) -> object:
         def wait_and_finish() -> object:
             loop.call_soon_threadsafe(committing.set)
             proceed.wait(5)
             return function()
 
-        return original(self, wait_and_finish, interrupt)
+        return original(self, wait_and_finish, *more)
 
     loop = asyncio.get_running_loop()
     outcomes: list[str] = []

@@ -118,8 +118,12 @@ class Adapter(Protocol):
         """Whether a statement, and neither the unit of work nor an error, has ended the transaction."""
         ...
 
-    def begin(self, *, held: bool = False) -> None:
-        """Announce a transaction, which the next statement opens; ``held`` if it belongs to a unit of work."""
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /) -> None:
+        """Announce a transaction, which the next statement opens.
+
+        Args:
+            loop: The event loop of the unit of work that it belongs to; ``None`` if it belongs to none.
+        """
         ...
 
     def send(self, sql: str, values: Sequence[Any], /) -> Awaitable[StatementResult]:
@@ -150,8 +154,8 @@ class Adapter(Protocol):
 class DirectPool(Protocol):
     """A pool from which units of work take idle connections directly, without SQLAlchemy."""
 
-    def take(self) -> ConnectionPoolEntry | None:
-        """Take an idle connection; ``None`` if none is idle, or it must be opened again."""
+    def take(self, task: asyncio.Task[Any] | None, /) -> ConnectionPoolEntry | None:
+        """Take an idle connection for a task; ``None`` if none is idle, or it must be opened again."""
         ...
 
     def give(self, entry: ConnectionPoolEntry, /) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
-    from zorivest_async.database.backend import Adapter, Backend, DirectPool
+    from zorivest_async.database.backend import Adapter, Backend
 
 __all__ = ["BorrowedChannel", "DirectChannel", "SqlAlchemyChannel"]
 
@@ -50,7 +50,7 @@ class DirectChannel:
         entry: ConnectionPoolEntry | None = None,
         pooled: PoolProxiedConnection | None = None,
     ) -> None:
-        self.pool = pool
+        self.pool: Any = pool  # a DirectPool, if the connection was taken without SQLAlchemy
         self.adapter = adapter
         self.entry = entry
         self.pooled = pooled
@@ -94,12 +94,12 @@ class DirectChannel:
     def _leave_to_sqlalchemy(self) -> None:
         """Have the connection as SQLAlchemy has it, where it was taken past SQLAlchemy."""
         if self.entry is not None:
-            self.pooled, self.entry = cast("DirectPool", self.pool).proxy(self.entry), None
+            self.pooled, self.entry = self.pool.proxy(self.entry), None
 
     def give_back(self) -> None:
         """Give the connection back to its pool in the way it was taken, after its transaction has ended."""
         if self.entry is not None:
-            cast("DirectPool", self.pool).give(self.entry)
+            self.pool.give(self.entry)
         elif self.pooled is not None:
             self.pooled.close()
 

@@ -1,8 +1,9 @@
 """Private names of SQLAlchemy, for what it has no public way to do.
 
-Those that a class of the driver's has to override stand there: ``VaultPool`` makes and hands out the pool's records,
-``CipherAdapter`` and its cursors are a DB-API connection's. A release that lacks one of them is refused here, when the
-library is imported, as the names would otherwise be missed in the middle of a transaction.
+Those that a class of the driver's has to override stand there: ``VaultPool`` makes the pool's records and hands them
+out from a queue of its own, ``CipherAdapter`` and its cursors are a DB-API connection's. A release that lacks one of
+them is refused here, when the library is imported, as the names would otherwise be missed in the middle of a
+transaction.
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_dbapi_cursor
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
+from sqlalchemy.util.queue import Empty, Full, QueueCommon
 
 from zorivest_async._requirements import require_names
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["RoutedSession", "is_heard"]
+__all__ = ["Empty", "Full", "IdleQueue", "RoutedSession", "is_heard"]
 
 require_names(sqlalchemy, Session, "_connection_for_bind")
 require_names(sqlalchemy, Pool, "_create_connection")
+require_names(sqlalchemy, QueuePool, "_queue_class")
 require_names(sqlalchemy, AsyncAdapt_dbapi_connection, "_handle_exception_no_connection")
 require_names(sqlalchemy, AsyncAdapt_dbapi_cursor, "_async_soft_close")
+
+
+class IdleQueue(QueueCommon[ConnectionPoolEntry]):
+    """Base of a queue for the idle connections of a :class:`~sqlalchemy.pool.QueuePool`."""
 
 
 def is_heard(engine: Engine) -> bool:

@@ -45,7 +45,10 @@ class Compiled:
         Raises:
             InvalidQueryError: A value has a type that no column has.
         """
-        return tuple([_bound(parameters.get(name, fixed), convert) for name, fixed, convert in self._parameters])
+        values: list[Any] = []  # a comprehension would be a call of its own before Python 3.12
+        for name, fixed, convert in self._parameters:
+            values.append(_bound(parameters.get(name, fixed), convert))
+        return tuple(values)
 
 
 class Statement(dict["Backend", Compiled]):

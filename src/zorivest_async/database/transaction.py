@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
@@ -20,12 +19,13 @@ from zorivest_async.database.sqlalchemy_internals import is_heard
 from zorivest_async.errors import CommitOutcomeUnknownError, VaultReplacedError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-    from zorivest_async.database.backend import Adapter, DirectPool, StatementResult
+    from zorivest_async.database.backend import Adapter, StatementResult
     from zorivest_async.database.queueing import TurnQueue
 
 __all__ = ["Outcome", "Transaction"]
@@ -47,8 +47,8 @@ class Transaction:
     """Transactions on an engine, one after another, each from its first statement to its end.
 
     Over the library's own drivers, statements go to the driver without SQLAlchemy, which would take more time than
-    SQLite. After the first call of :meth:`connection`, or if the engine has listeners or an echo, all statements go
-    through SQLAlchemy. In both cases the driver ends the transaction, and never SQLAlchemy.
+    SQLite. After the first call of :meth:`connection`, or if the engine had listeners or an echo when the transaction
+    began, all statements go through SQLAlchemy. In both cases the driver ends the transaction, and never SQLAlchemy.
 
     If something else has ended the transaction, or it has lost a statement, it refuses further statements and commits.
 
@@ -56,18 +56,28 @@ class Transaction:
         engine: Any engine whose database has the schema.
         turns: The queue for the engine's connections; ``None`` leaves the waiting to the engine's pool.
 
+    Attributes:
+        loop: The event loop of the task that sends the statements; ``None`` before it is known.
+        task: The task; ``None`` before it is known.
+        backend: The backend of the engine.
+        process: The process that created it.
+        outcome: The outcome of the last transaction.
+
     Raises:
         ConfigurationError: There is no backend for the engine's dialect.
     """
 
     def __init__(self, engine: AsyncEngine, turns: TurnQueue | None) -> None:
         self._engine = engine
+        self._sync_engine = sync_engine = engine.sync_engine
         self._turns = turns
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.backend = BACKENDS[engine.dialect.name]
-        self.process = self.backend.owner()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.backend = backend = BACKENDS[sync_engine.dialect.name]
+        self.process = backend.owner()
         self._state = _State.IDLE
         self._channel: DirectChannel | SqlAlchemyChannel | None = None
+        self._direct: DirectChannel | None = None  # the channel, while the state is DIRECT
         self.outcome: Outcome = "open"
 
     def at_once(self) -> DirectChannel | None:
@@ -76,20 +86,17 @@ class Transaction:
         Raises:
             RepositoryError: The transaction has lost a statement.
         """
-        if is_heard(self._engine.sync_engine):
-            return None
-        if self._state is _State.IDLE:
+        channel = self._direct
+        if channel is None:
+            if self._state is not _State.IDLE or is_heard(self._sync_engine):
+                return None
             turns = self._turns
             if turns is not None and not turns.try_acquire():
                 return None
-            if not self._take():
-                if turns is not None:
-                    turns.release()
-                return None
-        if self._state is not _State.DIRECT:
-            return None
-        channel = cast("DirectChannel", self._channel)
-        if channel.adapter.loss is not Loss.NONE:
+            channel = self._take()
+            if channel is None and turns is not None:
+                turns.release()
+        elif channel.adapter.loss is not Loss.NONE:
             channel.require_kept()
         return channel
 
@@ -120,6 +127,8 @@ class Transaction:
         """Return the channel of the transaction, after beginning one if none is open."""
         if self._state is _State.IDLE:
             await self._begin()
+            if is_heard(self._sync_engine):
+                return await self._joined()
         return self.at_once() or await self._joined()
 
     async def _joined(self) -> SqlAlchemyChannel:
@@ -130,33 +139,34 @@ class Transaction:
         channel.require_kept()
         if isinstance(channel, DirectChannel):
             self._channel = channel = await channel.join(self._engine)
-            self._state = _State.JOINED
+            self._state, self._direct = _State.JOINED, None
         return channel
 
-    def _take(self) -> bool:
-        """Borrow an idle connection without SQLAlchemy; return whether there was one."""
-        pool: Any = self._engine.pool  # a DirectPool, if it has take()
-        if not hasattr(pool, "take") or (entry := pool.take()) is None:
-            return False
+    def _take(self) -> DirectChannel | None:
+        """Borrow an idle connection without SQLAlchemy; return its channel, or ``None`` if there is none."""
+        pool: Any = self._sync_engine.pool  # a DirectPool, if it has take()
+        if not hasattr(pool, "take") or (entry := pool.take(self.task)) is None:
+            return None
         adapter: Adapter = entry.dbapi_connection.transaction
-        adapter.begin(held=True)
-        self._channel, self._loop = DirectChannel(pool, adapter, entry=entry), asyncio.get_running_loop()
+        adapter.begin(self.loop)
+        self._channel = self._direct = channel = DirectChannel(pool, adapter, entry=entry)
         self._state, self.outcome = _State.DIRECT, "open"
-        return True
+        return channel
 
     async def _begin(self) -> None:
         """Borrow a connection, without sending anything yet."""
         if self._turns is not None:
             await self._turns.acquire()
         try:
-            if self._take():
+            if self._take() is not None:
                 return
-            pool, self._loop = self._engine.pool, asyncio.get_running_loop()
+            pool = self._engine.pool
             if self.backend.drives(self._engine.dialect):
                 pooled = await _checked_out(pool)
                 adapter = cast("Adapter", cast("Any", pooled.dbapi_connection).transaction)
-                adapter.begin(held=True)
-                self._channel, self._state = DirectChannel(pool, adapter, pooled=pooled), _State.DIRECT
+                adapter.begin(self.loop)
+                self._channel = self._direct = DirectChannel(pool, adapter, pooled=pooled)
+                self._state = _State.DIRECT
             else:
                 connection = LentConnection(self._engine, await greenlet_spawn(self._engine.sync_engine.connect))
                 await connection.join()
@@ -173,18 +183,18 @@ class Transaction:
             if self.outcome == "open":
                 self.outcome = "rolled_back"
             return True
-        if self._state is not _State.DIRECT:
+        channel = self._direct
+        if channel is None:
             return False
-        channel = cast("DirectChannel", self._channel)
         adapter, entry = channel.adapter, channel.entry
         if entry is None or not adapter.reads_only or adapter.loss is Loss.USELESS:
             return False
         pool = channel.pool
-        if pool is not self._engine.pool:
+        if pool is not self._sync_engine.pool:
             return False  # a pool that was disposed of meanwhile would never close the connection
-        self._channel, self._state, self.outcome = None, _State.IDLE, "rolled_back"
+        self._channel, self._direct, self._state, self.outcome = None, None, _State.IDLE, "rolled_back"
         adapter.abandon()
-        cast("DirectPool", pool).give(entry)
+        pool.give(entry)
         if self._turns is not None:
             self._turns.release()
         return True
@@ -200,7 +210,7 @@ class Transaction:
         if channel is None:
             self._end_nothing(session, commit=commit)
             return
-        self._channel, self._state = None, _State.IDLE
+        self._channel, self._direct, self._state = None, None, _State.IDLE
         direct, lent = (channel, None) if isinstance(channel, DirectChannel) else (channel.origin, channel.lent)
         if direct is None:
             await finish(self._end_foreign(cast("SqlAlchemyChannel", channel), session, commit=commit))
@@ -261,7 +271,7 @@ class Transaction:
         """Give the connection back, if SQLAlchemy is not involved; return whether it was given back."""
         if lent is not None or direct.adapter.loss is Loss.USELESS:
             return False
-        if direct.pool is not self._engine.pool:  # a pool that was disposed of would never close the connection
+        if direct.pool is not self._sync_engine.pool:  # a pool that was disposed of would never close the connection
             return False
         try:
             direct.give_back()
@@ -318,9 +328,9 @@ class Transaction:
                     self._turns.release()
 
     def __del__(self) -> None:
-        if self._channel is not None and self._loop is not None and not self.process.left_behind:
+        if self._channel is not None and self.loop is not None and not self.process.left_behind:
             with suppress(RuntimeError):  # the loop is closed, and so are its connections
-                self._loop.call_soon_threadsafe(_reclaim, self._channel, self._turns)
+                self.loop.call_soon_threadsafe(_reclaim, self._channel, self._turns)
             warnings.warn("a unit of work was never left; use 'async with'", ResourceWarning, stacklevel=2)
 
 

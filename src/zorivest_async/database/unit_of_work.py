@@ -180,12 +180,17 @@ class SqlAlchemyUnitOfWork:
         return channel.session
 
     async def __aenter__(self) -> Self:
-        require_asyncio()
-        if self._channel.task is not None:
+        transaction = self._transaction
+        if transaction.task is not None:
             raise UnitOfWorkError("a unit of work can only be entered once; create another one")
+        try:
+            transaction.loop = loop = asyncio.get_running_loop()
+        except RuntimeError:
+            require_asyncio()
+            raise
         if self._check_usable is not None:
             self._check_usable()
-        self._channel.task = asyncio.current_task()
+        transaction.task = asyncio.current_task(loop)
         return self
 
     async def __aexit__(
@@ -195,11 +200,12 @@ class SqlAlchemyUnitOfWork:
             if exc is None:
                 raise VaultForkedError
             return  # so that the block's own exception is raised
-        channel = self._channel
-        if channel.task is not None and channel.task is not asyncio.current_task():
-            _require_loop_of(channel.task)
+        channel, transaction = self._channel, self._transaction
+        task = transaction.task
+        if task is not None and task is not asyncio.current_task(transaction.loop):
+            _require_loop_of(task)
         channel.left = True
-        if channel.session is not None or not self._transaction.end_at_once():
+        if channel.session is not None or not transaction.end_at_once():
             await self._roll_back()
 
     async def commit(self) -> None:
@@ -307,7 +313,6 @@ class _Channel:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self.task: asyncio.Task[Any] | None = None
         self.left = False
         self.session: AsyncSession | None = None
         self.backend = transaction.backend
@@ -316,12 +321,13 @@ class _Channel:
     def require_own_task(self) -> None:
         if self.process.left_behind:
             raise VaultForkedError
-        if self.task is None:
+        task = self._transaction.task
+        if task is None:
             raise UnitOfWorkError("enter the unit of work first: async with vault.unit_of_work() as uow")
         if self.left:
             raise UnitOfWorkError("this unit of work has been left; create another one")
-        if self.task is not asyncio.current_task():
-            _require_loop_of(self.task)
+        if task is not asyncio.current_task():
+            _require_loop_of(task)
             raise UnitOfWorkError(ANOTHER_TASKS)
 
     def prepare(self) -> Awaitable[None] | None:
@@ -343,9 +349,11 @@ class _Channel:
         return await self._transaction.connection()
 
     def send(self, sql: str, values: Sequence[Any]) -> Awaitable[StatementResult]:
-        if self.process.left_behind or self.left or self.task is not asyncio.current_task():
+        transaction = self._transaction
+        # Given the loop, asyncio does not look for the running one, which takes a system call before Python 3.12.
+        if self.process.left_behind or self.left or transaction.task is not asyncio.current_task(transaction.loop):
             self.require_own_task()
-        if self.session is None and (channel := self._transaction.at_once()) is not None:
+        if self.session is None and (channel := transaction.at_once()) is not None:
             return channel.send(sql, values)
         return self._send(sql, values)
 

@@ -116,10 +116,13 @@ class Repository(Generic[_EntityT]):
 
     def __init__(self, source: Source | Repository[Any]) -> None:
         self._channel: Channel
-        if isinstance(source, Repository):
+        given: Any = source
+        if hasattr(given, "send_rows"):  # a channel; SQLAlchemy's abstract classes take long to check an object's class
+            self._channel = given
+        elif isinstance(source, Repository):
             self._channel = source._channel  # noqa: SLF001 - its own class's
         else:
-            self._channel = BorrowedChannel(source) if isinstance(source, AsyncSession | AsyncConnection) else source
+            self._channel = BorrowedChannel(given)
 
     @property
     def _name(self) -> str:

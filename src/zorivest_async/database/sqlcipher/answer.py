@@ -1,8 +1,9 @@
-"""Result of a call on a connection's thread: a future that an awaiting task cannot abandon."""
+"""Results of calls on connections' threads: futures that an awaiting task cannot abandon, and their way to the loop."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,12 +14,50 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.sqlcipher.process import Process
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "Mailbox"]
 
 INTERRUPT_INTERVAL_S = 0.02
 """Time between two interrupts of an unwanted statement: a single one is lost if the statement has not begun."""
 
 _T = TypeVar("_T")
+
+
+class Mailbox:
+    """The answers that threads have ready for the tasks of one event loop.
+
+    Waking an event loop takes a system call and the interpreter's lock. So threads that answer at the same time wake it
+    once: only the first answer since its last delivery does. Threads share a mailbox, which needs no lock.
+
+    Args:
+        loop: The event loop.
+    """
+
+    __slots__ = ("_is_told", "_ready", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ready = deque[tuple[Answer[Any], Any, BaseException | None]]()
+        self._is_told = False
+
+    def post(self, answer: Answer[Any], result: Any, error: BaseException | None) -> None:
+        """Deliver an answer soon; runs on a thread."""
+        self._ready.append((answer, result, error))
+        if not self._is_told:
+            self._is_told = True
+            try:
+                self.loop.call_soon_threadsafe(self._deliver)
+            except RuntimeError:  # the loop is closed, and no task waits
+                self._is_told = False
+                while self._ready:
+                    self._ready.popleft()[0].abandon()
+
+    def _deliver(self) -> None:
+        # It is reset first: an answer that comes meanwhile is delivered here, or wakes the loop again.
+        self._is_told = False
+        ready = self._ready
+        while ready:
+            answer, result, error = ready.popleft()
+            answer.settle(result, error)
 
 
 class Answer(asyncio.Future[_T]):
@@ -29,21 +68,25 @@ class Answer(asyncio.Future[_T]):
     Cancellation interrupts the call, if it may be interrupted.
 
     Args:
-        loop: The event loop of the task that waits.
+        mailbox: Delivers the answer on the event loop of the task that waits.
         process: The process that the connection was opened in.
         interrupt: Called repeatedly from the event loop to make the thread answer soon; ``None`` for calls that must
             finish, such as ``COMMIT``.
         when_cancelled: Called once if the task is cancelled before it receives the answer.
+
+    Attributes:
+        mailbox: The mailbox.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        mailbox: Mailbox,
         process: Process,
         interrupt: Callable[[], None] | None = None,
         when_cancelled: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(loop=loop)
+        super().__init__(loop=mailbox.loop)
+        self.mailbox = mailbox
         self._interrupt = interrupt
         self._when_cancelled = when_cancelled
         self._unwanted = False

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.sqlcipher.raw_connection import without_hooks
 
-__all__ = ["damage_behind", "is_authentic", "require_authentic"]
+__all__ = ["AUTHENTIC", "CIPHER_STATUS", "damage_behind", "damaged_page", "is_authentic", "require_authentic"]
+
+CIPHER_STATUS: Final = "PRAGMA cipher_status"
+"""Asks whether the connection has a key, and every page that it has read authenticated."""
+
+AUTHENTIC: Final = "1"
+"""The answer "yes"; "0" is "no" (https://www.zetetic.net/sqlcipher/sqlcipher-api/#cipher_status)."""
 
 
 class _Reader(Protocol):
@@ -21,8 +27,15 @@ def is_authentic(raw: sqlcipher.Connection) -> bool:
     with without_hooks(raw):
         cursor = sqlcipher.Cursor(raw)
         cursor.row_factory = None
-        (status,) = cursor.execute("PRAGMA cipher_status").fetchone()
-        return bool(int(status))
+        ((status,),) = cursor.execute(CIPHER_STATUS).fetchall()
+        return bool(status == AUTHENTIC)
+
+
+def damaged_page() -> sqlcipher.DatabaseError:
+    """Return the error of a page that does not authenticate. The connection reads nothing more."""
+    damaged = sqlcipher.DatabaseError("a page of the database does not authenticate")
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return damaged
 
 
 def require_authentic(raw: sqlcipher.Connection) -> None:
@@ -32,9 +45,7 @@ def require_authentic(raw: sqlcipher.Connection) -> None:
         sqlcipher3.dbapi2.DatabaseError: A page did not authenticate. The connection reads nothing more.
     """
     if not is_authentic(raw):
-        damaged = sqlcipher.DatabaseError("a page of the database does not authenticate")
-        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damaged
+        raise damaged_page()
 
 
 def damage_behind(error: MemoryError, connection: _Reader | None) -> sqlcipher.DatabaseError:

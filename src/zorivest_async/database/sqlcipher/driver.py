@@ -21,8 +21,14 @@ from weakref import ref
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.sqlcipher.aiosqlite_internals import ConnectionBase
-from zorivest_async.database.sqlcipher.answer import Answer
-from zorivest_async.database.sqlcipher.authentication import damage_behind, is_authentic, require_authentic
+from zorivest_async.database.sqlcipher.answer import Answer, Mailbox
+from zorivest_async.database.sqlcipher.authentication import (
+    AUTHENTIC,
+    CIPHER_STATUS,
+    damage_behind,
+    damaged_page,
+    is_authentic,
+)
 from zorivest_async.database.sqlcipher.driver_errors import NotSupportedError, as_both
 from zorivest_async.database.sqlcipher.failures import result_code
 from zorivest_async.database.sqlcipher.process import (
@@ -91,7 +97,12 @@ def _serve(queue: _Queue, owner: ref[CipherConnection]) -> None:
             error: BaseException | None = None
             try:
                 with gate:
-                    result = function()
+                    try:
+                        result = function()
+                    except sqlcipher.Error as exc:
+                        if (connection := owner()) is not None:
+                            connection.explain(exc)
+                        raise
             except MemoryError as exc:
                 with gate:
                     error = damage_behind(exc, owner())
@@ -100,12 +111,10 @@ def _serve(queue: _Queue, owner: ref[CipherConnection]) -> None:
             if isinstance(result, sqlcipher.Cursor):
                 cursors.add(ref(result, cursors.discard))
             if answer is not None:
-                try:
-                    answer.get_loop().call_soon_threadsafe(answer.settle, result, error)
-                except RuntimeError:  # the loop is closed, and no task waits
-                    answer.abandon()
-            # An idle thread must not keep rows, parameters or a traceback alive.
+                answer.mailbox.post(answer, result, error)
+            # An idle thread must not keep rows, parameters, a traceback or its connection alive.
             del answer, function, result, error
+            connection = None
 
 
 class CipherConnection(ConnectionBase):
@@ -128,6 +137,8 @@ class CipherConnection(ConnectionBase):
 
     Attributes:
         write_latch: Refuses further writes once the sync of a commit has failed; connections of an engine share one.
+        mailbox: Delivers answers to the event loop that opened the connection; connections of an engine share one.
+        own_cursor: The library's cursor for statements whose rows are all fetched in one call, for use on the thread.
         lent: Whether statements or BLOBs may stay open after the call that opened them. An open one keeps its snapshot
             beyond the end of the transaction (https://sqlite.org/lang_transaction.html), so ``take_back()`` closes
             them.
@@ -142,6 +153,7 @@ class CipherConnection(ConnectionBase):
     ) -> None:
         super().__init__(connector)
         self.write_latch = WriteLatch()
+        self.mailbox: Mailbox | None = None
         self.lent = False
         self._blobs = set[Any]()
         self.begin_statement = begin_statement
@@ -157,8 +169,37 @@ class CipherConnection(ConnectionBase):
 
     @property
     def raw(self) -> RawConnection:
-        """The driver's connection, for use on its thread (:meth:`call`)."""
-        return cast("RawConnection", self._conn)
+        """The driver's connection, for use on its thread (:meth:`call`).
+
+        Raises:
+            ValueError: It is not open.
+        """
+        raw: Any = self._connection
+        if raw is None:
+            raise ValueError("Connection closed")
+        opened: RawConnection = raw
+        return opened
+
+    def renew_cursor(self) -> None:
+        """Replace the cursor, on the thread, after an error: a statement that stays open would keep its snapshot."""
+        if self._connection is not None:
+            self.own_cursor.close()
+            self._open_cursor()
+
+    def _open_cursor(self) -> None:
+        self.own_cursor = cursor = sqlcipher.Cursor(self.raw)
+        cursor.row_factory = None
+        cursors = self._process.cursors
+        cursors.add(ref(cursor, cursors.discard))
+
+    def execute_unseen(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute a statement of the library's own, on the thread, without calling hooks, and return its rows."""
+        hooks = self.raw.hooks
+        before, hooks.paused = hooks.paused, True
+        try:
+            return self.own_cursor.execute(sql).fetchall()
+        finally:
+            hooks.paused = before
 
     @property
     def in_transaction(self) -> bool:
@@ -204,14 +245,17 @@ class CipherConnection(ConnectionBase):
             sqlcipher3.dbapi2.DatabaseError: A page did not authenticate. The connection reads nothing more.
         """
         if self._encrypted and self._connection is not None:
-            require_authentic(self.raw)
+            ((status,),) = self.execute_unseen(CIPHER_STATUS)
+            if status != AUTHENTIC:
+                raise damaged_page()
 
     def check_file(self) -> None:
         """Check, on the thread, that the path still leads to the file that was opened; see :meth:`FileWatch.check`."""
-        if self._watch is not None:
+        watch = self._watch
+        if watch is not None and watch.is_moved():
             raw = cast("FileConnection", self._connection)
             with without_hooks(raw):
-                self._watch.check(raw)
+                watch.check(raw)
 
     def explain(self, error: sqlcipher.Error) -> None:
         """Add its cause to an error, on the thread; see :func:`.reasons.explain`."""
@@ -250,6 +294,11 @@ class CipherConnection(ConnectionBase):
         if not self._process.left_behind:
             self._calls.put((None, function))
 
+    def mailbox_of(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
+        """Return a mailbox of an event loop: the connection's own, unless another loop opened the connection."""
+        mailbox = self.mailbox
+        return mailbox if mailbox is not None and mailbox.loop is loop else Mailbox(loop)
+
     def require_process(self) -> None:
         """Check that this process opened the connection.
 
@@ -258,13 +307,6 @@ class CipherConnection(ConnectionBase):
         """
         if self._process.left_behind:
             raise VaultForkedError
-
-    def _explained(self, function: Callable[[], _T]) -> _T:
-        try:
-            return function()
-        except sqlcipher.Error as error:
-            self.explain(error)
-            raise
 
     def _require_open(self) -> None:
         self.require_process()
@@ -276,6 +318,7 @@ class CipherConnection(ConnectionBase):
         function: Callable[[], _T],
         interrupt: Callable[[], None] | None,
         when_cancelled: Callable[[], None] | None = None,
+        mailbox: Mailbox | None = None,
     ) -> Answer[_T]:
         """Run ``function`` on the connection's thread; see :meth:`call` and :meth:`finish`.
 
@@ -283,6 +326,7 @@ class CipherConnection(ConnectionBase):
             function: The function to run.
             interrupt: As for :class:`Answer`.
             when_cancelled: As for :class:`Answer`.
+            mailbox: That of the running event loop, if the caller knows it.
 
         Raises:
             ValueError: The connection is closed.
@@ -290,8 +334,9 @@ class CipherConnection(ConnectionBase):
         """
         if self._process.left_behind or self._closed is not None or self._connection is None:
             self._require_open()
-        answer = Answer[_T](asyncio.get_running_loop(), self._process, interrupt, when_cancelled)
-        function = partial(self._explained, function)
+        answer: Answer[_T] = Answer(
+            mailbox or self.mailbox_of(asyncio.get_running_loop()), self._process, interrupt, when_cancelled
+        )
         self._calls.put((answer, function))
         return answer
 
@@ -340,14 +385,16 @@ class CipherConnection(ConnectionBase):
                         raw.gate = gate
                         self._between_opcodes = partial(self._process.let_forks_in, gate)
                         self._let_forks_in()
+            self._open_cursor()
             self._encrypted = is_authentic(self.raw)
 
         loop = asyncio.get_running_loop()
+        self.mailbox = self.mailbox_of(loop)
         deadline = loop.time() + self.busy_timeout_s
         try:
             while True:
                 try:
-                    answer = Answer[None](loop, self._process)
+                    answer = Answer[None](self.mailbox, self._process)
                     self._calls.put((answer, connect))
                     await answer
                 except TryAgainError as error:
@@ -453,7 +500,7 @@ class CipherConnection(ConnectionBase):
         """Make the thread close the connection and end, without waiting; calling it again does nothing."""
         if self._running and not self._process.left_behind and self._thread.ident is not None:
             try:
-                answer = Answer[None](asyncio.get_running_loop(), self._process)
+                answer = Answer[None](Mailbox(asyncio.get_running_loop()), self._process)
             except RuntimeError:  # garbage collection outside an event loop
                 self._calls.put((None, self._close_raw))
             else:

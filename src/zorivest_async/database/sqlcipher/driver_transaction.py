@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.backend import Loss, StatementResult
+from zorivest_async.database.sqlcipher.answer import Mailbox
 from zorivest_async.database.sqlcipher.authentication import damage_behind
-from zorivest_async.database.sqlcipher.driver import LARGEST_BUSY_PAUSE_S, Answer, CipherConnection
+from zorivest_async.database.sqlcipher.driver import LARGEST_BUSY_PAUSE_S, CipherConnection
 from zorivest_async.database.sqlcipher.failures import result_code
-from zorivest_async.database.sqlcipher.raw_connection import without_hooks
 from zorivest_async.errors import CommitOutcomeUnknownError, RepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from zorivest_async.database.sqlcipher.answer import Answer
+
 __all__ = ["USELESS_AFTER", "DriverTransaction", "raise_driver_error"]
 
 USELESS_AFTER: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Result codes after which SQLCipher reads nothing more on the same connection."""
+
+LONGEST_ABANDONED_S: Final = 0.002
+"""How long a transaction that only read stays open on an idle connection. Reads that follow each other need no timer
+each, and no statement of their own for the ``ROLLBACK``."""
 
 _T = TypeVar("_T")
 
@@ -57,24 +63,39 @@ class DriverTransaction:
         reads_only: Whether its transactions take no write lock.
     """
 
-    __slots__ = ("_cipher", "_error", "_held", "_read_only", "_state", "autocommit", "loss", "reads_only")
+    __slots__ = (
+        "_cipher",
+        "_error",
+        "_held",
+        "_is_due_to_end",
+        "_mailbox",
+        "_read_only",
+        "_state",
+        "autocommit",
+        "loss",
+        "reads_only",
+    )
 
     def __init__(self, connection: CipherConnection) -> None:
         self._cipher = connection
-        self.autocommit = self._read_only = self._held = False
+        self.autocommit = self._read_only = self._held = self._is_due_to_end = False
         self._state = _State.NONE
         self.loss = Loss.NONE
+        self._mailbox: Mailbox | None = None
         self._error: BaseException | None = None
         self.reads_only = connection.begin_statement == "BEGIN"
 
-    def begin(self, *, held: bool = False) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /) -> None:
         """Announce a transaction, which the next statement opens, unless one was announced before.
 
         Args:
-            held: Whether it belongs to a unit of work: only :meth:`committing` and :meth:`rolling_back` may end it.
+            loop: The event loop of the unit of work that it belongs to, and then only :meth:`committing` and
+                :meth:`rolling_back` may end it; ``None`` if it belongs to none.
         """
-        if held:
+        if loop is not None:
             self._held, self.loss = True, Loss.NONE
+            mailbox = self._cipher.mailbox
+            self._mailbox = mailbox if mailbox is not None and mailbox.loop is loop else Mailbox(loop)
         state = self._state
         if state is _State.NONE or state is _State.ABANDONED:
             if not self.autocommit:
@@ -97,7 +118,7 @@ class DriverTransaction:
         cipher, state = self._cipher, self._state
         if state is _State.BEGUN and self._held:
             try:
-                return cipher.hand_over(self._commit_on_thread, None)
+                return cipher.hand_over(self._commit_on_thread, None, None, self._mailbox)
             except ValueError:  # the connection is closed
                 raise CommitOutcomeUnknownError(problem=ENDED) from None
         cipher.require_process()
@@ -148,14 +169,15 @@ class DriverTransaction:
     def abandon(self) -> None:
         """Roll back without waiting, which is enough for a transaction that only read.
 
-        If the next transaction begins at once, the ``ROLLBACK`` is sent with its first statement.
+        If the next transaction begins soon, the ``ROLLBACK`` is sent with its first statement, else alone.
         """
         self._state, self._held = _State.ABANDONED, False
-        loop = asyncio.get_running_loop()
-        # A task that waits for the connection runs in the turn after the next one.
-        loop.call_soon(loop.call_soon, self._end_abandoned)
+        if not self._is_due_to_end and self._mailbox is not None:
+            self._is_due_to_end = True
+            self._mailbox.loop.call_later(LONGEST_ABANDONED_S, self._end_abandoned)
 
     def _end_abandoned(self) -> None:
+        self._is_due_to_end = False
         if self._state is _State.ABANDONED:
             self._cipher.post(self._roll_back_if_open)
 
@@ -169,8 +191,7 @@ class DriverTransaction:
         if cipher.lent:
             cipher.take_back()
         elif cipher.raw.in_transaction:
-            with without_hooks(cipher.raw):
-                cipher.raw.execute("ROLLBACK")
+            cipher.execute_unseen("ROLLBACK")
 
     @property
     def is_due(self) -> bool:
@@ -190,29 +211,30 @@ class DriverTransaction:
     @read_only.setter
     def read_only(self, value: bool) -> None:
         self._read_only = value
-        self.reads_only = self._begin_statement == "BEGIN"
+        self.reads_only = value or self._cipher.begin_statement == "BEGIN"
         self._cipher.post(lambda: self._cipher.raw.execute(f"PRAGMA query_only = {value:d}"))
-
-    @property
-    def _begin_statement(self) -> str:
-        return "BEGIN" if self._read_only else self._cipher.begin_statement
 
     def send(self, sql: str, values: Sequence[Any]) -> Awaitable[StatementResult]:
         """Execute a statement, inside the transaction that was announced; cancellation interrupts it."""
+        work = partial(self._execute, sql, values)
+        if self._held and self.reads_only and self._state is not _State.FAILED:
+            return self._call(work)  # most reads, for which perform() has nothing to decide
+        return self.perform(work)
 
-        def execute(connection: sqlcipher.Connection) -> StatementResult:
-            raw = connection.cursor(sqlcipher.Cursor)
-            try:
-                raw.execute(sql, values)
-                rows = raw.fetchall() if raw.description else []
-                if rows:
-                    self._cipher.require_authentic()
-                return StatementResult(rows, raw.rowcount)
-            finally:
-                # An error's traceback would keep the cursor, and the cursor would keep the file open after close().
-                raw.close()
-
-        return self.perform(execute)
+    def _execute(self, sql: str, values: Sequence[Any], _raw: sqlcipher.Connection) -> StatementResult:
+        """Execute a statement on the thread, and fetch its rows."""
+        cipher = self._cipher
+        cursor = cipher.own_cursor
+        try:
+            cursor.execute(sql, values)
+            rows, count = (cursor.fetchall() if cursor.description else []), cursor.rowcount
+            if rows:
+                cipher.require_authentic()
+        except BaseException:
+            # An error's traceback would keep the cursor, and the cursor would keep the file open after close().
+            cipher.renew_cursor()
+            raise
+        return StatementResult(rows, count)
 
     def send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> Awaitable[int]:
         """Execute a statement once for each row of values, and return the number of rows that it changed."""
@@ -234,20 +256,20 @@ class DriverTransaction:
         authenticate.
         """
         state, cipher = self._state, self._cipher
+        if not self.reads_only and cipher.write_latch.tripped:
+            cipher.write_latch.refuse()
         if state is _State.FAILED:
             self._refuse_failed()
-        if cipher.write_latch.tripped and not self.reads_only:
-            cipher.write_latch.refuse()
         if state is _State.BEGUN and not self._held and not cipher.in_transaction:
             state = self._state = _State.DUE  # a statement has ended the transaction; the next one begins another
         if state is _State.DUE and not self.reads_only:
             return self._begin_writing(work)
-        return self._call(partial(self._step, work))
+        return self._call(work)
 
-    def _call(self, step: Callable[[], _T]) -> Answer[_T]:
+    def _call(self, work: Callable[[sqlcipher.Connection], _T]) -> Answer[_T]:
+        cipher = self._cipher
         try:
-            cipher = self._cipher
-            return cipher.hand_over(step, cipher.interrupt_now, self._lose if self._held else None)
+            return cipher.hand_over(partial(self._step, work), cipher.interrupt_now, self._lose if self._held else None)
         except ValueError as error:
             self.loss = Loss.USELESS
             raise_driver_error(error)
@@ -267,8 +289,9 @@ class DriverTransaction:
                 return cipher.checked(partial(work, raw))
             cipher.check_file()
             # SQLAlchemy sends no ROLLBACK after a COMMIT that failed; that of an abandoned transaction may have failed.
-            self._roll_back_if_open()
-            raw.execute(self._begin_statement)
+            if raw.in_transaction or cipher.lent:
+                self._roll_back_if_open()
+            cipher.own_cursor.execute("BEGIN" if self._read_only else cipher.begin_statement)
             self._state = _State.BEGUN
             return work(raw)
         except Exception as error:  # noqa: BLE001 - translated and raised again
@@ -301,7 +324,7 @@ class DriverTransaction:
         deadline: float | None = None
         while True:
             try:
-                return await self._call(partial(self._step, work))
+                return await self._call(work)
             except sqlcipher.OperationalError as busy:
                 if self._state is not _State.DUE or result_code(busy) != sqlite3.SQLITE_BUSY:
                     raise

@@ -14,7 +14,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async._finishing import finish
 from zorivest_async._opening import require_asyncio
-from zorivest_async.database.sqlcipher.driver import Answer
+from zorivest_async.database.sqlcipher.answer import Answer, Mailbox
 from zorivest_async.database.sqlcipher.process import current, inside_sqlite, start_thread
 from zorivest_async.domain.threads import no_thread_error
 from zorivest_async.errors import ConfigurationError, VaultError
@@ -216,7 +216,7 @@ async def run_operation(
     """
     require_asyncio()
     loop, context = asyncio.get_running_loop(), copy_context()
-    answer = Answer[_T](loop, current())
+    answer = Answer[_T](Mailbox(loop), current())
     failures: list[Exception] = []
 
     def settle(result: _T | None, error: BaseException | None) -> None:
