@@ -47,8 +47,8 @@ class Transaction:
     """Transactions on an engine, one after another, each from its first statement to its end.
 
     Over the library's own drivers, statements go to the driver without SQLAlchemy, which would take more time than
-    SQLite. After the first call of :meth:`connection`, or if the engine had listeners or an echo when the transaction
-    began, all statements go through SQLAlchemy. In both cases the driver ends the transaction, and never SQLAlchemy.
+    SQLite. After the first call of :meth:`connection`, or if the engine has listeners or an echo, all statements go
+    through SQLAlchemy. In both cases the driver ends the transaction, and never SQLAlchemy.
 
     If something else has ended the transaction, or it has lost a statement, it refuses further statements and commits.
 
@@ -59,6 +59,7 @@ class Transaction:
     Attributes:
         loop: The event loop of the task that sends the statements; ``None`` before it is known.
         task: The task; ``None`` before it is known.
+        thread: The thread of the event loop.
         backend: The backend of the engine.
         process: The process that created it.
         outcome: The outcome of the last transaction.
@@ -73,6 +74,7 @@ class Transaction:
         self._turns = turns
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.thread = 0
         self.backend = backend = BACKENDS[sync_engine.dialect.name]
         self.process = backend.owner()
         self._state = _State.IDLE
@@ -86,9 +88,11 @@ class Transaction:
         Raises:
             RepositoryError: The transaction has lost a statement.
         """
+        if is_heard(self._sync_engine):
+            return None
         channel = self._direct
         if channel is None:
-            if self._state is not _State.IDLE or is_heard(self._sync_engine):
+            if self._state is not _State.IDLE:
                 return None
             turns = self._turns
             if turns is not None and not turns.try_acquire():
@@ -127,8 +131,6 @@ class Transaction:
         """Return the channel of the transaction, after beginning one if none is open."""
         if self._state is _State.IDLE:
             await self._begin()
-            if is_heard(self._sync_engine):
-                return await self._joined()
         return self.at_once() or await self._joined()
 
     async def _joined(self) -> SqlAlchemyChannel:
@@ -189,12 +191,11 @@ class Transaction:
         adapter, entry = channel.adapter, channel.entry
         if entry is None or not adapter.reads_only or adapter.loss is Loss.USELESS:
             return False
-        pool = channel.pool
-        if pool is not self._sync_engine.pool:
+        if channel.pool is not self._sync_engine.pool:
             return False  # a pool that was disposed of meanwhile would never close the connection
         self._channel, self._direct, self._state, self.outcome = None, None, _State.IDLE, "rolled_back"
         adapter.abandon()
-        pool.give(entry)
+        channel.give_back()
         if self._turns is not None:
             self._turns.release()
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -190,7 +191,7 @@ class SqlAlchemyUnitOfWork:
             raise
         if self._check_usable is not None:
             self._check_usable()
-        transaction.task = asyncio.current_task(loop)
+        transaction.task, transaction.thread = asyncio.current_task(loop), get_ident()
         return self
 
     async def __aexit__(
@@ -202,7 +203,7 @@ class SqlAlchemyUnitOfWork:
             return  # so that the block's own exception is raised
         channel, transaction = self._channel, self._transaction
         task = transaction.task
-        if task is not None and task is not asyncio.current_task(transaction.loop):
+        if task is not asyncio.current_task(transaction.loop) or transaction.thread != get_ident():
             _require_loop_of(task)
         channel.left = True
         if channel.session is not None or not transaction.end_at_once():
@@ -299,8 +300,8 @@ class SqlAlchemyUnitOfWork:
             await self._transaction.end(self._channel.session, commit=False)
 
 
-def _require_loop_of(task: asyncio.Task[Any]) -> None:
-    if task.get_loop() is not asyncio.get_running_loop():
+def _require_loop_of(task: asyncio.Task[Any] | None) -> None:
+    if task is not None and task.get_loop() is not asyncio.get_running_loop():
         raise UnitOfWorkError("this unit of work was entered on another event loop; open a vault on this loop")
 
 
@@ -350,8 +351,9 @@ class _Channel:
 
     def send(self, sql: str, values: Sequence[Any]) -> Awaitable[StatementResult]:
         transaction = self._transaction
-        # Given the loop, asyncio does not look for the running one, which takes a system call before Python 3.12.
-        if self.process.left_behind or self.left or transaction.task is not asyncio.current_task(transaction.loop):
+        # Before Python 3.12, asyncio needs a system call to look up the running loop, but not for a given loop's task.
+        is_own = transaction.task is asyncio.current_task(transaction.loop) and transaction.thread == get_ident()
+        if self.process.left_behind or self.left or not is_own:
             self.require_own_task()
         if self.session is None and (channel := transaction.at_once()) is not None:
             return channel.send(sql, values)

@@ -39,7 +39,7 @@ from zorivest_async.database.sqlcipher.process import (
     inside_sqlite,
     start_thread,
 )
-from zorivest_async.database.sqlcipher.raw_connection import RawConnection, without_hooks
+from zorivest_async.database.sqlcipher.raw_connection import Hooks, RawConnection, without_hooks
 from zorivest_async.database.sqlcipher.reasons import explain
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 from zorivest_async.errors import VaultError, VaultForkedError
@@ -154,6 +154,7 @@ class CipherConnection(ConnectionBase):
         super().__init__(connector)
         self.write_latch = WriteLatch()
         self.mailbox: Mailbox | None = None
+        self._hooks = Hooks()
         self.lent = False
         self._blobs = set[Any]()
         self.begin_statement = begin_statement
@@ -187,14 +188,15 @@ class CipherConnection(ConnectionBase):
             self._open_cursor()
 
     def _open_cursor(self) -> None:
-        self.own_cursor = cursor = sqlcipher.Cursor(self.raw)
+        raw: Any = self._connection
+        self.own_cursor = cursor = sqlcipher.Cursor(raw)
         cursor.row_factory = None
         cursors = self._process.cursors
         cursors.add(ref(cursor, cursors.discard))
 
     def execute_unseen(self, sql: str) -> list[tuple[Any, ...]]:
         """Execute a statement of the library's own, on the thread, without calling hooks, and return its rows."""
-        hooks = self.raw.hooks
+        hooks = self._hooks
         before, hooks.paused = hooks.paused, True
         try:
             return self.own_cursor.execute(sql).fetchall()
@@ -385,6 +387,7 @@ class CipherConnection(ConnectionBase):
                         raw.gate = gate
                         self._between_opcodes = partial(self._process.let_forks_in, gate)
                         self._let_forks_in()
+            self._hooks = getattr(raw, "hooks", self._hooks)
             self._open_cursor()
             self._encrypted = is_authentic(self.raw)
 

@@ -22,7 +22,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["RawConnection", "RawCursor", "described", "without_hooks"]
+__all__ = ["Hooks", "RawConnection", "RawCursor", "described", "without_hooks"]
 
 _CURSOR: Any = sqlcipher.Cursor
 _CONNECTION: Any = sqlcipher.Connection
