@@ -60,7 +60,7 @@ async def count_calls(work: Callable[[], Awaitable[None]]) -> int:
 @pytest.mark.parametrize(
     ("work", "hand_offs_of_it", "texts", "calls"),
     [
-        (read, ["statement"], ["BEGIN", "SELECT"], 43),
+        (read, ["statement"], ["BEGIN", "SELECT"], 42),
         (save, ["statement", "finish"], ["BEGIN", "INSERT", "COMMIT"], 75),
     ],
     ids=["read", "save and commit"],

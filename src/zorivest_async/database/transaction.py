@@ -225,8 +225,9 @@ class Transaction:
                     if (answer := direct.adapter.committing()) is not None:
                         try:
                             await answer
-                        finally:
+                        except BaseException:
                             self._note_outcome(answer)
+                            raise
                     self.outcome, has_ended = "committed", True
             finally:
                 if not (has_ended and session is None and self._give_back_at_once(direct, lent)):

@@ -78,6 +78,8 @@ class Answer(asyncio.Future[_T]):
         mailbox: The mailbox.
     """
 
+    __slots__ = ("_interrupt", "_unwanted", "_waiting", "_when_cancelled", "mailbox")
+
     def __init__(
         self,
         mailbox: Mailbox,

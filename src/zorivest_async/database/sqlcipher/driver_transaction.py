@@ -269,7 +269,10 @@ class DriverTransaction:
     def _call(self, work: Callable[[sqlcipher.Connection], _T]) -> Answer[_T]:
         cipher = self._cipher
         try:
-            return cipher.hand_over(partial(self._step, work), cipher.interrupt_now, self._lose if self._held else None)
+            step = partial(self._step, work)
+            if self._held:
+                return cipher.hand_over(step, cipher.interrupt_now, self._lose, self._mailbox)
+            return cipher.hand_over(step, cipher.interrupt_now)
         except ValueError as error:
             self.loss = Loss.USELESS
             raise_driver_error(error)
