@@ -17,7 +17,7 @@ from zorivest_async.database.backend import BACKENDS, Loss
 from zorivest_async.database.channel import DirectChannel, SqlAlchemyChannel
 from zorivest_async.database.lent_connection import LentConnection
 from zorivest_async.database.sqlalchemy_internals import is_heard
-from zorivest_async.errors import CommitOutcomeUnknownError, VaultReplacedError
+from zorivest_async.errors import CommitOutcomeUnknownError, VaultForkedError, VaultReplacedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-    from zorivest_async.database.backend import Adapter, DirectPool, StatementResult
+    from zorivest_async.database.backend import Adapter, DirectPool, StatementResult, Written
     from zorivest_async.database.queueing import TurnQueue
 
 __all__ = ["Outcome", "Transaction"]
@@ -204,22 +204,34 @@ class Transaction:
         direct, lent = (channel, None) if isinstance(channel, DirectChannel) else (channel.origin, channel.lent)
         if direct is None:
             await finish(self._end_foreign(cast("SqlAlchemyChannel", channel), session, commit=commit))
-        else:
-            self.outcome = "rolled_back"
-            has_ended = False
+            return
+        self.outcome = "rolled_back"
+        has_ended = False
+        syncing: asyncio.Future[None] | None = None
+        try:
             try:
                 if commit:
                     if lent is not None or direct.adapter.loss is not Loss.NONE:
                         channel.require_kept()
-                    if (answer := direct.adapter.committing()) is not None:
+                    if (answer := direct.adapter.committing(self._turns, direct.pool)) is None:
+                        self.outcome = "committed"
+                    else:
+                        self.outcome = "unknown"  # until it is acknowledged
                         try:
                             await answer
                         finally:
-                            self._note_outcome(answer)
-                    self.outcome, has_ended = "committed", True
+                            syncing = self._note_outcome(answer)
+                    has_ended = True
             finally:
                 if not (has_ended and session is None and self._give_back_at_once(direct, lent)):
                     await self._roll_back_and_give_back(direct, lent, session, has_ended=has_ended)
+        except (Exception, asyncio.CancelledError):
+            if syncing is not None:
+                with suppress(CommitOutcomeUnknownError):
+                    await self._synced(syncing)
+            raise
+        if syncing is not None:
+            await self._synced(syncing)
 
     def _end_nothing(self, session: AsyncSession | None, *, commit: bool) -> None:
         if session is not None:
@@ -227,13 +239,28 @@ class Transaction:
         if self.outcome == "open":
             self.outcome = "committed" if commit else "rolled_back"
 
-    def _note_outcome(self, commit: asyncio.Future[object]) -> None:
-        """Set the outcome of a commit, even if its task only raises ``CancelledError``."""
+    def _note_outcome(self, commit: asyncio.Future[Written | None]) -> asyncio.Future[None] | None:
+        """Set the outcome of a commit, even if its task only raises ``CancelledError``.
+
+        Returns:
+            The sync to wait for, if the commit is only written; its outcome is unknown until then.
+        """
         error = commit.exception() if commit.done() else CommitOutcomeUnknownError()
         if error is None:
+            if (written := commit.result()) is not None:
+                return written.synced()
             self.outcome = "committed"
-        elif isinstance(error, CommitOutcomeUnknownError | VaultReplacedError):
-            self.outcome = "unknown"
+        elif not isinstance(error, CommitOutcomeUnknownError | VaultReplacedError | VaultForkedError):
+            self.outcome = "rolled_back"
+        return None
+
+    async def _synced(self, syncing: asyncio.Future[None]) -> None:
+        """Wait for the sync of a written commit, even if the task is cancelled, and set the outcome."""
+        try:
+            await syncing
+        finally:
+            if syncing.done() and syncing.exception() is None:
+                self.outcome = "committed"
 
     async def _roll_back_and_give_back(
         self, direct: DirectChannel, lent: LentConnection | None, session: AsyncSession | None, *, has_ended: bool

@@ -25,6 +25,7 @@ from zorivest_async.database.sqlcipher.answer import Answer
 from zorivest_async.database.sqlcipher.authentication import damage_behind, is_authentic, require_authentic
 from zorivest_async.database.sqlcipher.driver_errors import NotSupportedError, as_both
 from zorivest_async.database.sqlcipher.failures import result_code
+from zorivest_async.database.sqlcipher.group_commit import GroupCommit
 from zorivest_async.database.sqlcipher.process import (
     OPCODES_PER_PAUSE,
     FileConnection,
@@ -128,6 +129,8 @@ class CipherConnection(ConnectionBase):
 
     Attributes:
         write_latch: Refuses further writes once the sync of a commit has failed; connections of an engine share one.
+        shares_syncs: Whether commits may share a sync of the WAL; set before it is opened.
+        group: The commits that share syncs, while the connection is open; ``None`` if each commit syncs by itself.
         lent: Whether statements or BLOBs may stay open after the call that opened them. An open one keeps its snapshot
             beyond the end of the transaction (https://sqlite.org/lang_transaction.html), so ``take_back()`` closes
             them.
@@ -142,6 +145,8 @@ class CipherConnection(ConnectionBase):
     ) -> None:
         super().__init__(connector)
         self.write_latch = WriteLatch()
+        self.shares_syncs = False
+        self.group: GroupCommit | None = None
         self.lent = False
         self._blobs = set[Any]()
         self.begin_statement = begin_statement
@@ -239,11 +244,19 @@ class CipherConnection(ConnectionBase):
             ValueError: The connection is closed.
             VaultForkedError: The connection was opened before the process forked.
         """
-        return self.hand_over(function, self.interrupt_now)
+        return self.hand_over(partial(self._synced, function), self.interrupt_now)
 
     def finish(self, function: Callable[[], _T]) -> Answer[_T]:
         """Run ``function`` like :meth:`call`, but without interruption; cancellation is raised after its end."""
-        return self.hand_over(function, None)
+        return self.hand_over(partial(self._synced, function), None)
+
+    def _synced(self, function: Callable[[], _T]) -> _T:
+        """Run ``function`` on the thread; if it ends a transaction that shares a sync, sync before answering."""
+        try:
+            return function()
+        finally:
+            if self.group is not None:
+                self.group.end_elsewhere(self.raw)
 
     def post(self, function: Callable[[], object]) -> None:
         """Run ``function`` on the connection's thread before the next call; its result and its errors are dropped."""
@@ -341,6 +354,8 @@ class CipherConnection(ConnectionBase):
                         self._between_opcodes = partial(self._process.let_forks_in, gate)
                         self._let_forks_in()
             self._encrypted = is_authentic(self.raw)
+            if self.shares_syncs and self._watch is not None:
+                self.group = GroupCommit.open(self._watch.path, self.write_latch)
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.busy_timeout_s
@@ -467,6 +482,9 @@ class CipherConnection(ConnectionBase):
         with self._interruptible:
             raw, self._connection = self._connection, None
         self.lent = False
+        group, self.group = self.group, None
+        if group is not None:
+            group.close()
         if raw is not None:
             with suppress(sqlcipher.Error):
                 # The last connection to close writes the WAL back, unless it is still interrupted. The next statement
