@@ -34,7 +34,8 @@ async def main(path: str, durability: str, *numbers: str) -> None:
         async def write() -> None:
             while True:
                 async with vault.unit_of_work() as uow:
-                    await uow.settings.get("absent")  # the number is taken in the turn
+                    if writers > [1]:
+                        await uow.settings.get("absent")  # the number is taken in the turn
                     if (unit := next(units, None)) is None:
                         return
                     await write_unit(uow, unit, image_bytes)
