@@ -142,7 +142,7 @@ async def test_a_spawned_process_shares_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are listed as on Linux")
 def test_a_fork_while_commits_wait_for_a_sync_takes_nothing_from_them(vault_path: Path) -> None:
-    """The parent acknowledges them; the child, which cannot know, closes the descriptor that they are synced through."""
+    """The parent acknowledges them; the child cannot know, and closes the descriptor that they are synced through."""
     with started("fork_syncing", vault_path) as process:
         printed, errors = process.communicate(timeout=50)
     assert errors == ""

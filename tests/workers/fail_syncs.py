@@ -73,7 +73,7 @@ async def put_together(vault: Vault) -> None:
             await unit.settings.set(key, 1)
             await unit.commit()
 
-    os.fsync = wait_and_sync
+    os.fsync = wait_and_sync  # type: ignore[assignment]
     units = [vault.unit_of_work() for _ in range(TOGETHER)]
     commits = [asyncio.create_task(put(unit, f"second {number}")) for number, unit in enumerate(units)]
     await asyncio.sleep(0)  # they stand in the queue

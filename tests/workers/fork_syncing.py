@@ -1,7 +1,7 @@
 """Fork while commits wait for a sync, and report what the child finds, and what became of the commits.
 
-Usage: ``python -m workers.fork_syncing PATH``; prints a line of JSON. The child counts its descriptors of the WAL: that of
-SQLite stays, as of every file that it inherits, and the library's own is closed.
+Usage: ``python -m workers.fork_syncing PATH``; prints a line of JSON. The child counts its descriptors of the WAL: that
+of SQLite stays, as of every file that it inherits, and the library's own is closed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*
 
 def open_wals() -> int:
     """Return how many descriptors of a WAL this process has."""
-    return sum(os.readlink(name).endswith("-wal") for name in Path("/proc/self/fd").iterdir() if name.is_symlink())
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(link.readlink().name.endswith("-wal") for link in links)
 
 
 async def put(unit: SqlAlchemyUnitOfWork, key: str) -> None:
@@ -48,7 +49,7 @@ async def main(path: str) -> None:
 
     async with Vault.open(path, key=KEY) as vault:
         await put(vault.unit_of_work(), "before")
-        os.fsync = wait_and_sync
+        os.fsync = wait_and_sync  # type: ignore[assignment]
         units = [vault.unit_of_work() for _ in range(3)]
         commits = [asyncio.create_task(put(unit, f"{number}")) for number, unit in enumerate(units)]
         await asyncio.sleep(0)

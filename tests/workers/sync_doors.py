@@ -29,6 +29,7 @@ from zorivest_async.database.models import SettingModel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 INSERT = "INSERT INTO settings (key, value, value_type) VALUES ('{}', '1', 'int')"
@@ -42,6 +43,11 @@ def tell(line: str) -> None:
 async def driver_of(connection: AsyncConnection) -> Any:
     """Return the driver's connection."""
     return (await connection.get_raw_connection()).driver_connection
+
+
+def adapter_of(connection: Connection) -> Any:
+    """Return the connection of the DB-API."""
+    return connection.connection.dbapi_connection
 
 
 async def by_repository(vault: Vault, key: str) -> None:
@@ -138,7 +144,7 @@ async def by_dbapi_statement(vault: Vault, key: str) -> None:
     async with uow:
         await uow.settings.set(key, 1)
         connection = await uow.connection()
-        await connection.run_sync(lambda sync: sync.connection.dbapi_connection.cursor().execute("commit"))
+        await connection.run_sync(lambda sync: adapter_of(sync).cursor().execute("commit"))
         tell(f"end {key}")
     assert uow.outcome == "unknown"
 
@@ -148,7 +154,7 @@ async def by_dbapi_commit(vault: Vault, key: str) -> None:
     async with vault.unit_of_work() as uow:
         await uow.settings.set(key, 1)
         connection = await uow.connection()
-        await connection.run_sync(lambda sync: sync.connection.dbapi_connection.commit())
+        await connection.run_sync(lambda sync: adapter_of(sync).commit())
         tell(f"end {key}")
 
 

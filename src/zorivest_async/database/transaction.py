@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Transaction"]
 
 Outcome: TypeAlias = Literal["open", "committed", "rolled_back", "unknown"]
-"""Outcome of a transaction; ``"unknown"`` after an error that does not show whether it was committed."""
+"""Outcome of a transaction; ``"unknown"`` while it is being committed, and after an error that does not show it."""
 
 
 class _State(Enum):
