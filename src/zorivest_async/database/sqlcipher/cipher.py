@@ -43,7 +43,7 @@ __all__ = [
 _ConnectionT = TypeVar("_ConnectionT", bound=FileConnection)
 
 Durability: TypeAlias = Literal["full", "normal"]
-"""``"full"``: each commit is synced to the disk before it returns; ``"normal"`` may lose the last in a power failure."""
+"""``"full"``: a commit is synced to the disk before it returns; ``"normal"`` may lose the last in a power failure."""
 
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 """Older ones may corrupt a database in WAL mode (https://sqlite.org/wal.html#walresetbug)."""
