@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import time
 from collections import Counter
 from contextlib import suppress
 from functools import partial
@@ -38,6 +40,18 @@ Means: TypeAlias = Literal["asyncio.run", "all tasks", "one task"]
 PASSPHRASES = ("correct horse battery staple", "another horse")
 PNG = make_png(300, 200)
 open_vault = partial(Vault.open, profile=KdfProfile.CHEAPEST)
+
+
+@pytest.fixture(autouse=True)
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make syncs take longer, so that several commits wait for one when they are cancelled."""
+    sync = os.fsync
+
+    def wait_and_sync(descriptor: int) -> None:
+        time.sleep(0.003)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", wait_and_sync)
 
 
 async def write(uow: SqlAlchemyUnitOfWork, way: Way, number: int, image: int) -> None:

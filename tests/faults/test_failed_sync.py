@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.fail_syncs import WAYS
+from workers.fail_syncs import TOGETHER, WAYS
 from workers.launch import started
 from workers.ledger import KEY
 from workers.system_calls import MACHINES
@@ -50,6 +50,10 @@ AFTERWARDS = [
     [
         *((way, ["second unknown", "put CommitOutcomeUnknownError"]) for way in WAYS),
         ("autocommit", ["autocommit OperationalError"]),  # a statement that commits by itself
+        (
+            "together",
+            ["together CommitOutcomeUnknownError", "together unknown", "begun rolled_back", "begun VaultError"],
+        ),
     ],
 )
 def test_a_commit_whose_sync_failed_is_unknown_and_the_last(
@@ -59,4 +63,5 @@ def test_a_commit_whose_sync_failed_is_unknown_and_the_last(
     with started("fail_syncs", vault_path, way, error) as process:
         lines = process.communicate(timeout=30)[0].splitlines()
     assert lines == ["zeroth committed", "put ok", "first committed", "put ok", *said, *AFTERWARDS]
-    assert asyncio.run(stored(vault_path)) == ["first", "second", "zeroth"]
+    seconds = [f"second {number}" for number in range(TOGETHER)] if way == "together" else ["second"]
+    assert asyncio.run(stored(vault_path)) == ["first", *seconds, "zeroth"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workers.launch import command, environment
+from workers.launch import command, environment, started
 from workers.ledger import KEY
 from zorivest_async import Vault
 
@@ -138,3 +138,18 @@ async def test_a_spawned_process_shares_the_file(tmp_path: Path) -> None:
         assert await asyncio.to_thread(spawn) == "committed"
         async with vault.unit_of_work(read_only=True) as uow:
             assert await uow.settings.get("spawned")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are listed as on Linux")
+def test_a_fork_while_commits_wait_for_a_sync_takes_nothing_from_them(vault_path: Path) -> None:
+    """The parent acknowledges them; the child cannot know, and closes the descriptor that they are synced through."""
+    with started("fork_syncing", vault_path) as process:
+        printed, errors = process.communicate(timeout=50)
+    assert errors == ""
+    assert json.loads(printed) == {
+        "WALs": 2,
+        "waiting": ["unknown"] * 3,
+        "child": {"WALs": 1, "waiting": ["unknown"] * 3},
+        "afterwards": ["committed"] * 3,
+        "WALs at the end": 0,
+    }

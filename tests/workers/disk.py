@@ -56,6 +56,7 @@ class Call:
         offset: Where it writes, or where it cuts.
         data: What it writes or says.
         is_folder: Whether it makes a folder.
+        begun: How many calls had ended when this one began: a sync is of what was written by then, and of no more.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Call:
     offset: int = 0
     data: bytes = b""
     is_folder: bool = False
+    begun: int = 0
 
     @property
     def changes_names(self) -> bool:
@@ -107,7 +109,7 @@ def why_not() -> str | None:
     return None if tried.returncode == 0 else "strace may not trace processes here"
 
 
-def record(trace: Path, folder: Path, start: Image, program: str, *arguments: object) -> list[Call]:
+def record(trace: Path, folder: Path, start: Image, program: str, *arguments: object, sync_us: int = 0) -> list[Call]:
     """Run a program to its end and return what it did to a folder, in order.
 
     Args:
@@ -116,8 +118,11 @@ def record(trace: Path, folder: Path, start: Image, program: str, *arguments: ob
         start: What it holds.
         program: The program.
         arguments: Its arguments.
+        sync_us: How much longer each sync takes, in microseconds, as on a disk that is slow.
     """
     tracing = ["strace", "-f", "-y", "-xx", "-s", "10000000", "-e", f"trace={_TRACED}", "-o", str(trace)]
+    if sync_us:
+        tracing += ["-e", f"inject=fsync,fdatasync:delay_exit={sync_us}"]
     subprocess.run(
         [*tracing, *command(program, *arguments)],
         env=environment(),
@@ -127,13 +132,16 @@ def record(trace: Path, folder: Path, start: Image, program: str, *arguments: ob
         timeout=300,
     )
     recording = _Recording(folder, start)
-    for name, call_arguments, result in _completed(trace.read_text("ascii").splitlines()):
-        recording.add(name, call_arguments, result)
+    for thread, call in _events(trace.read_text("ascii").splitlines()):
+        if call is None:
+            recording.begin(thread)
+        else:
+            recording.add(thread, *call)
     return recording.calls
 
 
-def _completed(lines: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """Yield the name, the arguments and the result of each call that succeeded."""
+def _events(lines: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, int] | None]]:
+    """Yield the thread where a call begins, and with the name, the arguments and the result where one succeeded."""
     begun: dict[str, str] = {}
     for line in lines:
         match = _LINE.match(line)
@@ -141,12 +149,15 @@ def _completed(lines: Sequence[str]) -> Iterator[tuple[str, str, int]]:
         thread, text = match["thread"], match["text"]
         if text.endswith("<unfinished ...>"):
             begun[thread] = text.removesuffix("<unfinished ...>")
+            yield thread, None
             continue
         if text.startswith("<... "):
             text = begun.pop(thread) + text.partition("resumed>")[2]
+        else:
+            yield thread, None
         found = _CALL.match(text)
         if found is not None and int(found["result"]) >= 0:
-            yield found["name"], found["arguments"], int(found["result"])
+            yield thread, (found["name"], found["arguments"], int(found["result"]))
 
 
 class _Recording:
@@ -158,8 +169,13 @@ class _Recording:
         self._nodes = {PurePosixPath("."): _ROOT} | {PurePosixPath(path): node for path, node in start.nodes().items()}
         self._next = max(self._nodes.values()) + 1
         self._positions: dict[str, int] = {}
+        self._begun: dict[str, int] = {}
 
-    def add(self, name: str, arguments: str, result: int) -> None:
+    def begin(self, thread: str) -> None:
+        """Note that a call of a thread begins."""
+        self._begun[thread] = len(self.calls)
+
+    def add(self, thread: str, name: str, arguments: str, result: int) -> None:
         """Note a call."""
         descriptor = _DESCRIPTOR.match(arguments)
         if name.startswith(("open", "link", "mkdir", "rename", "rmdir", "unlink")):
@@ -171,7 +187,10 @@ class _Recording:
         elif descriptor is not None:
             path = self._below(PurePosixPath(os.fsdecode(_decoded(descriptor["path"]))))
             if path is not None and path in self._nodes:
-                self._add_content(name, self._nodes[path], descriptor["number"], arguments, result)
+                if name in ("fsync", "fdatasync"):
+                    self.calls.append(Call("sync", self._nodes[path], begun=self._begun[thread]))
+                else:
+                    self._add_content(name, self._nodes[path], descriptor["number"], arguments, result)
 
     def _below(self, path: PurePosixPath) -> PurePosixPath | None:
         """Return a path below the recorded folder; ``None`` for any other, and for locks of vaults."""
@@ -210,8 +229,6 @@ class _Recording:
         last = arguments.rpartition(", ")[2]
         if name == "lseek":
             self._positions[descriptor] = result
-        elif name in ("fsync", "fdatasync"):
-            self.calls.append(Call("sync", node))
         elif name == "ftruncate":
             self.calls.append(Call("truncate", node, offset=int(last)))
         else:
@@ -239,7 +256,10 @@ def _decoded(text: str) -> bytes:
 
 def image_at(start: Image, calls: Sequence[Call], loss: Loss, chance: random.Random) -> Image:
     """Return what is on the disk where the power fails after these calls."""
-    synced_until = {call.node: index for index, call in enumerate(calls) if call.kind == "sync"}
+    synced_until = dict[int, int]()
+    for call in calls:
+        if call.kind == "sync":
+            synced_until[call.node] = max(call.begun, synced_until.get(call.node, -1))
     last_name = max((index for index, call in enumerate(calls) if call.changes_names), default=-1)
     numbers = start.nodes()
     folders = {numbers[path] for path in start.folders} | {call.node for call in calls if call.is_folder}

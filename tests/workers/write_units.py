@@ -1,6 +1,7 @@
 """Write units of work from a number on, and acknowledge each on the standard output once its commit has returned.
 
-Usage: ``python -m workers.write_units PATH DURABILITY FIRST COUNT IMAGE_BYTES CHECKPOINT_PAGES``
+Usage: ``python -m workers.write_units PATH DURABILITY FIRST COUNT IMAGE_BYTES CHECKPOINT_PAGES [WRITERS]``, where
+WRITERS is the number of tasks that write; their units are committed in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -22,17 +23,26 @@ def tell(line: str) -> None:
 
 async def main(path: str, durability: str, *numbers: str) -> None:
     """Write until done, or killed."""
-    first, count, image_bytes, checkpoint_pages = map(int, numbers)
+    first, count, image_bytes, checkpoint_pages, *writers = map(int, numbers)
+    units = iter(range(first, first + count))
     tell("ready")
     async with Vault.open(path, key=KEY, durability=durability) as vault:  # type: ignore[arg-type]
         await write_account(vault)
         async with vault.engine.connect() as connection:
             await connection.execute(text(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}"))
-        for unit in range(first, first + count):
-            async with vault.unit_of_work() as uow:
-                await write_unit(uow, unit, image_bytes)
-                await uow.commit()
-            tell(f"{unit}")
+
+        async def write() -> None:
+            while True:
+                async with vault.unit_of_work() as uow:
+                    if writers > [1]:
+                        await uow.settings.get("absent")  # the number is taken in the turn
+                    if (unit := next(units, None)) is None:
+                        return
+                    await write_unit(uow, unit, image_bytes)
+                    await uow.commit()
+                tell(f"{unit}")
+
+        await asyncio.gather(*[write() for _ in range(writers[0] if writers else 1)])
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ __all__ = [
     "Owner",
     "SearchIndex",
     "StatementResult",
+    "Written",
 ]
 
 
@@ -97,6 +98,14 @@ class Channel(Protocol):
         ...
 
 
+class Written(Protocol):
+    """A commit that is written, and that a power failure may still undo."""
+
+    def synced(self) -> asyncio.Future[None]:
+        """Request the sync that makes it durable, and return a future, which refuses cancellation."""
+        ...
+
+
 class Adapter(Protocol):
     """A connection of the library's own driver, which a transaction uses without SQLAlchemy.
 
@@ -134,8 +143,12 @@ class Adapter(Protocol):
         """Send a statement once for each row of values, and return the number of rows that it changed."""
         ...
 
-    def committing(self) -> asyncio.Future[object] | None:
-        """Begin to commit, and return a future, which refuses cancellation; ``None`` if nothing was sent."""
+    def committing(self, *queues: object) -> asyncio.Future[Written | None] | None:
+        """Begin to commit, and return a future, which refuses cancellation; ``None`` if nothing was sent.
+
+        If tasks wait in the given queues for the connection, the future's result may be a :class:`Written`: the
+        connection can be given back, but the commit is acknowledged only once it is synced.
+        """
         ...
 
     def rolling_back(self) -> asyncio.Future[object] | None:

@@ -27,6 +27,11 @@ class TurnQueue:
         self._problem = problem
         self._waiting = deque[asyncio.Future[None]]()
 
+    @property
+    def others_wait(self) -> bool:
+        """Whether tasks wait for a turn; another thread may ask."""
+        return bool(self._waiting)
+
     def try_acquire(self) -> bool:
         """Take a turn if one is free, which is only so while no task waits; return whether it was taken."""
         if self._free:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
@@ -16,22 +17,21 @@ from zorivest_async.database.backend import BACKENDS, Loss
 from zorivest_async.database.channel import DirectChannel, SqlAlchemyChannel
 from zorivest_async.database.lent_connection import LentConnection
 from zorivest_async.database.sqlalchemy_internals import is_heard
-from zorivest_async.errors import CommitOutcomeUnknownError, VaultReplacedError
+from zorivest_async.errors import CommitOutcomeUnknownError, VaultForkedError, VaultReplacedError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
-    from zorivest_async.database.backend import Adapter, StatementResult
+    from zorivest_async.database.backend import Adapter, StatementResult, Written
     from zorivest_async.database.queueing import TurnQueue
 
 __all__ = ["Outcome", "Transaction"]
 
 Outcome: TypeAlias = Literal["open", "committed", "rolled_back", "unknown"]
-"""Outcome of a transaction; ``"unknown"`` after an error that does not show whether it was committed."""
+"""Outcome of a transaction; ``"unknown"`` while it is being committed, and after an error that does not show it."""
 
 
 class _State(Enum):
@@ -215,23 +215,34 @@ class Transaction:
         direct, lent = (channel, None) if isinstance(channel, DirectChannel) else (channel.origin, channel.lent)
         if direct is None:
             await finish(self._end_foreign(cast("SqlAlchemyChannel", channel), session, commit=commit))
-        else:
-            self.outcome = "rolled_back"
-            has_ended = False
+            return
+        self.outcome = "rolled_back"
+        has_ended = False
+        syncing: asyncio.Future[None] | None = None
+        try:
             try:
                 if commit:
                     if lent is not None or direct.adapter.loss is not Loss.NONE:
                         channel.require_kept()
-                    if (answer := direct.adapter.committing()) is not None:
+                    if (answer := direct.adapter.committing(self._turns, direct.pool)) is None:
+                        self.outcome = "committed"
+                    else:
+                        self.outcome = "unknown"  # until it is acknowledged
                         try:
                             await answer
-                        except BaseException:
-                            self._note_outcome(answer)
-                            raise
-                    self.outcome, has_ended = "committed", True
+                        finally:
+                            syncing = self._note_outcome(answer)
+                    has_ended = True
             finally:
                 if not (has_ended and session is None and self._give_back_at_once(direct, lent)):
                     await self._roll_back_and_give_back(direct, lent, session, has_ended=has_ended)
+        except (Exception, asyncio.CancelledError):
+            if syncing is not None:
+                with suppress(CommitOutcomeUnknownError):
+                    await self._synced(syncing)
+            raise
+        if syncing is not None:
+            await self._synced(syncing)
 
     def _end_nothing(self, session: AsyncSession | None, *, commit: bool) -> None:
         if session is not None:
@@ -239,13 +250,28 @@ class Transaction:
         if self.outcome == "open":
             self.outcome = "committed" if commit else "rolled_back"
 
-    def _note_outcome(self, commit: asyncio.Future[object]) -> None:
-        """Set the outcome of a commit, even if its task only raises ``CancelledError``."""
+    def _note_outcome(self, commit: asyncio.Future[Written | None]) -> asyncio.Future[None] | None:
+        """Set the outcome of a commit, even if its task only raises ``CancelledError``.
+
+        Returns:
+            The sync to wait for, if the commit is only written; its outcome is unknown until then.
+        """
         error = commit.exception() if commit.done() else CommitOutcomeUnknownError()
         if error is None:
+            if (written := commit.result()) is not None:
+                return written.synced()
             self.outcome = "committed"
-        elif isinstance(error, CommitOutcomeUnknownError | VaultReplacedError):
-            self.outcome = "unknown"
+        elif not isinstance(error, CommitOutcomeUnknownError | VaultReplacedError | VaultForkedError):
+            self.outcome = "rolled_back"
+        return None
+
+    async def _synced(self, syncing: asyncio.Future[None]) -> None:
+        """Wait for the sync of a written commit, even if the task is cancelled, and set the outcome."""
+        try:
+            await syncing
+        finally:
+            if syncing.done() and syncing.exception() is None:
+                self.outcome = "committed"
 
     async def _roll_back_and_give_back(
         self, direct: DirectChannel, lent: LentConnection | None, session: AsyncSession | None, *, has_ended: bool

@@ -97,7 +97,7 @@ class SqlAlchemyUnitOfWork:
         """The outcome of the last transaction, one of ``"open"``, ``"committed"``, ``"rolled_back"`` and ``"unknown"``.
 
         It is ``"unknown"`` if the disk failed during the commit, the file was moved or replaced, or a statement that
-        bypassed the unit of work (a ``COMMIT`` of the driver) ended the transaction.
+        bypassed the unit of work (a ``COMMIT`` of the driver) ended the transaction; and while a commit is under way.
         """
         return self._transaction.outcome
 
@@ -212,8 +212,9 @@ class SqlAlchemyUnitOfWork:
     async def commit(self) -> None:
         """Commit all changes since the block began, or since the last commit: all of them or none.
 
-        It finishes even when its task is cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` says
-        whether it did commit.
+        With ``durability="full"`` it returns when the commit is synced to the disk. The connection is given back when
+        the commit is written, so that commits of several tasks share a sync. It finishes even when its task is
+        cancelled, and raises ``CancelledError`` afterwards; :attr:`outcome` says whether it did commit.
 
         Raises:
             UnitOfWorkError: It is called outside the block, or in another task.
@@ -222,8 +223,8 @@ class SqlAlchemyUnitOfWork:
                 then the transaction is still open, without that change.
             VaultFullError: The disk is full; everything was rolled back.
             VaultError: The vault could not be written; everything was rolled back.
-            CommitOutcomeUnknownError: The disk failed during the commit, or a statement of the driver has ended the
-                transaction; :attr:`outcome` is ``"unknown"``.
+            CommitOutcomeUnknownError: The disk failed during the commit, or during a sync that it shared, or a
+                statement of the driver has ended the transaction; :attr:`outcome` is ``"unknown"``.
             VaultReplacedError: The file was moved, deleted or replaced during the transaction, which is in the file
                 that was moved away; :attr:`outcome` is ``"unknown"``.
             VaultForkedError: The unit of work was created before the process forked.

@@ -129,6 +129,7 @@ def create_engine_over(
             connect_with_functions, begin_statement=settings.begin_statement, busy_timeout_s=settings.busy_timeout_s
         )
         connection.write_latch = latch
+        connection.shares_syncs = settings.durability == "full" and not settings.read_only
         return await connection
 
     return create_async_engine(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.sqlcipher.failures import vault_error_of
+from zorivest_async.database.sqlcipher.group_commit import sync_descriptor
 from zorivest_async.database.sqlcipher.os_errors import error_of
 from zorivest_async.errors import VaultError, VaultInUseError
 from zorivest_async.vault.sharing import OPEN_ELSEWHERE, is_open_elsewhere, patiently
@@ -29,7 +30,6 @@ __all__ = [
     "publish_folder",
     "replace",
     "replace_database",
-    "sync_descriptor",
     "sync_file",
     "sync_folder",
     "typed_os_errors",
@@ -47,27 +47,6 @@ def make_parents(folder: Path) -> None:
         make_parents(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
-
-
-def sync_descriptor(descriptor: int) -> None:
-    """Sync an open file to the disk.
-
-    On macOS ``fsync()`` leaves data in the drive's cache; ``F_FULLFSYNC`` does not, if the file system supports it
-    (https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fsync.2.html).
-    SQLite's ``PRAGMA fullfsync`` does the same for connections.
-    """
-    if not _sync_fully(descriptor):
-        os.fsync(descriptor)
-
-
-def _sync_fully(descriptor: int) -> bool:
-    if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 - POSIX has it
-
-        with suppress(OSError):  # network file systems do not support it
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return True
-    return False
 
 
 def sync_file(path: Path) -> None:

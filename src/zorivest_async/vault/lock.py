@@ -92,7 +92,7 @@ class VaultLock:
         try:
             with process.opening:  # a fork waits, so that the child knows the descriptor
                 descriptor = os.open(f"{vault}{LOCK_SUFFIX}", _OPEN_FLAGS, 0o600)
-                process.lock_descriptors.add(descriptor)
+                process.descriptors.add(descriptor)
         except OSError as error:
             raise _why_not_locked(error, vault) from error
         self._close = weakref.finalize(self, _close, process, descriptor)
@@ -291,5 +291,5 @@ def _close(process: Process, descriptor: int) -> None:
     if (
         not process.left_behind
     ):  # otherwise it was closed right after the fork, and its number may belong to another file
-        process.lock_descriptors.discard(descriptor)
+        process.descriptors.discard(descriptor)
         os.close(descriptor)

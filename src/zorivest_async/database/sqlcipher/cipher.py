@@ -43,7 +43,7 @@ __all__ = [
 _ConnectionT = TypeVar("_ConnectionT", bound=FileConnection)
 
 Durability: TypeAlias = Literal["full", "normal"]
-"""``"full"`` syncs each commit to the disk before it returns; ``"normal"`` may lose the last in a power failure."""
+"""``"full"``: a commit is synced to the disk before it returns; ``"normal"`` may lose the last in a power failure."""
 
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 """Older ones may corrupt a database in WAL mode (https://sqlite.org/wal.html#walresetbug)."""
@@ -64,8 +64,8 @@ class ConnectionSettings:
 
     Attributes:
         read_only: Refuse writes, and begin transactions without the write lock.
-        durability: ``"full"`` syncs each commit to the disk before it returns; ``"normal"`` may lose the last commits
-            in a power failure, but is never corrupt.
+        durability: ``"full"``: each commit is synced to the disk before it returns, by itself or with others that were
+            written before; ``"normal"`` may lose the last commits in a power failure, but is never corrupt.
         busy_timeout_s: How long to wait for the write lock while another process holds it, in seconds.
         journal_mode: ``"WAL"``; ``"MEMORY"`` for a vault in memory.
     """

@@ -31,6 +31,7 @@ from zorivest_async.database.sqlcipher.authentication import (
 )
 from zorivest_async.database.sqlcipher.driver_errors import NotSupportedError, as_both
 from zorivest_async.database.sqlcipher.failures import result_code
+from zorivest_async.database.sqlcipher.group_commit import GroupCommit
 from zorivest_async.database.sqlcipher.process import (
     OPCODES_PER_PAUSE,
     FileConnection,
@@ -139,6 +140,8 @@ class CipherConnection(ConnectionBase):
         write_latch: Refuses further writes once the sync of a commit has failed; connections of an engine share one.
         mailbox: Delivers answers to the event loop that opened the connection; connections of an engine share one.
         own_cursor: The library's cursor for statements whose rows are all fetched in one call, for use on the thread.
+        shares_syncs: Whether commits may share a sync of the WAL; set before it is opened.
+        group: The commits that share syncs, while the connection is open; ``None`` if each commit syncs by itself.
         lent: Whether statements or BLOBs may stay open after the call that opened them. An open one keeps its snapshot
             beyond the end of the transaction (https://sqlite.org/lang_transaction.html), so ``take_back()`` closes
             them.
@@ -155,6 +158,8 @@ class CipherConnection(ConnectionBase):
         self.write_latch = WriteLatch()
         self.mailbox: Mailbox | None = None
         self._hooks = Hooks()
+        self.shares_syncs = False
+        self.group: GroupCommit | None = None
         self.lent = False
         self._blobs = set[Any]()
         self.begin_statement = begin_statement
@@ -285,11 +290,19 @@ class CipherConnection(ConnectionBase):
             ValueError: The connection is closed.
             VaultForkedError: The connection was opened before the process forked.
         """
-        return self.hand_over(function, self.interrupt_now)
+        return self.hand_over(partial(self._synced, function), self.interrupt_now)
 
     def finish(self, function: Callable[[], _T]) -> Answer[_T]:
         """Run ``function`` like :meth:`call`, but without interruption; cancellation is raised after its end."""
-        return self.hand_over(function, None)
+        return self.hand_over(partial(self._synced, function), None)
+
+    def _synced(self, function: Callable[[], _T]) -> _T:
+        """Run ``function`` on the thread; if it ends a transaction that shares a sync, sync before answering."""
+        try:
+            return function()
+        finally:
+            if self.group is not None:
+                self.group.end_elsewhere(self)
 
     def post(self, function: Callable[[], object]) -> None:
         """Run ``function`` on the connection's thread before the next call; its result and its errors are dropped."""
@@ -390,6 +403,8 @@ class CipherConnection(ConnectionBase):
             self._hooks = getattr(raw, "hooks", self._hooks)
             self._open_cursor()
             self._encrypted = is_authentic(self.raw)
+            if self.shares_syncs and self._watch is not None:
+                self.group = GroupCommit.open(self._watch.path, self.write_latch)
 
         loop = asyncio.get_running_loop()
         self.mailbox = self.mailbox_of(loop)
@@ -517,6 +532,9 @@ class CipherConnection(ConnectionBase):
         with self._interruptible:
             raw, self._connection = self._connection, None
         self.lent = False
+        group, self.group = self.group, None
+        if group is not None:
+            group.close()
         if raw is not None:
             with suppress(sqlcipher.Error):
                 # The last connection to close writes the WAL back, unless it is still interrupted. The next statement

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from zorivest_async.database.sqlcipher.answer import Answer
+    from zorivest_async.database.sqlcipher.group_commit import WrittenCommit
 
 __all__ = ["USELESS_AFTER", "DriverTransaction", "raise_driver_error"]
 
@@ -110,33 +111,39 @@ class DriverTransaction:
         """Whether a statement, and not an error of SQLite, has ended the transaction of a unit of work."""
         return self._held and self._state is _State.BEGUN and not self._cipher.in_transaction
 
-    def committing(self) -> Answer[object] | None:
+    def committing(self, *queues: object) -> Answer[WrittenCommit | None] | None:
         """Begin to commit, and return the answer to wait for; ``None`` if nothing was sent.
 
         Cancellation does not stop it: the commit has ended when ``CancelledError`` is raised.
+
+        Args:
+            queues: The queues for the connection. If a task waits in one of them, the commit is answered when it is
+                written, and must not be acknowledged before it is synced; without queues it is always synced.
         """
         cipher, state = self._cipher, self._state
         if state is _State.BEGUN and self._held:
             try:
-                return cipher.hand_over(self._commit_on_thread, None, None, self._mailbox)
+                return cipher.hand_over(partial(self._commit_on_thread, queues), None, None, self._mailbox)
             except ValueError:  # the connection is closed
                 raise CommitOutcomeUnknownError(problem=ENDED) from None
         cipher.require_process()
         self._state, self._held = _State.NONE, False
         if state is _State.FAILED:
             self._refuse_failed()
-        return cipher.finish(self._commit_on_thread) if cipher.in_transaction else None
+        return cipher.hand_over(partial(self._commit_on_thread, queues), None) if cipher.in_transaction else None
 
-    def _commit_on_thread(self) -> None:
+    def _commit_on_thread(self, queues: tuple[object, ...]) -> WrittenCommit | None:
         cipher = self._cipher
+        group, written = cipher.group, None
         if self._held:
             if not cipher.raw.in_transaction:
                 raise CommitOutcomeUnknownError(problem=ENDED)
             self._state, self._held = _State.NONE, False
+        cipher.write_latch.require()  # a sync may have failed since this transaction began
         if cipher.lent:
             cipher.close_blobs()
         try:
-            cipher.raw.execute("COMMIT")
+            cipher.own_cursor.execute("COMMIT")
         except MemoryError as shortage:
             error = damage_behind(shortage, cipher)
             self._note_uselessness(error)
@@ -152,10 +159,14 @@ class DriverTransaction:
                 cipher.write_latch.trip()
                 raise CommitOutcomeUnknownError from error
             raise
+        if group is not None and group.relaxed:
+            group.restore(cipher)
+            written = group.acknowledge(queues)
         if cipher.lent:
             with suppress(sqlcipher.Error):  # the commit has succeeded; the next use closes what is still open
                 cipher.take_back()
         cipher.check_file()
+        return written
 
     def rolling_back(self) -> Answer[object] | None:
         """Begin to roll back, and return the answer to wait for; see :meth:`committing`."""
@@ -192,6 +203,8 @@ class DriverTransaction:
             cipher.take_back()
         elif cipher.raw.in_transaction:
             cipher.execute_unseen("ROLLBACK")
+        if cipher.group is not None and cipher.group.relaxed:
+            cipher.group.restore(cipher)
 
     @property
     def is_due(self) -> bool:
@@ -284,9 +297,11 @@ class DriverTransaction:
     def _step(self, work: Callable[[sqlcipher.Connection], _T]) -> _T:
         """Run ``work`` in the transaction, and begin it first if it is due; runs on the thread."""
         state, cipher = self._state, self._cipher
-        raw = cipher.raw
+        raw, group = cipher.raw, cipher.group
         if state is _State.BEGUN and not raw.in_transaction:
             raise RepositoryError(problem=ENDED)
+        if not self.reads_only:
+            cipher.write_latch.require()  # a sync may have failed meanwhile
         try:
             if state is not _State.DUE:
                 return cipher.checked(partial(work, raw))
@@ -294,13 +309,20 @@ class DriverTransaction:
             # SQLAlchemy sends no ROLLBACK after a COMMIT that failed; that of an abandoned transaction may have failed.
             if raw.in_transaction or cipher.lent:
                 self._roll_back_if_open()
+            if group is not None and self._held:
+                group.relax(cipher)
             cipher.own_cursor.execute("BEGIN" if self._read_only else cipher.begin_statement)
             self._state = _State.BEGUN
             return work(raw)
         except Exception as error:  # noqa: BLE001 - translated and raised again
             found = damage_behind(error, cipher) if isinstance(error, MemoryError) else error
+            if group is not None and group.relaxed and self._state is _State.DUE:
+                group.restore(cipher)  # BEGIN failed
             self._note_failure(state, found)
             raise_driver_error(found)
+        finally:
+            if group is not None:
+                group.end_elsewhere(cipher)
 
     def _note_uselessness(self, error: Exception) -> None:
         if result_code(error) in USELESS_AFTER:

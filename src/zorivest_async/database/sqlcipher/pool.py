@@ -134,6 +134,12 @@ class VaultPool(AsyncAdaptedQueuePool):
         self._records = WeakSet[ConnectionPoolEntry]()
         self._taken: dict[ConnectionPoolEntry, ReferenceType[asyncio.Task[Any]]] = {}
         self._idle = cast("_IdleStack", self._pool)
+        self._connecting = 0
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether tasks wait for a connection; another thread may ask."""
+        return self._connecting > 0
 
     def _create_connection(self) -> ConnectionPoolEntry:
         record = super()._create_connection()
@@ -151,7 +157,11 @@ class VaultPool(AsyncAdaptedQueuePool):
         task = _current_task()
         if task is not None and self._is_held_by(task):
             raise UnitOfWorkError(WAITS_FOR_ITSELF)
-        connection = super().connect()
+        self._connecting += 1
+        try:
+            connection = super().connect()
+        finally:
+            self._connecting -= 1
         if task is not None and (info := connection.record_info) is not None:
             info[_HOLDER] = ref(task)
         return connection

@@ -108,7 +108,7 @@ class Process:
         pools: Pools of connections.
         connections: Open raw connections to files.
         cursors: Cursors that may be open.
-        lock_descriptors: Descriptors of lock files. A child closes them, as it would otherwise keep the parent's locks.
+        descriptors: Descriptors of lock files and WALs. A child closes them, as it would keep the parent's locks.
         derivations: Places for deriving keys. A child has new ones: the threads that hold places do not exist there.
     """
 
@@ -124,7 +124,7 @@ class Process:
         self.pools: weakref.WeakSet[_Inherited] = weakref.WeakSet()
         self.connections: dict[int, weakref.ref[FileConnection]] = {}
         self.cursors: set[weakref.ref[Any]] = set()
-        self.lock_descriptors: set[int] = set()
+        self.descriptors: set[int] = set()
         self.derivations = Places(KEY_DERIVATIONS)
         self._open: dict[FileId, int] = {}
         self._names: dict[str, list[FileId]] = {}
@@ -295,7 +295,7 @@ def _become_child() -> Process:
     parent.left_behind = True
     for handle in (*parent.connections.copy().values(), *parent.cursors.copy()):
         _keep_for_ever(handle())
-    for descriptor in parent.lock_descriptors:
+    for descriptor in parent.descriptors:
         with suppress(OSError):
             os.close(descriptor)  # which, unlike unlocking, leaves the parent its lock
     for renew in _renewals:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -68,6 +68,11 @@ class RawCursor(sqlcipher.Cursor):
 
     row_factory: Any = _RowFactory(_CURSOR.row_factory)
 
+    def executescript(self, sql_script: str) -> Any:
+        """Execute statements, which may end a transaction and begin another; the connection's method calls it, too."""
+        cast("RawConnection", self.connection).scripted = True
+        return super().executescript(sql_script)
+
 
 class Hooks:
     """Switch for a connection's hooks; it is a separate object, so that a hook does not keep its connection alive.
@@ -99,8 +104,10 @@ class RawConnection(sqlcipher.Connection):
     Attributes:
         hooks: The switch for its hooks.
         row_factory: Converts tuples to rows.
+        scripted: Whether a script was executed, since a :class:`GroupCommit` asked.
     """
 
+    scripted = False
     row_factory: Any = _RowFactory(_CONNECTION.row_factory)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
