@@ -109,7 +109,7 @@ async def test_work_that_cancels_itself_is_cancelled() -> None:
 async def test_an_answer_declines_cancellation() -> None:
     """Its interrupt is called at once, and again only while there is no answer."""
     interrupts: list[str] = []
-    answer = Answer[int](asyncio.get_running_loop(), current(), lambda: interrupts.append("now"))
+    answer = Answer[int](Mailbox(asyncio.get_running_loop()), current(), lambda: interrupts.append("now"))
     assert not answer.cancel()
     assert not answer.cancel()
     assert interrupts == ["now"]
