@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from zorivest_async._finishing import finish
-from zorivest_async.database.sqlcipher.driver import Answer
+from zorivest_async.database.sqlcipher.answer import Answer, Mailbox
 from zorivest_async.database.sqlcipher.process import current
 
 pytestmark = pytest.mark.asyncio

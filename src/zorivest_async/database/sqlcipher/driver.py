@@ -40,7 +40,7 @@ from zorivest_async.database.sqlcipher.process import (
     inside_sqlite,
     start_thread,
 )
-from zorivest_async.database.sqlcipher.raw_connection import Hooks, RawConnection, without_hooks
+from zorivest_async.database.sqlcipher.raw_connection import Hooks, RawConnection, in_turn, without_hooks
 from zorivest_async.database.sqlcipher.reasons import explain
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 from zorivest_async.errors import VaultError, VaultForkedError
@@ -66,12 +66,6 @@ BACKED_UP_AT_ONCE = 1_000
 
 _T = TypeVar("_T")
 _Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
-
-
-def _in_turn(first: Callable[[], None] | None, handler: Callable[[], int | None]) -> int | None:
-    if first is not None:
-        first()
-    return handler()
 
 
 class TryAgainError(Exception):
@@ -495,7 +489,7 @@ class CipherConnection(ConnectionBase):
             if handler is None:
                 self._let_forks_in()
             else:
-                self.raw.set_progress_handler(partial(_in_turn, self._between_opcodes, handler), n)
+                self.raw.set_progress_handler(partial(in_turn, self._between_opcodes, handler), n)
 
         await self._execute(set_handler)
 

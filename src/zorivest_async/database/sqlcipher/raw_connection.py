@@ -22,7 +22,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["Hooks", "RawConnection", "RawCursor", "described", "without_hooks"]
+__all__ = ["Hooks", "RawConnection", "RawCursor", "described", "in_turn", "without_hooks"]
 
 _CURSOR: Any = sqlcipher.Cursor
 _CONNECTION: Any = sqlcipher.Connection
@@ -96,6 +96,13 @@ def without_hooks(raw: sqlite3.Connection) -> Generator[None]:
         yield
     finally:
         hooks.paused = before
+
+
+def in_turn(first: Callable[[], None] | None, handler: Callable[[], int | None]) -> int | None:
+    """Call two progress handlers, and return the result of the second."""
+    if first is not None:
+        first()
+    return handler()
 
 
 class RawConnection(sqlcipher.Connection):
