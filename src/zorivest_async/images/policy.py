@@ -7,13 +7,28 @@ from math import inf
 
 from zorivest_async.errors import ConfigurationError
 
-__all__ = ["PREVIEW_PX", "WEBP_MAX_PX", "ImagePolicy", "require_policy", "require_whole_number"]
+__all__ = [
+    "MAX_PASSES",
+    "MAX_SIDE_PX",
+    "PREVIEW_PX",
+    "WEBP_MAX_PX",
+    "ImagePolicy",
+    "require_policy",
+    "require_whole_number",
+]
 
 WEBP_MAX_PX = 16_383
 """The longest side a WebP image can have: its VP8 header has 14 bits for each (RFC 9649, section 2.5)."""
 
 PREVIEW_PX = 400
 """Longest side of the stored preview, in pixels: the labels of a chart can be read at this size."""
+
+MAX_SIDE_PX = 65_535
+"""The longest side of an image that is accepted, which JPEG and GIF cannot exceed. Each row takes memory of its own: a
+PNG whose rows have one pixel would take 24 bytes a pixel."""
+
+MAX_PASSES = 20
+"""Times that a decoder may go over ``max_pixels`` pixels: once in each scan of a JPEG, of which libjpeg writes 10."""
 
 _WEBP_MAX_QUALITY = 100
 
