@@ -5,6 +5,7 @@ Only threads import this module: see :mod:`zorivest_async.images.processing`.
 
 from __future__ import annotations
 
+from functools import reduce
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ from zorivest_async.images.policy import PREVIEW_PX
 from zorivest_async.images.readers import open_low_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL.ImageFile import ImageFile
 
     from zorivest_async.images.layout import Layout
@@ -32,6 +35,9 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """Transpositions that turn an image upright, by its EXIF orientation (CIPA DC-008, Orientation)."""
+
+_STRIP_PIXELS: Final = 256 * 1024
+"""Pixels of a strip whose bands are taken apart at once, in about a millisecond."""
 
 _DEEP: Final = 16
 """Bits of a sample of which a picture of 8 bits keeps the high byte."""
@@ -63,6 +69,8 @@ def scaled(image: ImageFile, layout: Layout, max_size: int) -> Image.Image:
     later steps have few pixels to work on.
     """
     smaller = _scalable(image, layout)
+    if smaller is not image:
+        image.close()  # which frees its pixels
     longest = max(max_size, PREVIEW_PX)
     smaller.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     smaller.load()  # thumbnail() does not decode an image that is small enough
@@ -102,10 +110,10 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _scalable(image: ImageFile, layout: Layout) -> Image.Image:
     """Return an image in a mode that Pillow can scale smoothly, and that keeps transparency."""
-    if layout.depth == _DEEP and image.mode == "LA":
-        return _deep_grey(image, layout.transparent)
     if layout.depth == _DEEP and layout.transparent:
-        return _deep_color(image, layout)
+        return _deep_grey(image, layout.transparent[0]) if image.mode == "LA" else _deep_color(image, layout)
+    if image.mode.startswith("I"):  # 16-bit greyscale, which convert() alone would clip at 255
+        return Image.eval(image, lambda level: level / 256).convert("L")
     if layout.transparent:
         samples = tuple(sample * 255 // ((1 << layout.depth) - 1) for sample in layout.transparent)
         image.info["transparency"] = samples if len(samples) > 1 else samples[0]
@@ -118,25 +126,40 @@ def _scalable(image: ImageFile, layout: Layout) -> Image.Image:
     return image
 
 
-def _deep_grey(image: Image.Image, transparent: tuple[int, ...]) -> Image.Image:
-    """Return a picture of 16-bit grey, which was read as grey (the high bytes) with alpha (the low bytes)."""
-    grey, low = image.split()
-    if not transparent:
-        return grey
-    high_byte, low_byte = divmod(transparent[0], 256)
-    return Image.merge("LA", (grey, ImageChops.invert(ImageChops.darker(_at(grey, high_byte), _at(low, low_byte)))))
+def _deep_grey(image: Image.Image, transparent: int) -> Image.Image:
+    """Make a level of 16-bit grey transparent, which was read as grey (the high bytes) with alpha (the low bytes)."""
+    for box in _strips(image):
+        grey, low = image.crop(box).split()
+        is_level = ImageChops.darker(_at(grey, transparent >> 8), _at(low, transparent & 0xFF))
+        image.paste(Image.merge("LA", (grey, ImageChops.invert(is_level))), box)
+    return image
 
 
 def _deep_color(image: ImageFile, layout: Layout) -> Image.Image:
-    """Make one of 2**48 colours transparent: its low bytes count, too, and are decoded for that."""
-    transparent = None
-    for decoded, shift in ((image, 8), (open_low_bytes(layout), 0)):
-        for band, sample in enumerate(layout.transparent):
-            mask = _at(decoded.getchannel(band), sample >> shift & 0xFF)
-            transparent = mask if transparent is None else ImageChops.darker(transparent, mask)
-    if transparent is not None:
-        image.putalpha(ImageChops.invert(transparent))
-    return image
+    """Make one of 2**48 colours transparent: its low bytes count, too, and are decoded for that, first."""
+    low_bytes = open_low_bytes(layout)
+    low = [_is_color(low_bytes.crop(box), [sample & 0xFF for sample in layout.transparent]) for box in _strips(image)]
+    low_bytes.close()
+    converted = image.convert("RGBA")
+    for box, mask in zip(_strips(image), low, strict=True):
+        strip = converted.crop(box)
+        is_color = _is_color(strip, [sample >> 8 for sample in layout.transparent])
+        strip.putalpha(ImageChops.invert(ImageChops.darker(mask, is_color)))
+        converted.paste(strip, box)
+    return converted
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Yield boxes that cover an image: Pillow holds the interpreter's lock while it takes bands apart."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _is_color(image: Image.Image, color: list[int]) -> Image.Image:
+    """Return a mask of the pixels that have a colour."""
+    masks = [_at(image.getchannel(band), level) for band, level in enumerate(color)]
+    return reduce(ImageChops.darker, masks)
 
 
 def _at(band: Image.Image, level: int) -> Image.Image:

@@ -65,10 +65,11 @@ def _layout(chunks: dict[bytes, memoryview], pixels: memoryview, end: memoryview
     if len(header) != _HEADER_BYTES:
         raise ValueError("a header of another length")
     width, height, depth, color_type = unpack_from(">IIBB", header)
-    # 16-bit grey is read as 8-bit grey with alpha: two bytes for each pixel, and filtered alike (section 9.2). Pillow
-    # alone would clip it at 255, and cannot compare it with the transparent level.
+    transparent = _transparent(_content(chunks.get(b"tRNS")), depth, color_type)
     head: list[bytes | memoryview] = [chunks[b"IHDR"]]
-    if (depth, color_type) == (_DEEP, _GREY):
+    if (depth, color_type) == (_DEEP, _GREY) and transparent:
+        # It is read as 8-bit grey with alpha, which has as many bytes and the same filters (section 9.2): so both bytes
+        # can be compared with the transparent level.
         head = [_chunk(b"IHDR", header[:8] + bytes([8, _GREY_ALPHA]) + header[10:])]
     elif color_type == _PALETTE:
         largest = ((b"PLTE", _MAX_PALETTE_BYTES), (b"tRNS", _MAX_ALPHAS))
@@ -79,7 +80,7 @@ def _layout(chunks: dict[bytes, memoryview], pixels: memoryview, end: memoryview
         profile=_profile(_content(chunks.get(b"iCCP"), MAX_PROFILE_BYTES)),
         exif=_content(chunks.get(b"eXIf"), MAX_EXIF_BYTES),
         depth=depth,
-        transparent=_transparent(_content(chunks.get(b"tRNS")), depth, color_type),
+        transparent=transparent,
     )
 
 
