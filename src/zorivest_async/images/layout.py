@@ -23,9 +23,13 @@ MAX_EXIF_BYTES: Final = 64 * 1024
 
 
 class ImageNote(StrEnum):
-    """Note on an image file that was taken although it departs from its format."""
+    """Note on an image file that was accepted although it departs from its format, as browsers accept it.
 
-    NO_END = "the file ends without the end marker of its format; the picture is complete"
+    Attributes:
+        NO_END: A GIF without its trailer or a JPEG without its end marker; nothing of the picture is missing.
+    """
+
+    NO_END = "the file has no end marker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

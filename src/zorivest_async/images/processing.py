@@ -41,6 +41,7 @@ __all__ = [
     "ProcessedImage",
     "make_preview",
     "make_thumbnail",
+    "notes_of",
     "preview_serves",
     "process_image",
     "read_image_file",
@@ -93,7 +94,7 @@ def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
 
     Raises:
         UnsupportedImageError: It is not a PNG, JPEG, WebP or GIF image.
-        ImageTooLargeError: It has more bytes or pixels than the policy allows.
+        ImageTooLargeError: It exceeds a limit of the policy: bytes, pixels, a side, or the pixels in all its scans.
         CorruptImageError: It has the signature of one of these formats but is truncated or cannot be decoded.
     """
     from zorivest_async.images import pixels  # noqa: PLC0415 - see above
@@ -156,6 +157,21 @@ def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
             return Preview("image/jpeg", buffer.getvalue())
         scaled.save(buffer, "PNG")
         return Preview("image/png", buffer.getvalue())
+
+
+def notes_of(data: bytes) -> tuple[ImageNote, ...]:
+    """Return the notes on an image file; it is walked to its end, and not decoded.
+
+    Args:
+        data: An image file that :func:`process_image` accepts.
+
+    Raises:
+        UnsupportedImageError: It is not a PNG, JPEG, WebP or GIF image.
+        CorruptImageError: It is truncated or malformed.
+    """
+    image_format = identify(data)
+    with _decoding(image_format.mime_type):
+        return image_format.read(data).notes
 
 
 def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: int | None) -> bool:
