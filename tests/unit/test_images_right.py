@@ -170,7 +170,7 @@ def exif(order: str, kind: int, layout: str, *values: float, elsewhere: bool = F
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
     value = struct.pack(f"{order}I", 26) if elsewhere else packed.ljust(4, b"\0")
     count = 3 if elsewhere and len(packed) <= 4 else 1
-    return head + struct.pack(f"{order}HHHI", 1, 0x112, kind, count) + value + bytes(4) + packed * count
+    return b"Exif\0\0" + head + struct.pack(f"{order}HHHI", 1, 0x112, kind, count) + value + bytes(4) + packed * count
 
 
 TYPES = [
@@ -303,14 +303,20 @@ def test_a_missing_end_marker_is_noted(image_format: str, options: dict[str, Any
 def test_a_file_that_was_cut_short_is_no_file_without_an_end(
     image_format: str, options: dict[str, Any], image: Image.Image
 ) -> None:
-    """A decoder would fill what is missing with grey, or show the coarse scans of a progressive JPEG."""
+    """A decoder would fill what is missing with grey, or show the coarse scans of a progressive JPEG.
+
+    The last byte of a scan may say nothing, and its loss changes nothing.
+    """
     data = without_end(image_format, image, **options)
-    between_frames = {len(encode(image, "GIF")) - 1} if image_format == "GIF" else set()
-    for cut in (*range(2, 24), 40, len(data) // 10, len(data) // 4, len(data) // 2):
-        if len(data) - cut in between_frames or data[-cut - 1 :].count(b"\0") == cut + 1:
+    whole = process_image(encode(image, image_format, **options), POLICY)
+    first_frame = len(encode(image, "GIF")) - 1 if "save_all" in options else 0
+    for cut in (*range(1, 24), 40, len(data) // 10, len(data) // 4, len(data) // 2):
+        try:
+            processed = process_image(data[:-cut], POLICY)
+        except CorruptImageError:
             continue
-        with pytest.raises(CorruptImageError):
-            process_image(data[:-cut], POLICY)
+        assert len(data) - cut == first_frame or cut == 1
+        assert processed.preview == whole.preview
 
 
 def test_a_frame_that_a_gif_announces_is_there() -> None:

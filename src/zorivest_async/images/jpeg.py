@@ -12,13 +12,20 @@ from typing import Final
 
 from zorivest_async.images.layout import MAX_BLOCKS, MAX_PROFILE_BYTES, ImageNote, Layout
 
-__all__ = ["read_jpeg"]
+__all__ = ["fillings", "read_jpeg"]
 
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 """A marker that starts a segment: not a stuffed zero, TEM, RST, SOI or fill byte (T.81, section B.1)."""
 
 _PIECE_BYTES: Final = 64 * 1024
 """Size of a piece that is searched at once: a search of 20 MB would hold the interpreter's lock for 250 ms."""
+
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+_FIRST_RESTART = 0xD0
+
+_PATTERNS = tuple(bytes(mask ^ 1 + (89 + number * 97) % 254 for number in range(256)) for mask in (0, 0xFF))
+"""Two patterns, each bit of which differs, of bytes from 1 to 254: 255 would begin a marker, and 0 would be its end.
+They begin with mixed bits, because a run of ones is no Huffman code, and libjpeg takes it for the end of a block."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The start-of-frame markers SOF0 to SOF15, without DHT, JPG and DAC, which stand between them (T.81, table B.1)."""
@@ -27,6 +34,8 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 
 _FILL = b"\xff"
+_QUANTIZATION = 0xDB
+_TABLE_BYTES = 65
 _SCAN = 0xDA
 _END = 0xD9
 _JFIF = 0xE0
@@ -55,7 +64,7 @@ def read_jpeg(data: bytes) -> Layout:
     """Walk the segments, and the entropy-coded data between them, to the end of the image (T.81, annex B).
 
     A file that ends without its end marker is taken if each coefficient has had its last scan. Whether the data of that
-    scan are complete only a decoder can tell: see :func:`zorivest_async.images.readers.open_image`.
+    scan are complete only a decoder can tell: see :func:`fillings`.
 
     Raises:
         ValueError: It is malformed or truncated.
@@ -63,6 +72,42 @@ def read_jpeg(data: bytes) -> Layout:
         IndexError: It is truncated.
     """
     return _Walk(data).layout()
+
+
+def fillings(layout: Layout) -> list[tuple[bytes | memoryview, ...]]:
+    """Return the parts of a file without its end marker, with different data in place of those that may be missing.
+
+    A decoder invents what is missing and does not say so. But if it makes the same picture of all of these, then
+    nothing that belongs to the picture is missing.
+    """
+    *head, body = layout.parts
+    start = [_coarse(part) if part[1] == _QUANTIZATION else part for part in head]
+    return [(*start, body, _filling(body, pattern), bytes([0xFF, _END])) for pattern in _PATTERNS]
+
+
+def _coarse(segment: bytes | memoryview) -> bytes:
+    """Return a segment of 8-bit quantization tables with coarse steps, so that the smallest coefficient can be seen."""
+    tables = bytearray(segment)
+    for start in range(4, len(tables) - _TABLE_BYTES + 1, _TABLE_BYTES):
+        if tables[start] >> 4:
+            break
+        # The first step is that of the mean of a block, which would leave the range of a sample.
+        tables[start + 2 : start + _TABLE_BYTES] = bytes(
+            max(step, 32) for step in tables[start + 2 : start + _TABLE_BYTES]
+        )
+    return bytes(tables)
+
+
+def _filling(body: bytes | memoryview, pattern: bytes) -> bytes:
+    """Return bytes with all restart markers, from the next one, for which a decoder would look (section E.2.4)."""
+    last = 7
+    for end in range(len(body), 0, -_PIECE_BYTES):
+        found = _RESTART.findall(bytes(body[max(end - _PIECE_BYTES - 1, 0) : end]))
+        if found:
+            last = found[-1][0] - _FIRST_RESTART
+            break
+    markers = (bytes([0xFF, _FIRST_RESTART + (last + number) % 8]) for number in range(1, 9))
+    return pattern + b"".join(marker + pattern for marker in markers)
 
 
 class _Walk:
@@ -76,7 +121,7 @@ class _Walk:
         self._missing: dict[int, int] = {}  # the coefficients without their last bit, by component
         self._kept: list[memoryview] = []
         self._body = 0
-        self._scans = 0
+        self._scans = self._scan_data = 0
         self._exif = b""
         self._profile: list[bytes] = []
 
@@ -128,6 +173,7 @@ class _Walk:
         if self._scans > _MAX_SCANS:
             raise ValueError("too many scans")
         self._body = self._body or found - 2
+        self._scan_data = found + 2 + len(content)
         components = content[0]
         first, last, bits = content[1 + 2 * components : 4 + 2 * components]
         complete = _ALL_COEFFICIENTS
@@ -152,6 +198,8 @@ class _Walk:
         while self._data.endswith(_FILL, self._body, end):  # the first half of a marker, or fill bytes
             start = max(end - _PIECE_BYTES, self._body)
             end = start + len(self._data[start:end].rstrip(_FILL))
+        if end <= self._scan_data:
+            raise ValueError("no data of the last scan")
         return self._layout(end, 3, ImageNote.NO_END)  # it is decoded twice more, to see whether the data are complete
 
     def _layout(self, end: int, times: int, *notes: ImageNote) -> Layout:

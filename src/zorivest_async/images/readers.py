@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from zorivest_async.images.jpeg import fillings
 from zorivest_async.images.layout import ImageNote
 from zorivest_async.images.parts import PartsFile
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["open_image", "open_low_bytes"]
 
 _JPEG_END: Final = b"\xff\xd9"
-_FILLING: Final = bytes(1 + number * 97 % 254 for number in range(256))
-"""Bytes from 1 to 254, as 255 would begin a marker and 0 would be its end."""
-
 _STRIP_PX: Final = 64
 
 
@@ -61,21 +59,12 @@ def open_low_bytes(layout: Layout) -> ImageFile:
 
 
 def _require_all_data(layout: Layout) -> None:
-    """Check that a JPEG without its end marker has all of its entropy-coded data.
-
-    A decoder invents what is missing and does not say so. So it decodes the image twice, with other bytes in place of
-    what may be missing: if the pictures are equal, nothing is.
+    """Check that a JPEG without its end marker has all of its entropy-coded data: it is decoded twice.
 
     Raises:
         ValueError: The pictures differ.
     """
-    other = bytes(0xFF ^ byte for byte in _FILLING)
-    if (
-        len(
-            {_checksum(_READERS["image/jpeg"](PartsFile((*layout.parts, end, _JPEG_END)))) for end in (_FILLING, other)}
-        )
-        > 1
-    ):
+    if len({_checksum(_READERS["image/jpeg"](PartsFile(parts))) for parts in fillings(layout)}) > 1:
         raise ValueError("the image data are truncated")
 
 
