@@ -23,9 +23,11 @@ _PIECE_BYTES: Final = 64 * 1024
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _FIRST_RESTART = 0xD0
 
-_PATTERNS = tuple(bytes(mask ^ 1 + (89 + number * 97) % 254 for number in range(256)) for mask in (0, 0xFF))
-"""Two patterns, each bit of which differs, of bytes from 1 to 254: 255 would begin a marker, and 0 would be its end.
-They begin with mixed bits, because a run of ones is no Huffman code, and libjpeg takes it for the end of a block."""
+_PATTERNS = tuple(
+    bytes(mask ^ 1 + (first + number * 97) % 254 for number in range(256)) for mask in (0, 0xFF) for first in (0, 89)
+)
+"""Patterns, two and two of which differ in each bit, of bytes from 1 to 254: 255 would begin a marker, and 0 end it.
+Two begin with mixed bits, because a run of ones is no Huffman code, and libjpeg takes it for the end of a block."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The start-of-frame markers SOF0 to SOF15, without DHT, JPG and DAC, which stand between them (T.81, table B.1)."""
@@ -34,8 +36,6 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 
 _FILL = b"\xff"
-_QUANTIZATION = 0xDB
-_TABLE_BYTES = 65
 _SCAN = 0xDA
 _END = 0xD9
 _JFIF = 0xE0
@@ -80,22 +80,7 @@ def fillings(layout: Layout) -> list[tuple[bytes | memoryview, ...]]:
     A decoder invents what is missing and does not say so. But if it makes the same picture of all of these, then
     nothing that belongs to the picture is missing.
     """
-    *head, body = layout.parts
-    start = [_coarse(part) if part[1] == _QUANTIZATION else part for part in head]
-    return [(*start, body, _filling(body, pattern), bytes([0xFF, _END])) for pattern in _PATTERNS]
-
-
-def _coarse(segment: bytes | memoryview) -> bytes:
-    """Return a segment of 8-bit quantization tables with coarse steps, so that the smallest coefficient can be seen."""
-    tables = bytearray(segment)
-    for start in range(4, len(tables) - _TABLE_BYTES + 1, _TABLE_BYTES):
-        if tables[start] >> 4:
-            break
-        # The first step is that of the mean of a block, which would leave the range of a sample.
-        tables[start + 2 : start + _TABLE_BYTES] = bytes(
-            max(step, 32) for step in tables[start + 2 : start + _TABLE_BYTES]
-        )
-    return bytes(tables)
+    return [(*layout.parts, _filling(layout.parts[-1], pattern), bytes([0xFF, _END])) for pattern in _PATTERNS]
 
 
 def _filling(body: bytes | memoryview, pattern: bytes) -> bytes:
@@ -200,7 +185,8 @@ class _Walk:
             end = start + len(self._data[start:end].rstrip(_FILL))
         if end <= self._scan_data:
             raise ValueError("no data of the last scan")
-        return self._layout(end, 3, ImageNote.NO_END)  # it is decoded twice more, to see whether the data are complete
+        # It is decoded once more for each pattern, to see whether the data are complete.
+        return self._layout(end, 1 + len(_PATTERNS), ImageNote.NO_END)
 
     def _layout(self, end: int, times: int, *notes: ImageNote) -> Layout:
         if not self._scans:

@@ -59,7 +59,7 @@ def open_low_bytes(layout: Layout) -> ImageFile:
 
 
 def _require_all_data(layout: Layout) -> None:
-    """Check that a JPEG without its end marker has all of its entropy-coded data: it is decoded twice.
+    """Check that a JPEG without its end marker has all of its entropy-coded data: it is decoded with different ends.
 
     Raises:
         ValueError: The pictures differ.
