@@ -62,7 +62,7 @@ from zorivest_async.errors import (
     WrongPassphraseError,
     ZorivestError,
 )
-from zorivest_async.images import ImagePolicy
+from zorivest_async.images import ImageNote, ImagePolicy
 from zorivest_async.security import KdfProfile
 from zorivest_async.vault import Vault
 from zorivest_async.vault.adopt_report import AdoptCount, AdoptNote, AdoptReport
@@ -90,6 +90,7 @@ __all__ = [
     "ImageAttachment",
     "ImageError",
     "ImageInfo",
+    "ImageNote",
     "ImageOwnerType",
     "ImagePolicy",
     "ImageTooLargeError",

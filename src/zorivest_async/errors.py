@@ -379,10 +379,11 @@ class ImageError(ZorivestError, ValueError):
 
 
 class ImageTooLargeError(ImageError):
-    """The image has more bytes or pixels than the vault's :class:`~zorivest_async.ImagePolicy` allows.
+    """The image exceeds a limit of the vault's :class:`~zorivest_async.ImagePolicy`.
 
     Attributes:
-        quantity: The measured quantity, ``"bytes"`` or ``"pixels"``.
+        quantity: The measured quantity: ``"bytes"``, ``"pixels"``, ``"pixels on a side"`` or
+            ``"pixels in all its scans"``.
         actual: The measured amount.
         limit: The maximum.
     """

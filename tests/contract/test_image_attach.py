@@ -14,8 +14,10 @@ from zorivest_async import (
     CorruptImageError,
     ForeignKeyError,
     ImageError,
+    ImageNote,
     ImageOwnerType,
     ImageTooLargeError,
+    NotFoundError,
     UnsupportedImageError,
     ValidationError,
 )
@@ -176,3 +178,14 @@ async def test_any_bytes_will_do(journal: Journal, kind: Any) -> None:
     async with journal.unit_of_work() as uow:
         image_id = await uow.images.attach(TRADE, "0001", kind(make_png()))
         assert await uow.images.get_full_data(image_id) == make_png()
+
+
+async def test_a_missing_end_marker_is_noted(journal: Journal) -> None:
+    """The original is kept as it is, and its notes can be asked for at any time."""
+    whole = make_picture(64, 48, image_format="GIF")
+    async with journal.unit_of_work() as uow:
+        numbers = [await uow.images.attach(TRADE, "0001", data) for data in (whole, whole[:-1])]
+        assert [await uow.images.get_notes(number) for number in numbers] == [(), (ImageNote.NO_END,)]
+        assert await uow.images.get_full_data(numbers[1]) == whole[:-1]
+        with pytest.raises(NotFoundError):
+            await uow.images.get_notes(999_999)

@@ -280,8 +280,11 @@ def cuts(data: bytes) -> Iterator[int]:
 
 
 def test_a_file_cut_short_is_refused_wherever_it_was_cut(good: bytes) -> None:
-    """Down to its last byte, also where every pixel of the (first) picture is there, and for thumbnails too."""
+    """Also where every pixel of the (first) picture is there, and for thumbnails too; only an end marker may lack."""
+    optional = {b"\xff\xd8": 2, b"GI": 1}.get(good[:2], 0)
     for length in cuts(good):
+        if len(good) - length <= optional:
+            continue
         with pytest.raises(CorruptImageError):
             process_image(good[:length], POLICY)
         with pytest.raises(CorruptImageError):
@@ -330,14 +333,14 @@ def test_an_image_that_announces_two_sizes_is_corrupt() -> None:
         pytest.param([None], id="cut short"),
     ],
 )
-def test_an_animation_that_is_not_well_formed_is_corrupt_and_gives_no_warning(controls: list[int | None]) -> None:
-    """Pillow would warn, on the stderr of a server or as an error of a strict one, and show the still picture."""
+def test_an_animation_that_is_not_well_formed_leaves_its_still_picture(controls: list[int | None]) -> None:
+    """As in browsers; Pillow alone would warn, on the stderr of a server or as an error of a strict one."""
     chunks = [png_chunk(b"acTL", b"" if frames is None else struct.pack(">II", frames, 0)) for frames in controls]
     data = GOOD["PNG"][:33] + b"".join(chunks) + GOOD["PNG"][33:]
     with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        with pytest.raises(CorruptImageError):
-            process_image(data, POLICY)
+        processed = process_image(data, POLICY)
+    assert processed == process_image(GOOD["PNG"], POLICY)
     assert not caught_warnings
 
 
@@ -368,11 +371,12 @@ def test_a_flood_of_empty_blocks_is_refused(data: bytes) -> None:
         process_image(data, POLICY)
 
 
-def test_a_text_that_unpacks_to_gigabytes_is_refused() -> None:
-    """A compressed comment is metadata nobody asked for."""
+def test_a_text_that_unpacks_to_gigabytes_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compressed comment is metadata that a picture does not need."""
     text = b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9)
-    with pytest.raises(CorruptImageError):
-        process_image(GOOD["PNG"][:33] + png_chunk(b"zTXt", text) + GOOD["PNG"][33:], POLICY)
+    monkeypatch.setattr(PngImagePlugin.PngStream, "chunk_zTXt", None)
+    data = GOOD["PNG"][:33] + png_chunk(b"zTXt", text) + GOOD["PNG"][33:]
+    assert process_image(data, POLICY) == process_image(GOOD["PNG"], POLICY)
 
 
 @pytest.mark.parametrize(

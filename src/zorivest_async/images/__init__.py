@@ -1,5 +1,6 @@
 """Images: validation, thumbnails, and the bounded thread pool that computes them."""
 
+from zorivest_async.images.layout import ImageNote
 from zorivest_async.images.offload import ImageOffload
 from zorivest_async.images.policy import ImagePolicy, require_policy
 from zorivest_async.images.processing import (
@@ -7,6 +8,7 @@ from zorivest_async.images.processing import (
     ProcessedImage,
     make_preview,
     make_thumbnail,
+    notes_of,
     preview_serves,
     process_image,
     read_image_file,
@@ -14,12 +16,14 @@ from zorivest_async.images.processing import (
 )
 
 __all__ = [
+    "ImageNote",
     "ImageOffload",
     "ImagePolicy",
     "Preview",
     "ProcessedImage",
     "make_preview",
     "make_thumbnail",
+    "notes_of",
     "preview_serves",
     "process_image",
     "read_image_file",

@@ -25,7 +25,7 @@ from zorivest_async.errors import (
     ReadOnlyError,
     ValidationError,
 )
-from zorivest_async.images import ImageOffload, ImagePolicy, preview_serves, thumbnail_fits
+from zorivest_async.images import ImageOffload, ImagePolicy, notes_of, preview_serves, thumbnail_fits
 from zorivest_async.images.policy import PREVIEW_PX
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import UnionType
 
     from zorivest_async.database.repositories.base import Source
+    from zorivest_async.images import ImageNote
 
 __all__ = ["OWNER_KEYS", "SqlAlchemyImageRepository"]
 
@@ -133,6 +134,9 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
 
         The vault's threads decode it before this method's first statement. So no write lock is held meanwhile, unless
         an earlier statement of the unit of work took it. A cancelled task does not wait for the decoding.
+
+        A GIF without its trailer and a JPEG without its end marker are accepted if nothing of the picture is missing:
+        :meth:`get_notes` tells.
 
         Args:
             owner_type: The kind of the owner.
@@ -264,6 +268,28 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             raise NotFoundError("ImageAttachment", image_id)
         original: bytes = _require_kind("data", bytes, data)
         return original
+
+    async def get_notes(self, image_id: int) -> tuple[ImageNote, ...]:
+        """Return what is unusual about the file of an image: an empty tuple for almost every image.
+
+        Vault threads walk the original, which is not decoded. A cancelled task does not wait for them.
+
+        Args:
+            image_id: Row number of the image.
+
+        Raises:
+            NotFoundError: There is no such image.
+            CorruptImageError: The original is truncated or malformed.
+            UnsupportedImageError: The original is not an image.
+            ValidationError: Another program has stored a value that is not bytes.
+
+        Example:
+            >>> async with vault.unit_of_work() as uow:
+            ...     number = await uow.images.attach(ImageOwnerType.TRADE, "0001", "entry.png")
+            ...     await uow.images.get_notes(number)
+            ()
+        """
+        return await self._offload.run(notes_of, await self.get_full_data(image_id))
 
     async def stream(
         self, image_id: int, chunk_size: int = 256 * 1024, *, start: int = 0, stop: int | None = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from zorivest_async.domain.entities import Trade
+    from zorivest_async.images import ImageNote
     from zorivest_async.ports import UnitOfWork
     from zorivest_async.vault import Vault
 
@@ -132,15 +133,17 @@ async def import_screenshots(
         if stored:
             report.duplicate.add(path.name, exec_id, Reason.STORED)
             continue
+        notes: tuple[ImageNote, ...] = ()
         try:
             if not dry_run:
                 async with vault.unit_of_work() as uow:
-                    await uow.images.attach(ImageOwnerType.TRADE, exec_id, path, caption=path.name)
+                    number = await uow.images.attach(ImageOwnerType.TRADE, exec_id, path, caption=path.name)
+                    notes = await uow.images.get_notes(number)
                     await uow.commit()
         except ImageError as error:
             report.failed.add(path.name, exec_id, Reason.NOT_AN_IMAGE, str(error))
         else:
-            report.inserted.add(path.name, exec_id, Reason.NEW)
+            report.inserted.add(path.name, exec_id, Reason.NEW, ", ".join(notes))
     reporting.report("store", len(files), len(files))
     return report
 
