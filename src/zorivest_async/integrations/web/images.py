@@ -108,8 +108,7 @@ async def thumbnail_response(
         ImageError: There is no thumbnail of this size, and the original cannot be decoded.
         VaultError: The vault cannot be read.
     """
-    async with vault_of(request).unit_of_work(read_only=True) as uow:
-        data = await uow.images.get_thumbnail(image_id, max_size)
+    data = await vault_of(request).thumbnail(image_id, max_size)
     headers = _headers(f'"{sha256(data).hexdigest()}"', cacheable=cacheable)
     if is_current(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
