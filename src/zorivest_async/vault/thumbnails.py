@@ -36,7 +36,6 @@ async def make_thumbnail(
         places: Bounds the units of work of thumbnails, so that they leave connections to other reads.
         images: Decodes.
     """
-
     require_count("ImageAttachment", "max_size", max_size, minimum=1)
 
     async def read_original() -> bytes:
