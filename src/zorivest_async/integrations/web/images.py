@@ -96,11 +96,14 @@ async def thumbnail_response(
 ) -> Response:
     """Return the WebP thumbnail of an image (200), or not modified (304).
 
+    It holds no connection while a thumbnail is made, as :meth:`Vault.thumbnail <zorivest_async.Vault.thumbnail>`. The
+    stored thumbnail (200 px) and the preview (400 px) are sent without decoding anything, and so are their 304s.
+
     Args:
         request: The request, ``GET`` or ``HEAD``.
         image_id: Row number of the image.
-        max_size: Longest side, in pixels. Limit a value that comes from the client: a thumbnail of another size than
-            the stored one is made from the original, each time.
+        max_size: Longest side, in pixels. Limit a value that comes from the client: one that is larger than the preview
+            is made from the original, each time.
         cacheable: Allow the browser to keep the image on its disk, unencrypted, and to revalidate it.
 
     Raises:
