@@ -69,6 +69,7 @@ class UnitOfWorkMiddleware(BaseMiddleware):
                 answer = await handler(message, data | {"uow": uow})
                 if not read_only:
                     await uow.commit()
+            answer = await journal.illustrate(self._vault, answer)
         except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
             answer = journal.explain(error)
         method: TelegramMethod[Message] = message.answer(answer.text)

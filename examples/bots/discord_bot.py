@@ -66,6 +66,7 @@ async def answer(
             told = await work(uow)
             if not read_only:
                 await uow.commit()
+        told = await journal.illustrate(interaction.client.vault, told)
     except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
         told = journal.explain(error)
     if told.picture is None:

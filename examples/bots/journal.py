@@ -39,6 +39,7 @@ __all__ = [
     "attach_chart",
     "check_size",
     "explain",
+    "illustrate",
     "list_last",
     "open_journal",
     "owner",
@@ -66,10 +67,11 @@ _EXPLANATIONS: dict[type[Exception], str] = {
 
 
 class Answer(NamedTuple):
-    """What a user is told, and a picture in WebP."""
+    """What a user is told, and a picture in WebP: that of a chart, which is made when the unit of work has ended."""
 
     text: str
     picture: bytes | None = None
+    chart: int | None = None
 
 
 class UpdatesAtWork:
@@ -202,8 +204,15 @@ async def list_last(uow: SqlAlchemyUnitOfWork) -> Answer:
     for trade in trades:
         for chart in await uow.images.list_for_owner(_OF_TRADE, trade.exec_id, limit=1):
             if chart.id is not None:
-                return Answer(text[:_LONGEST_CAPTION], await uow.images.get_thumbnail(chart.id, _CHART_PX))
+                return Answer(text[:_LONGEST_CAPTION], chart=chart.id)
     return Answer(text[:_LONGEST_CAPTION])
+
+
+async def illustrate(vault: Vault, answer: Answer) -> Answer:
+    """Return an answer with the picture of its chart; call it outside a unit of work, so that others need not wait."""
+    if answer.chart is None:
+        return answer
+    return answer._replace(picture=await vault.thumbnail(answer.chart, _CHART_PX))
 
 
 def check_size(size_bytes: int | None) -> None:

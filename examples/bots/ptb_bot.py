@@ -9,7 +9,7 @@ from telegram import Message, Update
 from telegram.ext import Application, ApplicationBuilder, CommandHandler, ContextTypes, MessageHandler, filters
 
 from examples.bots import journal
-from zorivest_async import SqlAlchemyUnitOfWork
+from zorivest_async import SqlAlchemyUnitOfWork, Vault
 
 _VAULT = "vault"
 _Handler = Callable[[Message, SqlAlchemyUnitOfWork], Awaitable[journal.Answer]]
@@ -51,10 +51,12 @@ async def handle(
     if message is None:
         return
     try:
-        async with context.bot_data[_VAULT].unit_of_work(read_only=read_only) as uow:
+        vault: Vault = context.bot_data[_VAULT]
+        async with vault.unit_of_work(read_only=read_only) as uow:
             answer = await handler(message, uow)
             if not read_only:
                 await uow.commit()
+        answer = await journal.illustrate(vault, answer)
     except Exception as error:  # noqa: BLE001 - the user gets it, or it is logged
         answer = journal.explain(error)
     if answer.picture is None:

@@ -112,7 +112,7 @@ async def test_a_thumbnail_is_upright_and_carries_no_metadata(journal: Journal) 
         assert b"camera" in await uow.images.get_full_data(number)
 
 
-@pytest.mark.parametrize("max_size", [0, -1, True, 1.5, "200", None])
+@pytest.mark.parametrize("max_size", [0, -1, True, 1.5, "200"])
 async def test_a_thumbnail_has_at_least_one_pixel(journal: Journal, max_size: Any) -> None:
     """A size that is not a positive whole number is refused."""
     async with refusal(journal, InvalidQueryError) as (uow, caught):

@@ -50,7 +50,7 @@ def test_a_child_inherits_nothing(tmp_path: Path, scenario: str) -> None:
     assert found.pop("journal.vault") == "after before under way"
     assert found.pop("child.vault") == "child"
     assert found == dict.fromkeys(found, FORKED)
-    assert len(found) == 28
+    assert len(found) == 29
     lines = [line for line in said.splitlines() if not line.startswith(("Task was destroyed", "task: "))]
     assert lines == [], "the child said something that is not asyncio's own, about a task of its parent's"
 

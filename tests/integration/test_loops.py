@@ -57,6 +57,7 @@ async def elsewhere(work: Callable[[], Awaitable[object]]) -> None:
 
 
 USES: dict[str, Callable[[Vault, Path], Coroutine[Any, Any, Any]]] = {
+    "a thumbnail": lambda vault, _: vault.thumbnail(1),
     "a unit of work": lambda vault, _: enter(vault),
     "a read-only unit of work": lambda vault, _: enter(vault, read_only=True),
     "backup": lambda vault, folder: vault.backup(folder / "copy.vault"),

@@ -198,6 +198,7 @@ class Opened:
             "rekey": lambda: self.vault.rekey("child", profile=KdfProfile.CHEAPEST),
             "verify": self.vault.verify,
             "thumbnail": lambda: self.vault.unit_of_work().images.get_thumbnail(1),
+            "thumbnail of the vault": lambda: self.vault.thumbnail(1),
             "aclose": self.vault.aclose,
             "aclose of an unused vault": self.unused.aclose,
             "opening the same file": lambda: open_again(self.path),

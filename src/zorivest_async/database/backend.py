@@ -81,6 +81,11 @@ class Channel(Protocol):
         """The backend of the transaction."""
         ...
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds no connection, which other tasks may wait for."""
+        ...
+
     def send(self, sql: str, values: Sequence[Any], /) -> Awaitable[StatementResult]:
         """Send a statement."""
         ...

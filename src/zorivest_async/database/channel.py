@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from zorivest_async.database.backend import BACKENDS, Loss, StatementResult
 from zorivest_async.database.error_mapping import LOST
@@ -17,7 +17,6 @@ from zorivest_async.errors import RepositoryError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
     from zorivest_async.database.backend import Adapter, Backend
@@ -192,6 +191,12 @@ class BorrowedChannel(_ThroughSqlAlchemy):
         source = self._source
         bind = source.get_bind() if isinstance(source, AsyncSession) else source
         return BACKENDS[bind.dialect.name]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds no connection: it is a session outside a transaction, over an engine."""
+        source = self._source
+        return isinstance(source, AsyncSession) and isinstance(source.bind, AsyncEngine) and not source.in_transaction()
 
     async def connection(self) -> AsyncConnection:
         """Return the connection, after flushing the session's changes, as before an ORM query."""

@@ -87,6 +87,10 @@ class WriteQueue(TurnQueue):
         super().__init__(1, timeout_s, problem)
         self._holder: asyncio.Task[object] | None = None
 
+    def is_held_here(self) -> bool:
+        """Return whether the current task holds the turn."""
+        return self._holder is not None and self._holder is asyncio.current_task()
+
     def try_acquire(self) -> bool:
         """Take the turn for the current task if it is free; return whether it was taken.
 

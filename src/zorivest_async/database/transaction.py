@@ -119,6 +119,11 @@ class Transaction:
             yield
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it holds no connection."""
+        return self._state is _State.IDLE
+
+    @property
     def kept(self) -> bool:
         """Whether the transaction has lost nothing, so that its savepoints still exist."""
         return self._channel is None or self._channel.kept

@@ -340,6 +340,10 @@ class _Channel:
             return _flush(session, self.backend)
         return None
 
+    @property
+    def is_idle(self) -> bool:
+        return self._transaction.is_idle
+
     async def connection_of_session(self) -> AsyncConnection:
         # Without this check, a session that is used after the block would begin a transaction that nothing ends.
         self.require_own_task()

@@ -13,6 +13,7 @@ from zorivest_async.images.processing import (
     process_image,
     read_image_file,
     thumbnail_fits,
+    webp_longest_side,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "read_image_file",
     "require_policy",
     "thumbnail_fits",
+    "webp_longest_side",
 ]

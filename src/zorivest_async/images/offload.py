@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 
 from zorivest_async.domain.threads import no_thread_error
-from zorivest_async.errors import UnitOfWorkError, VaultClosedError
-from zorivest_async.images.processing import ProcessedImage, make_thumbnail, process_image, read_image_file
+from zorivest_async.errors import UnitOfWorkError, ValidationError, VaultClosedError
+from zorivest_async.images.budget import ByteBudget, HeldBytes
+from zorivest_async.images.processing import (
+    ProcessedImage,
+    make_thumbnail,
+    process_image,
+    read_image_file,
+    webp_longest_side,
+)
+from zorivest_async.images.sources import as_image_path, copied, require_small_buffer
 from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from os import PathLike
 
     from zorivest_async.images.policy import ImagePolicy
 
@@ -34,20 +43,77 @@ class ImageOffload:
     returns at once. Work that is still waiting for a thread is then dropped. Running work cannot be stopped, so it
     keeps its place until its thread is done, and its result is discarded. That keeps the bound.
 
+    It also bounds the bytes that are in memory: those of images that are being attached, from reading them to the end
+    of their ``INSERT``, and those of originals that are read for a thumbnail, to the end of their decoding. Each of the
+    two is bounded by as many images of the maximum size as there are threads. Originals that are read do not wait for
+    those that are attached, which may have to wait for a writer.
+
     It belongs to the event loop that first uses it, and to one vault, which closes it.
 
     Args:
         policy: Limits of the images, and the number of threads.
+        holds_turn: Returns whether the current task holds the turn to write. It then never waits for bytes, which are
+            held by tasks that may wait for its turn.
     """
 
-    __slots__ = ("_closed", "_jobs", "_limiter", "_loop", "_policy")
+    __slots__ = ("_attached", "_closed", "_holds_turn", "_jobs", "_limiter", "_loop", "_policy", "_read")
 
-    def __init__(self, policy: ImagePolicy) -> None:
+    def __init__(self, policy: ImagePolicy, holds_turn: Callable[[], bool] | None = None) -> None:
         self._policy = policy
+        self._holds_turn = holds_turn
+        self._attached, self._read = (ByteBudget(policy.threads * policy.max_bytes) for _ in range(2))
         self._limiter: CapacityLimiter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: set[asyncio.Task[Any]] = set()
         self._closed = False
+
+    @property
+    def policy(self) -> ImagePolicy:
+        """Limits of the images."""
+        return self._policy
+
+    def attached(
+        self, source: bytes | bytearray | memoryview | str | PathLike[str], *, may_wait: bool = True
+    ) -> HeldBytes:
+        """Return a context manager that gives the bytes of an image, and counts them until its block ends.
+
+        ``bytes`` are the caller's and are not counted. The context manager raises what :meth:`read_file` raises.
+
+        Args:
+            source: The bytes, or the path of a file.
+            may_wait: Wait for room. A caller that holds a connection must not, because others may wait for it.
+
+        Raises:
+            ImageTooLargeError: A buffer has more bytes than the policy allows.
+            ValidationError: It is neither bytes nor the path of a file.
+            VaultClosedError: The vault was closed.
+            UnitOfWorkError: Another event loop used it first.
+        """
+        self._usable_limiter()
+        if isinstance(source, bytes):
+            return HeldBytes(None, 0, partial(_itself, source))
+        if isinstance(source, bytearray | memoryview):
+            require_small_buffer(source, self._policy)
+            read: Callable[[], Awaitable[bytes]] = partial(self.run, copied, source)
+        elif isinstance(source, str | PathLike):
+            read = partial(self.read_file, as_image_path(source))
+        else:
+            raise ValidationError("ImageAttachment", "data", f"must be bytes or a path, not {type(source).__name__}")
+        waits = may_wait and not (self._holds_turn is not None and self._holds_turn())
+        return HeldBytes(self._attached if waits else None, self._policy.max_bytes, read)
+
+    def read(self, read: Callable[[], Awaitable[bytes]]) -> HeldBytes:
+        """Return a context manager that reads a stored original, and counts its bytes until its block ends.
+
+        Args:
+            read: Reads the original; it must hold nothing when it returns.
+
+        Raises:
+            VaultClosedError: The vault was closed.
+            UnitOfWorkError: Another event loop used it first.
+        """
+        self._usable_limiter()
+        return HeldBytes(self._read, self._policy.max_bytes, read)
 
     def process(self, data: bytes) -> Awaitable[ProcessedImage]:
         """Run :func:`process_image` in a thread.
@@ -67,6 +133,16 @@ class ImageOffload:
             VaultClosedError: The vault was closed.
         """
         return self.run(make_thumbnail, data, max_size, self._policy)
+
+    async def scaled(self, preview: bytes, max_size: int) -> bytes:
+        """Return a picture itself if it has no longer side than this, and else a smaller one that a thread makes of it.
+
+        Args:
+            preview: A WebP image that :meth:`thumbnail` has made.
+            max_size: Longest side, in pixels.
+        """
+        side = webp_longest_side(preview)
+        return preview if side is None or side <= max_size else await self.thumbnail(preview, max_size)
 
     async def read_file(self, path: str | PathLike[str]) -> bytes:
         """Run :func:`read_image_file` in a thread.
@@ -93,14 +169,8 @@ class ImageOffload:
             UnitOfWorkError: Another event loop used it first.
             VaultError: The system allows this process no further thread.
         """
-        if self._closed:
-            raise VaultClosedError("the vault is closed")
-        loop = asyncio.get_running_loop()
-        if self._limiter is None:
-            self._limiter, self._loop = CapacityLimiter(self._policy.threads), loop
-        elif self._loop is not loop:
-            raise UnitOfWorkError("images of this vault belong to another event loop; open it on the loop that uses it")
-        job = _Job(to_thread.run_sync(_call(function, args), limiter=self._limiter), loop, self._limiter)
+        limiter = self._usable_limiter()
+        job = _Job(to_thread.run_sync(_call(function, args), limiter=limiter), asyncio.get_running_loop(), limiter)
         del args  # a traceback may show local variables
         self._jobs.add(job)
         job.add_done_callback(self._forget)
@@ -125,6 +195,17 @@ class ImageOffload:
         if self._jobs and self._loop is asyncio.get_running_loop():
             await asyncio.wait(self._jobs)
 
+    def _usable_limiter(self) -> CapacityLimiter:
+        """Return the bound on threads, after checking that it may be used here; the first use binds the event loop."""
+        if self._closed:
+            raise VaultClosedError("the vault is closed")
+        loop = asyncio.get_running_loop()
+        if self._limiter is None:
+            self._limiter, self._loop = CapacityLimiter(self._policy.threads), loop
+        elif self._loop is not loop:
+            raise UnitOfWorkError("images of this vault belong to another event loop; open it on the loop that uses it")
+        return self._limiter
+
     def _forget(self, job: asyncio.Task[Any]) -> None:
         self._jobs.discard(job)
         if not job.cancelled():
@@ -148,3 +229,7 @@ class _Job(asyncio.Task[_T]):
 def _call(function: Callable[[*_Ts], _T], args: tuple[*_Ts]) -> Callable[[], _T]:
     # Its repr shows no arguments, unlike that of functools.partial.
     return lambda: function(*args)
+
+
+async def _itself(data: bytes) -> bytes:
+    return data

@@ -58,11 +58,12 @@ class ImagePolicy:
             photo of a 40-megapixel camera. It bounds memory: a pixel takes up to 16 bytes while a WebP is decoded
             and scaled, up to 9 for the other formats, and less than 1 for a JPEG that is not progressive. A thumbnail
             of full size takes more: 1 GB for a WebP at this limit.
-        thumbnail_px: Longest side of the stored thumbnail, in pixels, at most 16,383. The default, 200, is also the
-            default ``max_size`` of ``get_thumbnail``, which therefore never has to decode an original.
+        thumbnail_px: Longest side of the stored thumbnail, in pixels, at most 16,383. ``get_thumbnail`` returns it by
+            default, whatever its size. The default, 200, is that of a card in a gallery.
         thumbnail_quality: WebP quality of thumbnails and previews, 1 to 100. At the default, 80, which is also
             Pillow's, a chart of 200 px takes 1.5 to 2.7 kB.
-        threads: Maximum number of images that one vault decodes at a time. The default, 2, keeps up with a burst of
+        threads: Maximum number of images that one vault decodes at a time. Times ``max_bytes``, it also bounds the
+            files that it has in memory, from reading them to storing them. The default, 2, keeps up with a burst of
             screenshots, leaves other cores to the program and bounds the memory of decoding. Other threads, and so the
             event loop, run while an image is decoded, with two exceptions. Pillow holds the interpreter's lock while
             it copies a decoded WebP, which was measured at 17 ms for a 4K screenshot and 70 ms for an 8K one; and while

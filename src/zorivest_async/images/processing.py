@@ -46,6 +46,7 @@ __all__ = [
     "process_image",
     "read_image_file",
     "thumbnail_fits",
+    "webp_longest_side",
 ]
 
 
@@ -192,7 +193,7 @@ def thumbnail_fits(thumbnail: bytes, max_size: int, width: int | None, height: i
     wanted = min(max_size, WEBP_MAX_PX)
     if width is not None and height is not None:
         wanted = min(wanted, max(width, height))
-    return _longest_side(thumbnail) == wanted
+    return webp_longest_side(thumbnail) == wanted
 
 
 def preview_serves(preview: bytes, max_size: int, width: int | None, height: int | None) -> bool:
@@ -206,7 +207,7 @@ def preview_serves(preview: bytes, max_size: int, width: int | None, height: int
         width: Width of the original in pixels; ``None`` if it is not known.
         height: Height of the original in pixels; ``None`` if it is not known.
     """
-    side = _longest_side(preview)
+    side = webp_longest_side(preview)
     if side is None or side > PREVIEW_PX:
         return False
     if width is None or height is None:
@@ -214,7 +215,8 @@ def preview_serves(preview: bytes, max_size: int, width: int | None, height: int
     return side == min(PREVIEW_PX, max(width, height)) >= min(max_size, max(width, height))
 
 
-def _longest_side(webp: bytes) -> int | None:
+def webp_longest_side(webp: bytes) -> int | None:
+    """Return the longest side of a WebP image, in pixels; ``None`` for other bytes. It reads only the header."""
     if not WEBP.signature.match(webp):
         return None
     try:

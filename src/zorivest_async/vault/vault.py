@@ -31,6 +31,7 @@ from zorivest_async.vault.connecting import create_engine_over
 from zorivest_async.vault.previews import make_previews
 from zorivest_async.vault.restoring import restore
 from zorivest_async.vault.store import VaultStore
+from zorivest_async.vault.thumbnails import make_thumbnail
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -77,7 +78,8 @@ class Vault:
         self._write_queue = WriteQueue(settings.busy_timeout_s, writers)
         self._read_turns: TurnQueue = TurnQueue(readers, settings.busy_timeout_s, READERS.format(readers))
         self._write_latch = WriteLatch()
-        self._image_offload = ImageOffload(images)
+        self._image_offload = ImageOffload(images, self._write_queue.is_held_here)
+        self._thumbnail_places = asyncio.Semaphore(max(readers // 2, 1))
         self._engine = create_engine_over(store.connect, settings, pool_size=1, write_latch=self._write_latch)
         if store.path is None:
             self._read_engine = self._engine.execution_options(sqlcipher_read_only=True)
@@ -224,6 +226,31 @@ class Vault:
             turns=self._read_turns if read_only and self._store.path is not None else self._write_queue,
             check_usable=self._require_usable,
         )
+
+    async def thumbnail(self, image_id: int, max_size: int = 400) -> bytes:
+        """Return a WebP thumbnail, upright, in sRGB and without metadata; it holds no connection while it decodes.
+
+        It reads in a unit of work of its own, which ends first, and thumbnails use half of the readers at most. By
+        default it returns the stored preview, and decodes nothing; larger ones are made from the original, and so is
+        one of 201 to 400 px if ``verify(previews=True)`` has not made the preview of an older image. The originals in
+        memory are bounded, as in ``attach``. Tasks are served in order of arrival; a cancelled one returns at once.
+
+        Args:
+            image_id: Row number of the image.
+            max_size: Longest side, in pixels, at least 1; a smaller original is not enlarged.
+
+        Raises:
+            NotFoundError: There is no such image.
+            InvalidQueryError: ``max_size`` is not a whole number of at least 1.
+            ImageError: The original cannot be decoded, or exceeds the vault's present limits.
+            ValidationError: Another program has stored a value that no release writes.
+            VaultBusyError: All readers were in use for the whole busy timeout.
+            VaultClosedError: The vault is closed.
+            UnitOfWorkError: Another event loop opened the vault, or this task would wait for itself.
+        """
+        self._require_usable()
+        reading = partial(self.unit_of_work, read_only=True)
+        return await make_thumbnail(image_id, max_size, reading, self._thumbnail_places, self._image_offload)
 
     async def backup(self, destination: str | PathLike[str], *, progress: ProgressCallback | None = None) -> None:
         """Copy the last committed state to a new file, which the same passphrase opens; reads and writes continue.

@@ -5,16 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import String, bindparam, cast, delete, exists, insert, select
 
 from zorivest_async.database.aggregates import IMAGE
-from zorivest_async.database.mapping import STRANGE, RowCodec, RowMapper
+from zorivest_async.database.mapping import RowCodec, RowMapper
 from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import Repository, decoded, window
-from zorivest_async.database.repositories.previews import PreviewRepository
+from zorivest_async.database.repositories.previews import PictureSource, PreviewRepository, require_kind
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
@@ -23,14 +22,13 @@ from zorivest_async.errors import (
     InvalidQueryError,
     NotFoundError,
     ReadOnlyError,
-    ValidationError,
 )
-from zorivest_async.images import ImageOffload, ImagePolicy, notes_of, preview_serves, thumbnail_fits
+from zorivest_async.images import ImageOffload, ImagePolicy, notes_of
 from zorivest_async.images.policy import PREVIEW_PX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import UnionType
+    from os import PathLike
 
     from zorivest_async.database.repositories.base import Source
     from zorivest_async.images import ImageNote
@@ -52,7 +50,6 @@ _OF_ID = IMAGES.c.id == bindparam("image_id")
 
 _NUMBER = Statement(select(IMAGES.c.id).where(_OF_ID))
 _DATA = Statement(select(IMAGES.c.data).where(_OF_ID))
-_THUMBNAIL = Statement(select(IMAGES.c.thumbnail, IMAGES.c.width, IMAGES.c.height).where(_OF_ID))
 _DELETE_OF_OWNER = Statement(delete(IMAGES).where(_OF_OWNER))
 
 _LARGEST_BLOB_BYTES = 2**31 - 1
@@ -138,17 +135,23 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         A GIF without its trailer and a JPEG without its end marker are accepted if nothing of the picture is missing:
         :meth:`get_notes` tells.
 
+        The files, and copies of buffers, that are in memory at a time are bounded: to 40 MiB for each vault by default,
+        which is ``threads`` times ``max_bytes`` of its :class:`~zorivest_async.ImagePolicy`. Further calls wait, in
+        order of arrival, before they read theirs. A unit of work that has sent a statement never waits for that, as
+        others may wait for it.
+
         Args:
             owner_type: The kind of the owner.
             owner_id: The owner's identifier.
-            source: PNG, JPEG, WebP or GIF: its bytes, or the path of a file.
+            source: PNG, JPEG, WebP or GIF: its bytes, or the path of a file. Do not change a ``bytearray`` or a
+                ``memoryview`` before the call has returned.
             caption: Free text.
 
         Raises:
             ImageError: The image is too large, of another format or damaged.
             OSError: The file does not exist (``FileNotFoundError``), or cannot be read.
             ForeignKeyError: The owner is not stored.
-            ValidationError: The caption or the owner is invalid.
+            ValidationError: The caption, the owner or the source is invalid, for example a path with a NUL character.
 
         Example:
             >>> async with vault.unit_of_work() as uow:
@@ -156,24 +159,19 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             ...     (await uow.images.get_info(number)).mime_type
             'image/png'
         """
-        if isinstance(source, str | PathLike):
-            data = await self._offload.read_file(source)
-        elif isinstance(source, bytes | bytearray | memoryview):
-            data = bytes(source)
-        else:
-            raise ValidationError("ImageAttachment", "data", f"must be bytes or a path, not {type(source).__name__}")
-        image = await self._offload.process(data)
-        attachment = ImageAttachment(
-            data,
-            owner_type,
-            _owner_text(owner_id),
-            thumbnail=image.thumbnail,
-            mime_type=image.mime_type,
-            caption=caption,
-            width=image.width,
-            height=image.height,
-        )
-        return await self._save(attachment, image.preview)
+        async with self._offload.attached(source, may_wait=self._channel.is_idle) as data:
+            image = await self._offload.process(data)
+            attachment = ImageAttachment(
+                data,
+                owner_type,
+                _owner_text(owner_id),
+                thumbnail=image.thumbnail,
+                mime_type=image.mime_type,
+                caption=caption,
+                width=image.width,
+                height=image.height,
+            )
+            return await self._save(attachment, image.preview)
 
     async def get(self, image_id: int) -> ImageAttachment | None:
         """Return an image with its original bytes, or ``None``."""
@@ -204,7 +202,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         rows = await self._fetch_rows(self._infos_of_owner, **owner, **self._window(limit, offset))
         return await decoded(self._info_codec, rows)
 
-    async def get_thumbnail(self, image_id: int, max_size: int = 200) -> bytes:
+    async def get_thumbnail(self, image_id: int, max_size: int | None = None) -> bytes:
         """Return a WebP thumbnail, upright, in sRGB and without metadata.
 
         It returns the stored thumbnail, or the preview of 400 px, if that has the requested size. Smaller ones are made
@@ -212,9 +210,14 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         preview: the first request for more than 200 and at most 400 px makes it, and stores it in a unit of work that
         writes. A cancelled task does not wait for the decoding.
 
+        The unit of work keeps its transaction, and with it a connection, while the vault's threads make a thumbnail.
+        :meth:`Vault.thumbnail <zorivest_async.Vault.thumbnail>` gives the connection back first: use it in galleries.
+
         Args:
             image_id: Row number of the image.
-            max_size: Longest side, in pixels, at least 1; a smaller original is not enlarged.
+            max_size: Longest side, in pixels, at least 1; a smaller original is not enlarged. ``None`` (default) is the
+                stored thumbnail, whose longest side is the ``thumbnail_px`` of the :class:`~zorivest_async.ImagePolicy`
+                that it was made with, 200 by default; it is not decoded.
 
         Raises:
             NotFoundError: There is no such image.
@@ -224,37 +227,20 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
             UnsupportedImageError: The original is not an image.
             ValidationError: Another program has stored a value that no release writes.
         """
-        self._require_count("max_size", max_size, minimum=1)
-        rows = await self._fetch_rows(_THUMBNAIL, image_id=image_id)
-        if not rows:
-            raise NotFoundError("ImageAttachment", image_id)
-        thumbnail, width, height = rows[0]
-        _require_kind("width", int | None, width)
-        _require_kind("height", int | None, height)
-        _require_kind("thumbnail", bytes | None, thumbnail)
-        if thumbnail is not None and thumbnail_fits(thumbnail, max_size, width, height):
-            found: bytes = thumbnail
-            return found
-        preview = await self._preview(image_id, max_size, width, height)
-        if preview is None or not preview_serves(preview, max_size, width, height):
-            return await self._offload.thumbnail(await self.get_full_data(image_id), max_size)
-        is_whole = max_size >= PREVIEW_PX or thumbnail_fits(preview, max_size, width, height)
-        return preview if is_whole else await self._offload.thumbnail(preview, max_size)
-
-    async def _preview(self, image_id: int, max_size: int, width: int | None, height: int | None) -> bytes | None:
-        """Return the preview, if it may serve; make it if there is none and it is asked for, and store it if possible.
-
-        It is made even if it cannot be stored, so that a request has the same answer in each unit of work.
-        """
-        if max_size > PREVIEW_PX and (width is None or height is None or max(width, height) > PREVIEW_PX):
-            return None
         previews = PreviewRepository(self)
-        preview = await previews.get(image_id)
-        if preview is None and PREVIEW_PX // 2 < max_size <= PREVIEW_PX:
-            preview = await self._offload.thumbnail(await self.get_full_data(image_id), PREVIEW_PX)
-            with suppress(ReadOnlyError):
-                await previews.store(image_id, preview)
-        return preview
+        found = await previews.find(image_id, max_size, self._offload.policy.thumbnail_px)
+        if found.source is PictureSource.STORED:
+            return found.data
+        if found.source is PictureSource.PREVIEW:
+            return await self._offload.thumbnail(found.data, found.max_size)
+        original = await self.get_full_data(image_id)
+        if found.source is PictureSource.ORIGINAL:
+            return await self._offload.thumbnail(original, found.max_size)
+        preview = await self._offload.thumbnail(original, PREVIEW_PX)
+        del original
+        with suppress(ReadOnlyError):
+            await previews.store(image_id, preview)
+        return await self._offload.scaled(preview, found.max_size)
 
     async def get_full_data(self, image_id: int) -> bytes:
         """Return the original, byte for byte.
@@ -266,7 +252,7 @@ class SqlAlchemyImageRepository(Repository[ImageAttachment]):
         data = await self._scalar(_DATA, image_id=image_id)
         if data is None:
             raise NotFoundError("ImageAttachment", image_id)
-        original: bytes = _require_kind("data", bytes, data)
+        original: bytes = require_kind("data", bytes, data)
         return original
 
     async def get_notes(self, image_id: int) -> tuple[ImageNote, ...]:
@@ -355,10 +341,3 @@ def _owner_text(owner_id: str | int) -> str:
         return str(owner_id)
     except ValueError:  # from an integer with more digits than Python converts (sys.set_int_max_str_digits)
         raise InvalidQueryError("ImageAttachment", problem="owner_id has too many digits") from None
-
-
-def _require_kind(field: str, kind: type | UnionType, stored: Any) -> Any:
-    """Check the type of a stored value, which another program may have written: ``bytes(n)`` would be n zeros."""
-    if not isinstance(stored, kind):
-        raise ValidationError("ImageAttachment", field, STRANGE)
-    return stored

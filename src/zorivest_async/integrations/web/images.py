@@ -96,11 +96,14 @@ async def thumbnail_response(
 ) -> Response:
     """Return the WebP thumbnail of an image (200), or not modified (304).
 
+    It holds no connection while a thumbnail is made, as :meth:`Vault.thumbnail <zorivest_async.Vault.thumbnail>`. The
+    stored thumbnail (200 px) and the preview (400 px) are sent without decoding anything, and so are their 304s.
+
     Args:
         request: The request, ``GET`` or ``HEAD``.
         image_id: Row number of the image.
-        max_size: Longest side, in pixels. Limit a value that comes from the client: a thumbnail of another size than
-            the stored one is made from the original, each time.
+        max_size: Longest side, in pixels. Limit a value that comes from the client: one that is larger than the preview
+            is made from the original, each time.
         cacheable: Allow the browser to keep the image on its disk, unencrypted, and to revalidate it.
 
     Raises:
@@ -108,8 +111,7 @@ async def thumbnail_response(
         ImageError: There is no thumbnail of this size, and the original cannot be decoded.
         VaultError: The vault cannot be read.
     """
-    async with vault_of(request).unit_of_work(read_only=True) as uow:
-        data = await uow.images.get_thumbnail(image_id, max_size)
+    data = await vault_of(request).thumbnail(image_id, max_size)
     headers = _headers(f'"{sha256(data).hexdigest()}"', cacheable=cacheable)
     if is_current(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from zorivest_async.database.sqlcipher.long_operation import Operation, Progress
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.domain.queries import TradeFilter
 from zorivest_async.domain.zones import load_zone
-from zorivest_async.errors import ConfigurationError, ImageError, ImportSourceError
+from zorivest_async.errors import ConfigurationError, ImageError, ImportSourceError, NotFoundError
 from zorivest_async.security.tracebacks import sealed_coroutine
 from zorivest_async.transfer.importers.results import ImportReport, Reason
 from zorivest_async.transfer.importers.source import AmbiguousTimes, FieldError, to_utc
@@ -100,7 +101,7 @@ async def import_screenshots(
     Each image has its own transaction, and is decoded before it begins, so that other writers need not wait. If it is
     cancelled, the images attached so far are kept, and importing again continues with the others.
 
-    Many tasks may call it at once. It holds a connection for one image at a time.
+    Many tasks may call it at once. It holds a connection for one image at a time, and none while a file is read.
 
     Args:
         vault: The vault to write.
@@ -125,12 +126,12 @@ async def import_screenshots(
             continue
         async with vault.unit_of_work(read_only=True) as uow:
             trades = await _find_trades(uow, source, path.stem, timestamp)
-            stored = len(trades) == 1 and await _has_image(uow, trades[0].exec_id, path, size)
+            alike = await _list_alike(uow, trades[0].exec_id, size) if len(trades) == 1 else []
         if len(trades) != 1:
             report.failed.add(path.name, None, Reason.AMBIGUOUS if trades else Reason.UNMATCHED)
             continue
         exec_id = trades[0].exec_id
-        if stored:
+        if await _is_any_of(vault, alike, path):
             report.duplicate.add(path.name, exec_id, Reason.STORED)
             continue
         notes: tuple[ImageNote, ...] = ()
@@ -166,10 +167,19 @@ async def _find_trades(uow: UnitOfWork, source: Screenshots, stem: str, timestam
     return [trade for trade in trades if abs(trade.time - timestamp) == nearest]
 
 
-async def _has_image(uow: UnitOfWork, exec_id: str, path: Path, size: int) -> bool:
-    for image in await uow.images.list_for_owner(ImageOwnerType.TRADE, exec_id, limit=None):
-        if image.file_size == size and image.id is not None:
-            data = await uow.images.get_full_data(image.id)
-            if data == await to_thread.run_sync(path.read_bytes):
+async def _list_alike(uow: UnitOfWork, exec_id: str, size: int) -> list[int]:
+    """Return the row numbers of the images of a trade that have this size in bytes."""
+    images = await uow.images.list_for_owner(ImageOwnerType.TRADE, exec_id, limit=None)
+    return [image.id for image in images if image.file_size == size and image.id is not None]
+
+
+async def _is_any_of(vault: Vault, image_ids: list[int], path: Path) -> bool:
+    """Return whether one of some images is this file; no connection is held while the file is read."""
+    content = await to_thread.run_sync(path.read_bytes) if image_ids else b""
+    for image_id in image_ids:
+        with suppress(NotFoundError):  # it was deleted meanwhile
+            async with vault.unit_of_work(read_only=True) as uow:
+                data = await uow.images.get_full_data(image_id)
+            if data == content:
                 return True
     return False
