@@ -1,7 +1,8 @@
 """Image processing: synchronous functions that :class:`ImageOffload` runs in worker threads.
 
-They touch no process-global setting of Pillow. Every error of its decoders (they raise ``OSError``, ``SyntaxError``,
-``ValueError``, ``MemoryError`` and more) becomes an :class:`ImageError`.
+Every error of Pillow's decoders (they raise ``OSError``, ``SyntaxError``, ``ValueError``, ``MemoryError`` and more)
+becomes an :class:`ImageError`. Importing Pillow takes longer than reading a small image, so the thread that reads the
+first image imports it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from PIL import ExifTags, Image
+from typing import TYPE_CHECKING
 
 from zorivest_async.errors import CorruptImageError, ImageTooLargeError, UnsupportedImageError
 from zorivest_async.images.formats import WEBP, identify
@@ -36,29 +35,6 @@ __all__ = [
     "read_image_file",
     "thumbnail_fits",
 ]
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Transpositions that turn an image upright, by its EXIF orientation (CIPA DC-008, Orientation)."""
-
-_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
-
-_TIFF_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-"""The first four bytes of EXIF data, which are a TIFF file (TIFF 6.0, section 2), for :mod:`struct`."""
-
-
-_WITH_PROFILE = frozenset({"CMYK", "L", "RGB", "RGBA"})
-"""Modes whose colours a profile can convert."""
-
-_MAX_PROFILE_BYTES = 4 * 1024 * 1024
-"""Larger than the profiles of printers, the largest that are common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +83,13 @@ def process_image(data: bytes, policy: ImagePolicy) -> ProcessedImage:
         ImageTooLargeError: It has more bytes or pixels than the policy allows.
         CorruptImageError: It has the signature of one of these formats but is truncated or cannot be decoded.
     """
+    from zorivest_async.images import pixels  # noqa: PLC0415 - see above
+
     with _opened(data, policy) as (mime_type, image):
-        width, height = image.size
-        scaled = _scaled(image, policy.thumbnail_px)
-        thumbnail, preview = (_webp(scaled, max_size, policy) for max_size in (policy.thumbnail_px, PREVIEW_PX))
-        if _orientation(image) in _ON_ITS_SIDE:
+        width, height = image.size  # which scaling changes
+        scaled = pixels.scaled(image, policy.thumbnail_px)
+        thumbnail, preview = (pixels.webp(scaled, max_size, policy) for max_size in (policy.thumbnail_px, PREVIEW_PX))
+        if pixels.is_on_its_side(image):
             width, height = height, width
         return ProcessedImage(mime_type, width, height, thumbnail, preview)
 
@@ -131,10 +109,12 @@ def make_thumbnail(data: bytes, max_size: int, policy: ImagePolicy) -> bytes:
         ImageTooLargeError: As for :func:`process_image`.
         CorruptImageError: As for :func:`process_image`.
     """
+    from zorivest_async.images import pixels  # noqa: PLC0415 - see above
+
     require_whole_number("max_size", max_size)
     with _opened(data, policy) as (_, image):
         longest = min(max_size, WEBP_MAX_PX)
-        return _webp(_scaled(image, longest), longest, policy)
+        return pixels.webp(pixels.scaled(image, longest), longest, policy)
 
 
 def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
@@ -151,9 +131,11 @@ def make_preview(data: bytes, max_size: int, policy: ImagePolicy) -> Preview:
         ImageTooLargeError: As for :func:`process_image`.
         CorruptImageError: As for :func:`process_image`.
     """
+    from zorivest_async.images import pixels  # noqa: PLC0415 - see above
+
     require_whole_number("max_size", max_size)
     with _opened(data, policy) as (mime_type, image):
-        scaled = _shrunk(_scaled(image, max_size), max_size)
+        scaled = pixels.shrunk(pixels.scaled(image, max_size), max_size)
         scaled.info.clear()  # comments and colour profiles, which Pillow would write
         buffer = BytesIO()
         if mime_type == "image/jpeg":
@@ -247,7 +229,7 @@ def _opened(data: bytes, policy: ImagePolicy) -> Generator[tuple[str, ImageFile]
     Yields:
         The media type, and the image before its pixels are decoded.
     """
-    from zorivest_async.images.readers import READERS  # noqa: PLC0415 - see there
+    from zorivest_async.images.readers import READERS  # noqa: PLC0415 - see above
 
     _require_at_most("bytes", len(data), policy.max_bytes)
     image_format = identify(data)
@@ -266,93 +248,3 @@ def _decoding(mime_type: str) -> Generator[None]:
         yield
     except Exception as exc:  # what decoders raise for hostile bytes is neither documented nor one family
         raise CorruptImageError(f"the image announces {mime_type} but cannot be decoded") from exc
-
-
-def _webp(image: Image.Image, max_size: int, policy: ImagePolicy) -> bytes:
-    """Scale and encode a decoded image; Pillow writes only the metadata that is passed here."""
-    buffer = BytesIO()
-    _shrunk(image, max_size).save(buffer, "WEBP", quality=policy.thumbnail_quality)
-    return buffer.getvalue()
-
-
-def _shrunk(image: Image.Image, max_size: int) -> Image.Image:
-    if max(image.size) <= max_size:
-        return image
-    smaller = image.copy()
-    smaller.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
-    return smaller
-
-
-def _scaled(image: ImageFile, max_size: int) -> Image.Image:
-    """Decode an image, and return a copy that is upright, in sRGB and no longer than ``max_size`` or the preview.
-
-    That is the larger of the two: a thumbnail that is smaller than the preview is scaled down again from its size, so
-    that it is the same whether it is made with the preview or alone.
-
-    Scaling comes first: a JPEG is then decoded at a fraction of its size (libjpeg still reads all of its data), and the
-    later steps have few pixels to work on.
-    """
-    scaled = _scalable(image)
-    longest = max(max_size, PREVIEW_PX)
-    scaled.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    scaled.load()  # thumbnail() does not decode an image that is small enough
-    scaled = _in_srgb(scaled)
-    transpose = _UPRIGHT.get(_orientation(image))
-    if transpose is not None:
-        scaled = scaled.transpose(transpose)
-    # A copy, because saving an opened image looks up its path, which fails if the working directory was deleted.
-    return scaled.copy()
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Convert the colours of an image with a profile, which is then left out; a damaged profile changes nothing.
-
-    Without the conversion, colours of a camera or a display with many colours would be pale.
-    """
-    profile: bytes = image.info.get("icc_profile") or b""
-    if not 0 < len(profile) <= _MAX_PROFILE_BYTES or image.mode not in _WITH_PROFILE:
-        return image
-    from PIL import ImageCms  # noqa: PLC0415 - which few images need
-
-    cms: Any = ImageCms  # which is only partly typed
-    try:
-        source, target = cms.ImageCmsProfile(BytesIO(profile)), cms.createProfile("sRGB")
-        if image.mode.startswith("RGB"):
-            cms.profileToProfile(image, source, target, inPlace=True)
-            return image
-        converted: Image.Image | None = cms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
-        return image
-    return converted or image
-
-
-def _orientation(image: ImageFile) -> int:
-    """Return the EXIF orientation of a decoded image (some formats keep EXIF data behind the pixels), 1 if it has none.
-
-    Only this tag is needed, and Pillow's EXIF reader would print a warning for every damaged tag.
-    """
-    exif: bytes = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
-    byte_order = _TIFF_BYTE_ORDERS.get(exif[:4])
-    if byte_order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(f"{byte_order}I", exif, 4)
-        (entries,) = struct.unpack_from(f"{byte_order}H", exif, directory)
-        for number in range(entries):
-            tag, value = struct.unpack_from(f"{byte_order}H6xH", exif, directory + 2 + 12 * number)
-            if tag == ExifTags.Base.Orientation:
-                return int(value)
-    except struct.error:
-        pass  # damaged metadata does not make the picture unreadable
-    return 1
-
-
-def _scalable(image: ImageFile) -> Image.Image:
-    """Return an image in a mode that Pillow can scale smoothly, and that keeps transparency."""
-    if image.mode.startswith("I"):  # 16-bit greyscale, which convert() alone would clip at 255
-        grey = Image.eval(image, lambda level: level / 256).convert("L")
-        grey.info.pop("transparency", None)  # one of 65,536 levels, not of 256
-        return grey
-    if image.mode in {"1", "P"} or "transparency" in image.info:
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return image
