@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from zorivest_async.database.migrations import revisions
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.vault import file_format as vault_file
 from zorivest_async.vault import store
 

@@ -68,7 +68,7 @@ from zorivest_async.vault import Vault
 from zorivest_async.vault.adopt_report import AdoptCount, AdoptNote, AdoptReport
 from zorivest_async.vault.connecting import create_encrypted_connection, create_vault_engine
 from zorivest_async.vault.deriving import derive_key
-from zorivest_async.vault.verifying import VerifyReport
+from zorivest_async.vault.verify_report import VerifyReport
 
 __all__ = [
     "Account",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from documents import ROOT
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 
 PATCHES = Path(__file__).with_name("patches")
 
@@ -140,9 +140,9 @@ def test_the_guide_names_the_files_of_a_change(change: Change) -> None:
 
 def test_a_patch_that_no_longer_fits_says_so(tree: Path) -> None:
     """With its name, the file and the lines to look at."""
-    models = tree / "src/zorivest_async/database/models.py"
-    models.write_text(models.read_text(encoding="utf-8").replace("SCHEMA_VERSION: Final", "VERSION"), encoding="utf-8")
+    tables = tree / "src/zorivest_async/database/tables.py"
+    tables.write_text(tables.read_text(encoding="utf-8").replace("SCHEMA_VERSION: Final", "VERSION"), encoding="utf-8")
     with pytest.raises(pytest.fail.Exception) as failed:
         apply("column", tree)
-    assert "patches/column.patch does not fit src/zorivest_async/database/models.py" in str(failed.value)
+    assert "patches/column.patch does not fit src/zorivest_async/database/tables.py" in str(failed.value)
     assert f"found 0 times, not once; edit the patch:\n-SCHEMA_VERSION: Final = {SCHEMA_VERSION}\n" in str(failed.value)

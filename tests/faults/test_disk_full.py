@@ -15,7 +15,7 @@ from kept_vaults import COMPOSED, copy_of
 from workers.launch import started
 from workers.ledger import KEY, present_units, write_account, write_unit
 from zorivest_async import Vault, VaultFullError
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import Credentials
 from zorivest_async.vault.file_format import derive_file_key
 

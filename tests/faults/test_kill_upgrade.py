@@ -19,7 +19,7 @@ from later_release import VERSION, become, make_location, query
 from workers.launch import KILLED, read_line, started
 from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import Credentials, VaultKey
 from zorivest_async.vault.file_format import derive_file_key
 

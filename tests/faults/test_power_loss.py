@@ -22,7 +22,7 @@ from workers.disk import Image, Loss, image_at, record, why_not
 from workers.launch import read_line, started
 from workers.ledger import KEY, present_units, write_account, write_unit
 from zorivest_async import KdfProfile, Vault, VaultNotFoundError, WrongPassphraseError
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import Credentials
 from zorivest_async.transfer.journal import import_journal
 from zorivest_async.vault.file_format import check_schema, derive_file_key

@@ -17,7 +17,7 @@ from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault, VaultSchemaError, VerifyReport
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.security import VaultKey
-from zorivest_async.vault.verifying import CHEAPEST_NOTE
+from zorivest_async.vault.verify_report import CHEAPEST_NOTE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from command_line import (
     warns_only_of_cheapest,
 )
 from zorivest_async import WrongPassphraseError, __version__
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ import pytest
 from command_line import NEW_PASSPHRASE, PASSPHRASE, opens_with, run_vault_command
 from documents import PAGES, ROOT, blocks_of
 from zorivest_async import KdfProfile, SearchKind, Vault
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.repositories.search_query import MAX_QUERY_LENGTH, MAX_QUERY_WORDS
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.rendering.pictures import LONGEST_SIDE_PX
 from zorivest_async.rendering.tables import DEFAULT_ROWS, FIRST_TEXT_IN_LIST
 from zorivest_async.rendering.text import FIRST_TEXT

@@ -33,7 +33,7 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.domain.entities import SequencedTrade
 from zorivest_async.transfer.importers import ImportSourceError
 from zorivest_async.transfer.journal import export_journal, import_journal

@@ -9,7 +9,7 @@ import pytest
 
 from kept_vaults import COMPOSED, DECOMPOSED, NAMES, assert_as_written, copy_of
 from zorivest_async import KdfProfile, Vault
-from zorivest_async.database.models import SCHEMA_VERSION
+from zorivest_async.database.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,12 +17,14 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from comparing import comparable
 from later_release import make_location
+from zorivest_async.database import tables
 from zorivest_async.database.migrations import __main__ as commands
 from zorivest_async.database.migrations import revisions
 from zorivest_async.database.migrations.history import make_triggers_again
 from zorivest_async.database.migrations.revisions import alembic_config, at_head, fresh_database_at, head_version
-from zorivest_async.database.models import SCHEMA_VERSION, AccountModel, Base
+from zorivest_async.database.models import AccountModel
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
+from zorivest_async.database.tables import METADATA, SCHEMA_VERSION
 from zorivest_async.vault.file_format import create_schema
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def changed_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models with one more column, as a developer would have added it."""
-    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
-    for table in Base.metadata.sorted_tables:
+    metadata = MetaData(naming_convention=METADATA.naming_convention)
+    for table in METADATA.sorted_tables:
         table.to_metadata(metadata)
     metadata.tables["accounts"].append_column(Column("broker_url", String))
-    monkeypatch.setattr(Base, "metadata", metadata)
+    monkeypatch.setattr(tables, "METADATA", metadata)
 
 
 def test_the_revisions_make_exactly_what_a_new_vault_has() -> None:
@@ -68,7 +70,7 @@ def test_alembic_finds_no_difference_between_models_and_head() -> None:
         command.check(alembic_config(connection))
         options = {"include_name": lambda name, kind, _parents: not (kind == "table" and name in SEARCH_TABLES)}
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_versions_are_numbered_without_a_gap() -> None:
@@ -86,8 +88,8 @@ def test_a_vault_keeps_no_table_of_alembics() -> None:
     with engine.connect() as connection:
         for _ in range(2):
             command.upgrade(alembic_config(connection), "head")
-        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE '%alembic%'").all()
-        assert tables == []
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name LIKE '%alembic%'").all()
+        assert found == []
     engine.dispose()
 
 
@@ -143,11 +145,11 @@ def test_the_next_revision_has_what_has_changed(elsewhere: Path) -> None:
 @pytest.mark.usefixtures("elsewhere")
 def test_a_revision_does_not_depend_on_the_librarys_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """They may have changed by the time it runs: a table is written with the plain types under them."""
-    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
-    Base.metadata.tables["trade_reports"].to_metadata(metadata, name="reviews")
-    Base.metadata.tables["trades"].to_metadata(metadata)
-    Base.metadata.tables["accounts"].to_metadata(metadata)
-    monkeypatch.setattr(Base, "metadata", metadata)
+    metadata = MetaData(naming_convention=METADATA.naming_convention)
+    METADATA.tables["trade_reports"].to_metadata(metadata, name="reviews")
+    METADATA.tables["trades"].to_metadata(metadata)
+    METADATA.tables["accounts"].to_metadata(metadata)
+    monkeypatch.setattr(tables, "METADATA", metadata)
     commands.main(["revision", "-m", "reviews"])
     (file,) = (revisions.LOCATION / "versions").glob("*_reviews.py")
     text = file.read_text()

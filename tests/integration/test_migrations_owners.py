@@ -18,9 +18,9 @@ from later_release import query
 from plaintext_journal import make_plaintext
 from workers.ledger import KEY
 from zorivest_async import ImageOwnerType, KdfProfile, SearchKind, SqlAlchemyUnitOfWork, Vault, VaultDamagedError
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.ddl import SchemaObject
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import Credentials, VaultKey
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.vault.file_format import derive_file_key

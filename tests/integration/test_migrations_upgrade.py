@@ -27,8 +27,8 @@ from zorivest_async import (
     VaultUpgradeError,
     VaultVersionError,
 )
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import VaultKey
 from zorivest_async.vault import maintenance, upgrade
 

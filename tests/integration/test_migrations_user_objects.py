@@ -26,7 +26,7 @@ from zorivest_async import ImageOwnerType, KdfProfile, Vault, VaultUpgradeError
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.security import Credentials, VaultKey
 from zorivest_async.vault.file_format import derive_file_key
-from zorivest_async.vault.verifying import CHEAPEST_NOTE
+from zorivest_async.vault.verify_report import CHEAPEST_NOTE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,12 +25,13 @@ from zorivest_async import (
     Vault,
     VaultUpgradeError,
 )
-from zorivest_async.database.models import SCHEMA_VERSION, Base
+from zorivest_async.database.models import Base
 from zorivest_async.database.repositories import SqlAlchemySearchRepository
 from zorivest_async.database.sqlcipher import long_operation
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.long_operation import Operation
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS, WRONG_ENTRIES
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import VaultKey
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.vault.upgrade import upgrade_file

@@ -7,8 +7,8 @@ from sqlalchemy import bindparam, select
 
 from zorivest_async import ConfigurationError
 from zorivest_async.database.backend import BACKENDS
-from zorivest_async.database.models import TRADES
 from zorivest_async.database.statements import Statement, contains_folded, each
+from zorivest_async.database.tables import TRADES
 
 
 def test_a_dialect_without_a_backend_is_named() -> None:

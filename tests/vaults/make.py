@@ -32,8 +32,9 @@ from kept_vaults import (
 )
 from zorivest_async import KdfProfile, Vault
 from zorivest_async.database.migrations.revisions import alembic_config
-from zorivest_async.database.models import SCHEMA_VERSION, Base
+from zorivest_async.database.models import Base
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.security import ApiKeyCipher, Credentials, VaultKey, new_salt
 from zorivest_async.vault.file_format import APPLICATION_ID, create_file, derive_file_key
 

@@ -13,8 +13,8 @@ from sqlalchemy import func, select, text
 from zorivest_async import KdfProfile
 from zorivest_async.database.aggregates import AGGREGATES
 from zorivest_async.database.error_mapping import translated
-from zorivest_async.database.models import ImageModel, TradeModel
 from zorivest_async.database.sqlcipher.backend import BACKEND
+from zorivest_async.database.tables import IMAGES, TRADES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,8 +84,8 @@ async def summarize(vault: Vault) -> VaultSummary:
                 name: (await session.execute(select(func.count()).select_from(aggregate.mapper.table))).scalar_one()
                 for name, aggregate in sorted(AGGREGATES.by_name.items())
             }
-            oldest, newest = (await session.execute(select(func.min(TradeModel.time), func.max(TradeModel.time)))).one()
-            images_bytes = (await session.execute(select(func.sum(func.length(ImageModel.data))))).scalar_one() or 0
+            oldest, newest = (await session.execute(select(func.min(TRADES.c.time), func.max(TRADES.c.time)))).one()
+            images_bytes = (await session.execute(select(func.sum(func.length(IMAGES.c.data))))).scalar_one() or 0
     return VaultSummary(
         size_bytes=page_count * page_bytes,
         profile=KdfProfile.of_salt(bytes.fromhex(salt)).name.lower(),

@@ -19,7 +19,7 @@ from zorivest_async.cli.running import run_to_end
 from zorivest_async.cli.summary import summarize
 from zorivest_async.database.sqlcipher.paths import is_there, resolved
 from zorivest_async.vault.file_format import read_salt
-from zorivest_async.vault.verifying import CHEAPEST_NOTE
+from zorivest_async.vault.verify_report import CHEAPEST_NOTE
 
 __all__ = ["app"]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from zorivest_async.database.mapping import Codec, RowMapper
-from zorivest_async.database.models import (
+from zorivest_async.database.tables import (
     ACCOUNTS,
     BALANCE_SNAPSHOTS,
     IMAGES,

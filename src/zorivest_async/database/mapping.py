@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, delete, exists, select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
 
 from zorivest_async.database.statements import Statement
 from zorivest_async.database.types import Optionally
@@ -59,6 +60,24 @@ class Codec:
     encode: Callable[[Any], Any] | None = None
     beside: tuple[str, ...] = ()
     is_secret: bool = False
+
+
+class _DoNothing(OnConflictDoNothing):
+    """``ON CONFLICT DO NOTHING``, which each engine that has it can compile.
+
+    SQLAlchemy has a class for each engine. PostgreSQL's has one attribute more, the name of a constraint; importing it
+    would import all of that dialect, which takes 50 ms.
+    """
+
+    inherit_cache = True
+    constraint_target = None
+
+
+class _DoUpdate(OnConflictDoUpdate):
+    """``ON CONFLICT DO UPDATE``, in the same way."""
+
+    inherit_cache = True
+    constraint_target = None
 
 
 class RowMapper(Generic[_EntityT]):
@@ -153,7 +172,7 @@ class RowMapper(Generic[_EntityT]):
     @cached_property
     def insert_or_skip(self) -> Statement:
         """The same as :attr:`insert`, but it does nothing if the key is already stored."""
-        return Statement(self._insertion.on_conflict_do_nothing(index_elements=[self.key_column]))
+        return Statement(self._insertion.ext(_DoNothing([self.key_column])))
 
     @cached_property
     def upsert(self) -> Statement:
@@ -161,7 +180,7 @@ class RowMapper(Generic[_EntityT]):
         new = self._insertion
         columns = (self.columns[name].name for name in self.changeable)
         changes = {column: new.excluded[column] for column in columns}
-        return Statement(new.on_conflict_do_update(index_elements=[self.key_column], set_=changes))
+        return Statement(new.ext(_DoUpdate([self.key_column], set_=changes)))
 
     @cached_property
     def update(self) -> Statement:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import Final, Self
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING, Final, Self
 
 from zorivest_async.errors import ConfigurationError, VaultDamagedError
 from zorivest_async.security.tracebacks import sealed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["ApiKeyCipher"]
 
@@ -51,6 +49,11 @@ class ApiKeyCipher:
     @sealed
     def use(self, vault_key: bytes) -> None:
         """Switch to another key, also for all objects that already share this cipher."""
+        # Importing these is slow. A vault makes its cipher in the thread that opens it.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
         derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_LABEL).derive(vault_key)
         self._aead = AESGCM(derived)
 
@@ -79,6 +82,8 @@ class ApiKeyCipher:
         Raises:
             VaultDamagedError: It was not encrypted for this provider under this vault's key.
         """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see use(), which has imported it
+
         if not isinstance(stored, str) or not stored.startswith(_PREFIX):
             problem = "a stored API key is not in the form that binds it to its provider; save it again"
             raise VaultDamagedError(None, problem)

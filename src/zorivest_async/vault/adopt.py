@@ -16,10 +16,10 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.aggregates import ACCOUNT, AGGREGATES, IMAGE
 from zorivest_async.database.mapping import SLICE_ROWS
-from zorivest_async.database.models import is_set_aside
 from zorivest_async.database.sqlcipher.backend import BACKEND
 from zorivest_async.database.sqlcipher.paths import is_there, require_plain_companions, resolved
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS, SEARCH_TABLES
+from zorivest_async.database.tables import is_set_aside
 from zorivest_async.domain.entities import Account, ImageAttachment
 from zorivest_async.domain.enums import AccountType, ImageOwnerType
 from zorivest_async.errors import AdoptionError, NotAVaultError, ValidationError, VaultError

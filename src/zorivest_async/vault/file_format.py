@@ -15,7 +15,6 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.models import SCHEMA_VERSION, Base
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.failures import vault_error_of
 from zorivest_async.database.sqlcipher.image_owners import trigger_statements as image_trigger_statements
@@ -23,6 +22,7 @@ from zorivest_async.database.sqlcipher.page_check import PAGE_BYTES, opens_some_
 from zorivest_async.database.sqlcipher.paths import is_there
 from zorivest_async.database.sqlcipher.process import connect, inside_sqlite
 from zorivest_async.database.sqlcipher.search_schema import create_statements, trigger_statements
+from zorivest_async.database.tables import METADATA, SCHEMA_VERSION
 from zorivest_async.errors import (
     NotAVaultError,
     NotEncryptedError,
@@ -260,7 +260,7 @@ def stamp_schema(raw: sqlcipher.Connection) -> None:
 @cache
 def _schema_statements() -> tuple[str, ...]:
     dialect = SQLiteDialect()
-    tables = Base.metadata.sorted_tables
+    tables = METADATA.sorted_tables
     indexes = sorted((index for table in tables for index in table.indexes), key=lambda index: str(index.name))
     return (
         *(str(CreateTable(table).compile(dialect=dialect)) for table in tables),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.ddl import Schema, fold, read_schema, shown, tokens_of
 from zorivest_async.database.sqlcipher.schema_differences import added_parts, changes_of, is_of_index, library_tables
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.vault.file_format import create_schema
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Store of a vault: the database file, or a database in memory, with its key, its lock and its identity.
 
-The methods block and may be called from any thread.
+The methods block and may be called from any thread. The one that is called for the first time imports what only it
+needs: backups, upgrades and the like are a third of the library, and few programs need all of them.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.driver import TryAgainError
 from zorivest_async.database.sqlcipher.long_operation import Operation
 from zorivest_async.database.sqlcipher.paths import is_there, require_plain_companions, resolved
 from zorivest_async.database.sqlcipher.process import current
+from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.errors import (
     ConfigurationError,
     VaultBusyError,
@@ -32,7 +33,6 @@ from zorivest_async.errors import (
     WrongPassphraseError,
 )
 from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile, VaultKey, new_salt
-from zorivest_async.vault import maintenance
 from zorivest_async.vault.file_format import (
     bad_pages,
     check_schema,
@@ -45,8 +45,7 @@ from zorivest_async.vault.held import open_held, share_file
 from zorivest_async.vault.identity import FileWatch, required_file
 from zorivest_async.vault.lock import VaultLock
 from zorivest_async.vault.sidecars import remove_spent_journal, spent_journal_of
-from zorivest_async.vault.upgrade import upgrade_file
-from zorivest_async.vault.verifying import CHEAPEST_NOTE, VerifyReport, verify
+from zorivest_async.vault.verify_report import CHEAPEST_NOTE, VerifyReport
 from zorivest_async.vault.work_folder import remove_leftovers
 
 if TYPE_CHECKING:
@@ -162,6 +161,8 @@ class VaultStore:
                 return _is_old(file, found, operation, timeout_s)
 
             def upgrade() -> None:
+                from zorivest_async.vault.upgrade import upgrade_file  # noqa: PLC0415 - see above
+
                 upgrade_file(file, found, SCHEMA_VERSION, operation)
                 watch.file = required_file(file)
                 lock.record(watch.file[1])
@@ -225,6 +226,8 @@ class VaultStore:
 
     def backup(self, destination: Path, operation: Operation) -> None:
         """Copy the last committed state to a new file; see :func:`maintenance.backup`."""
+        from zorivest_async.vault import maintenance  # noqa: PLC0415 - see above
+
         path = self.require_file()
         with self._maintenance(operation):
             maintenance.backup(path, self._key, destination, operation)
@@ -237,6 +240,8 @@ class VaultStore:
             profile: Cost profile of the key derivation; ``None`` keeps the profile of the file's salt.
             operation: As there.
         """
+        from zorivest_async.vault import maintenance  # noqa: PLC0415 - see above
+
         path, key = self.require_file(), new_vault_key(credentials, profile or self._profile, operation.check)
         with self._maintenance(operation) as lock, self._replacing_file:
             if lock.users > _STORE_AND_MAINTENANCE:
@@ -256,6 +261,8 @@ class VaultStore:
 
     def verify(self, settings: ConnectionSettings, operation: Operation) -> VerifyReport:
         """Verify the vault; see :func:`verifying.verify`."""
+        from zorivest_async.vault.verifying import verify  # noqa: PLC0415 - see above
+
         with self._maintenance(operation) as lock:
             with self._replacing_file:
                 lock.share()

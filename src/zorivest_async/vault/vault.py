@@ -26,10 +26,8 @@ from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
 from zorivest_async.errors import UnitOfWorkError, VaultBusyError
 from zorivest_async.images import ImageOffload, ImagePolicy, require_policy
 from zorivest_async.security import Credentials, KdfProfile, require_profile
-from zorivest_async.vault.adopt import adopt
 from zorivest_async.vault.connecting import create_engine_over
 from zorivest_async.vault.previews import make_previews
-from zorivest_async.vault.restoring import restore
 from zorivest_async.vault.store import VaultStore
 from zorivest_async.vault.thumbnails import make_thumbnail
 
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from zorivest_async.vault.adopt_report import AdoptReport
-    from zorivest_async.vault.verifying import VerifyReport
+    from zorivest_async.vault.verify_report import VerifyReport
 
 __all__ = ["Vault"]
 
@@ -352,7 +350,12 @@ class Vault:
         credentials.require_one()
         source, target = as_path(backup, "backup"), as_path(path)
         require_callback(progress)
-        work = partial(restore, source, target, credentials, allow_changed_schema=allow_changed_schema)
+
+        def work(operation: Operation) -> None:
+            from zorivest_async.vault.restoring import restore  # noqa: PLC0415 - in the thread, as few programs need it
+
+            restore(source, target, credentials, operation, allow_changed_schema=allow_changed_schema)
+
         await run_operation(work, progress)
 
     @classmethod
@@ -399,8 +402,21 @@ class Vault:
         source, target, policy = as_path(plaintext_path, "plaintext_path"), as_path(path), require_policy(images)
         require_profile(profile)
         require_callback(progress)
-        work = partial(adopt, source, target, policy=policy, skip_invalid=skip_invalid)
-        return await run_operation(partial(work, credentials=credentials, profile=profile), progress)
+
+        def work(operation: Operation) -> AdoptReport:
+            from zorivest_async.vault.adopt import adopt  # noqa: PLC0415 - in the thread, as few programs need it
+
+            return adopt(
+                source,
+                target,
+                operation,
+                credentials=credentials,
+                profile=profile,
+                policy=policy,
+                skip_invalid=skip_invalid,
+            )
+
+        return await run_operation(work, progress)
 
     async def verify(self, *, previews: bool = False, progress: ProgressCallback | None = None) -> VerifyReport:
         """Check every page, structure and reference, the schema and the search index, and return the problems.

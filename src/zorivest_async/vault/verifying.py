@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.models import SET_ASIDE
 from zorivest_async.database.sqlcipher.authentication import require_authentic
 from zorivest_async.database.sqlcipher.failures import result_code, vault_error_of
 from zorivest_async.database.sqlcipher.image_owners import ORPHANED_IMAGES
 from zorivest_async.database.sqlcipher.long_operation import Operation
 from zorivest_async.database.sqlcipher.search_schema import WRONG_ENTRIES
+from zorivest_async.database.tables import SET_ASIDE
 from zorivest_async.vault.schema_check import check_schema_of
+from zorivest_async.vault.verify_report import VerifyReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["CHEAPEST_NOTE", "VerifyReport", "verify"]
-
-CHEAPEST_NOTE: Final = (
-    "its key derivation profile is CHEAPEST, which is for tests: guessing the passphrase is cheap; "
-    "change the passphrase with the profile DEFAULT or STRONG"
-)
-"""Note about a vault whose passphrase is practically unprotected."""
+__all__ = ["verify"]
 
 _EVERY_ROW: Final = 2**31 - 1
 """Argument of ``PRAGMA integrity_check``, which otherwise stops after 100 problems."""
@@ -44,30 +38,6 @@ _NO_DAMAGE: Final = frozenset(
     }
 )
 """Result codes of a check that are not about the vault (https://sqlite.org/rescode.html)."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """Report of :meth:`zorivest_async.Vault.verify`.
-
-    Attributes:
-        problems: Problems, one line each, the most basic first; empty if the vault is sound.
-        page_count: Number of authenticated pages.
-        notes: Findings that are not damage, one line each: additions to the schema that affect stored values, such as a
-            trigger on the trades, which may be your own; a key derivation that is only for tests; an image of which no
-            preview can be made.
-        previews: Number of previews of images that were made, with ``previews=True``.
-    """
-
-    problems: tuple[str, ...]
-    page_count: int
-    notes: tuple[str, ...] = ()
-    previews: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no problems."""
-        return not self.problems
 
 
 def verify(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from alembic import context
 from sqlalchemy.types import TypeDecorator
 
-from zorivest_async.database.models import Base
 from zorivest_async.database.sqlcipher.search_schema import SEARCH_TABLES
+from zorivest_async.database.tables import METADATA
 from zorivest_async.database.types import Float64
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run() -> None:
     seed_version_table(connection)
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         render_as_batch=True,
         compare_server_default=True,
         include_name=compares,

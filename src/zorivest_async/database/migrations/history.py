@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from zorivest_async.database.migrations import revisions
-from zorivest_async.database.models import SCHEMA_VERSION
 from zorivest_async.database.sqlcipher.ddl import Schema, SchemaObject, read_schema
 from zorivest_async.database.sqlcipher.image_owners import trigger_statements as image_trigger_statements
 from zorivest_async.database.sqlcipher.long_operation import Operation
 from zorivest_async.database.sqlcipher.search_schema import trigger_statements
+from zorivest_async.database.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from sqlcipher3 import dbapi2 as sqlcipher

@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 from sqlalchemy import BindParameter, bindparam, delete, exists, func, select, update
 
 from zorivest_async.database.aggregates import ACCOUNT
-from zorivest_async.database.models import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.currencies import KEEPS_CURRENCY_OF_TRADES, REASSIGNMENT
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import ACCOUNTS, BALANCE_SNAPSHOTS, TRADE_PLANS, TRADES
 from zorivest_async.domain.entities import Account
 from zorivest_async.errors import CurrencyChangeError, ForeignKeyError, NotFoundError
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 from sqlalchemy import bindparam, func, select
 
 from zorivest_async.database.aggregates import BALANCE_SNAPSHOT
-from zorivest_async.database.models import BALANCE_SNAPSHOTS
 from zorivest_async.database.repositories.base import Repository, window
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import BALANCE_SNAPSHOTS
 from zorivest_async.domain.entities import BalanceSnapshot
 
 __all__ = ["SqlAlchemyBalanceSnapshotRepository"]

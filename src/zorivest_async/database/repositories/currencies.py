@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BindParameter, bindparam, exists, or_, select
 
-from zorivest_async.database.models import ACCOUNTS, TRADES
 from zorivest_async.database.statements import Statement, each
+from zorivest_async.database.tables import ACCOUNTS, TRADES
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

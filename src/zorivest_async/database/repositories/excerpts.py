@@ -18,8 +18,9 @@ __all__ = ["EXCERPT_CHARACTERS", "WORD", "Excerpt", "Phrases"]
 WORD: Final = re.compile(r"(?:[^\W_]+|[\ue000-\uf8ff][^\W_]*)(?:[\ue000-\uf8ff\u0300-\u0331]+[^\W_]*)*")
 """Approximate word of FTS5, which excludes more characters outside European alphabets."""
 
-_ASCII_WORD: Final = re.compile(r"[0-9A-Za-z]+")
-"""The same for ASCII text; it is several times faster."""
+_ASCII_FOLD: Final = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+"""The same for ASCII text: what remains are words in lower case between blanks. It is several times faster, and every
+character keeps its position."""
 
 EXCERPT_WORDS: Final = 32
 """Maximum number of words in an excerpt."""
@@ -60,6 +61,11 @@ class _Node:
         self.phrase: int | None = None
         self.beginning: str | None = None
 
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no phrase continues here."""
+        return self.beginning is None and not self.after
+
 
 class Phrases:
     """The phrases of a query, for searching many texts.
@@ -82,13 +88,18 @@ class Phrases:
                 node.beginning = beginning
             elif words:
                 node.phrase = number
+        # Most queries have phrases of one word each, whose matches need no walk through the trie.
+        numbers = {
+            word: node.phrase for word, node in self._root.after.items() if node.phrase is not None and node.is_leaf
+        }
+        self._numbers = numbers if len(numbers) == len(self._root.after) else None
 
     def best_excerpt(self, text: str) -> Excerpt:
         """Return the part of up to 32 words with most of the phrases; without matches, the start of the text."""
         words = _words_of(text)
         matches = self._find(words)
         first, after = _best_stretch(matches, len(words))
-        places = _places_of(text, first, after)
+        places = _places_of(text, words, first, after)
         start = places[0][0] if first else 0
         end = places[-1][1] if after < len(words) else len(text)
         shown = f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"[:EXCERPT_CHARACTERS]
@@ -97,11 +108,20 @@ class Phrases:
     def whole_excerpt(self, text: str) -> Excerpt:
         """Return an excerpt that consists of the whole text."""
         words = _words_of(text)
-        return Excerpt(text, _marked(self._find(words), _places_of(text, 0, len(words)), 0, 0, len(text)))
+        return Excerpt(text, _marked(self._find(words), _places_of(text, words, 0, len(words)), 0, 0, len(text)))
 
     def _find(self, words: list[str]) -> list[_Match]:
         """Return the matches in order and without overlaps, each the longest that begins at its position."""
-        begins, beginning = self._root.after, self._root.beginning
+        begins, beginning, numbers = self._root.after, self._root.beginning, self._numbers
+        if numbers is not None and beginning is None:
+            return [(place, place, numbers[word]) for place, word in enumerate(words) if word in numbers]
+        if numbers is not None and beginning is not None:
+            unfinished = self._unfinished
+            return [
+                (place, place, numbers.get(word, unfinished))
+                for place, word in enumerate(words)
+                if word in numbers or word.startswith(beginning)
+            ]
         if beginning is None:
             candidates = [place for place, word in enumerate(words) if word in begins]
         else:
@@ -132,14 +152,22 @@ class Phrases:
 def _words_of(text: str) -> list[str]:
     """Return the words of a text, without case and accents."""
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
+        return text.translate(_ASCII_FOLD).split()
     return [word if word.isascii() else _without_accents(word) for word in WORD.findall(text.lower())]
 
 
-def _places_of(text: str, first: int, after: int) -> list[tuple[int, int]]:
+def _places_of(text: str, words: list[str], first: int, after: int) -> list[tuple[int, int]]:
     """Return the start and end of some words of a text."""
-    pattern = _ASCII_WORD if text.isascii() else WORD
-    return [word.span() for word in islice(pattern.finditer(text), first, after)]
+    if not text.isascii():
+        return [word.span() for word in islice(WORD.finditer(text), first, after)]
+    folded = text.translate(_ASCII_FOLD)
+    places: list[tuple[int, int]] = []
+    end = len(folded) - len(folded.split(None, first)[-1]) if first else 0
+    for word in words[first:after]:
+        start = folded.index(word, end)  # the next word begins where it is first found
+        end = start + len(word)
+        places.append((start, end))
+    return places
 
 
 def _marked(
@@ -154,25 +182,32 @@ def _marked(
         moved: Offset of the excerpt's characters from their positions in the text.
         length: Length of the excerpt, which may end in the middle of a word.
     """
+    after = first + len(places)
     spans = [
         (places[begin - first][0] + moved, places[last - first][1] + moved)
         for begin, last, _ in matches
-        if begin >= first and last < first + len(places)
+        if begin >= first and last < after
     ]
-    return tuple((start, min(end, length)) for start, end in spans if start < length)
+    if spans and spans[-1][1] > length:
+        return tuple([(start, min(end, length)) for start, end in spans if start < length])
+    return tuple(spans)
 
 
 def _best_stretch(matches: Sequence[_Match], words: int) -> tuple[int, int]:
     """Return the first word of the part with most phrases, then most matches, and the word after its last one."""
+    if words <= EXCERPT_WORDS:
+        return 0, words
     best, first, last = (0, 0), 0, -1
     held = dict[int, int]()
-    end = 0
+    end, count = 0, len(matches)
     for begin, (place, its_last, phrase) in enumerate(matches):
-        while end < len(matches) and (end == begin or matches[end][1] < place + EXCERPT_WORDS):
+        while end < count and (end == begin or matches[end][1] < place + EXCERPT_WORDS):
             held[matches[end][2]] = held.get(matches[end][2], 0) + 1
             end += 1
         if (len(held), end - begin) > best:
             best, first, last = (len(held), end - begin), place, max(its_last, matches[end - 1][1])
+        if end == count:
+            break  # the parts that begin later only have less
         held[phrase] -= 1
         if not held[phrase]:
             del held[phrase]

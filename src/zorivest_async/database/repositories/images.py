@@ -11,10 +11,10 @@ from sqlalchemy import String, bindparam, cast, delete, exists, insert, select
 
 from zorivest_async.database.aggregates import IMAGE
 from zorivest_async.database.mapping import RowCodec, RowMapper
-from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import Repository, decoded, window
 from zorivest_async.database.repositories.previews import PictureSource, PreviewRepository, require_kind
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.entities import ImageAttachment, ImageInfo
 from zorivest_async.domain.enums import ImageOwnerType
 from zorivest_async.errors import (

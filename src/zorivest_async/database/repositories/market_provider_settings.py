@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import bindparam, select
 
 from zorivest_async.database.aggregates import MARKET_PROVIDER_SETTING
-from zorivest_async.database.models import MARKET_PROVIDER_SETTINGS
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import MARKET_PROVIDER_SETTINGS
 from zorivest_async.domain.settings import MarketProviderSetting
 from zorivest_async.errors import ConfigurationError, NotFoundError
 from zorivest_async.security.secret import MaskedSecret

@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, select, update
 
 from zorivest_async.database.aggregates import IMAGE
 from zorivest_async.database.mapping import STRANGE
-from zorivest_async.database.models import IMAGES
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import IMAGES
 from zorivest_async.domain.entities import ImageAttachment
 from zorivest_async.errors import NotFoundError, ValidationError
 from zorivest_async.images import preview_serves, thumbnail_fits, webp_longest_side

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, or_, select
 
 from zorivest_async.database.aggregates import AGGREGATES, Aggregate
-from zorivest_async.database.models import IMAGES, SET_ASIDE, is_set_aside
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.repositories.images import OWNER_KEYS, SqlAlchemyImageRepository
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import IMAGES, SET_ASIDE, is_set_aside
 from zorivest_async.domain.entities import ImageAttachment
 from zorivest_async.domain.entity import Entity
 from zorivest_async.errors import ValidationError

@@ -10,9 +10,9 @@ from sqlalchemy import BindParameter, Text, bindparam, func, select
 
 from zorivest_async.database.aggregates import SETTING
 from zorivest_async.database.mapping import SLICE_ROWS
-from zorivest_async.database.models import SETTINGS
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import SETTINGS
 from zorivest_async.domain.settings import Setting, SettingValue, decode_setting, encode_setting
 from zorivest_async.domain.validation import identifier, utc_now
 from zorivest_async.security.tracebacks import hidden_call

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, String, bindparam, func, or_, select, true
 
-from zorivest_async.database.models import ACCOUNTS, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.statements import Elements, contains_folded
+from zorivest_async.database.tables import ACCOUNTS, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.queries import DEFAULT_CURRENCY, TradeFilter
 from zorivest_async.errors import InvalidQueryError
 

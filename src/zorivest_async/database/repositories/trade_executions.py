@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import String, bindparam, func, or_, select, tuple_
 
-from zorivest_async.database.models import TRADES
 from zorivest_async.database.repositories.base import window
 from zorivest_async.database.repositories.stored_values import (
     column_of,
@@ -18,6 +17,7 @@ from zorivest_async.database.repositories.stored_values import (
 )
 from zorivest_async.database.repositories.trade_conditions import narrowed
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import TRADES
 from zorivest_async.database.types import Optionally, StoredTime
 from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.domain.queries import ExecutionRow

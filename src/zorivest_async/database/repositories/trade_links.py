@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import bindparam, select
 
-from zorivest_async.database.models import TRADE_PLANS, TRADE_REPORTS
 from zorivest_async.database.repositories.stored_values import (
     column_of,
     flag_of,
@@ -16,6 +15,7 @@ from zorivest_async.database.repositories.stored_values import (
     whole_number_of,
 )
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import TRADE_PLANS, TRADE_REPORTS
 from zorivest_async.database.types import Optionally
 from zorivest_async.domain.queries import PlanLink, Review
 

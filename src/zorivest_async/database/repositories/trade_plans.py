@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import bindparam, func, select
 
 from zorivest_async.database.aggregates import TRADE_PLAN
-from zorivest_async.database.models import TRADE_PLANS
 from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.repositories.trade_links import LINKS, decode_links
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import TRADE_PLANS
 from zorivest_async.domain.entities import TradePlan
 from zorivest_async.domain.enums import PlanStatus
 from zorivest_async.domain.validation import text

@@ -8,10 +8,10 @@ from anyio import to_thread
 from sqlalchemy import bindparam
 
 from zorivest_async.database.aggregates import TRADE_REPORT
-from zorivest_async.database.models import TRADE_REPORTS
 from zorivest_async.database.repositories.base import NumberedRepository
 from zorivest_async.database.repositories.trade_links import REVIEWS, decode_reviews
 from zorivest_async.database.statements import Statement
+from zorivest_async.database.tables import TRADE_REPORTS
 from zorivest_async.domain.entities import TradeReport
 from zorivest_async.errors import DuplicateError
 from zorivest_async.security.tracebacks import hidden_call

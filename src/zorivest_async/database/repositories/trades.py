@@ -26,7 +26,6 @@ from sqlalchemy import (
 from zorivest_async.database.aggregates import TRADE
 from zorivest_async.database.error_mapping import translated
 from zorivest_async.database.mapping import SLICE_ROWS
-from zorivest_async.database.models import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.currencies import CURRENCIES, KEEPS_CURRENCY_OF_TRADE
 from zorivest_async.database.repositories.paging import Position
@@ -39,6 +38,7 @@ from zorivest_async.database.repositories.trade_executions import (
     units_statement,
 )
 from zorivest_async.database.statements import Elements, Statement, each
+from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.types import StoredTime
 from zorivest_async.domain.entities import SequencedTrade, Trade
 from zorivest_async.domain.enums import ImageOwnerType

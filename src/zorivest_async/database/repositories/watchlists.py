@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, delete, exists, select
 
 from zorivest_async.database.aggregates import WATCHLIST, WATCHLIST_ITEM
 from zorivest_async.database.mapping import SLICE_ROWS
-from zorivest_async.database.models import WATCHLIST_ITEMS, WATCHLISTS
 from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.statements import Statement, each
+from zorivest_async.database.tables import WATCHLIST_ITEMS, WATCHLISTS
 from zorivest_async.domain.entities import Watchlist, WatchlistItem
 from zorivest_async.domain.validation import LARGEST_INTEGER
 from zorivest_async.errors import ForeignKeyError

@@ -9,7 +9,6 @@ from sqlalchemy import delete, false
 from sqlalchemy.exc import SQLAlchemyError
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from zorivest_async.database.models import SETTINGS
 from zorivest_async.database.sqlcipher import image_owners, search_schema
 from zorivest_async.database.sqlcipher.blob import BlobReader
 from zorivest_async.database.sqlcipher.bulk import SqliteBulkInsert
@@ -20,6 +19,7 @@ from zorivest_async.database.sqlcipher.foreign_keys import find_refusing_table, 
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.search import Fts5Search
 from zorivest_async.database.sqlcipher.times import from_text, to_text
+from zorivest_async.database.tables import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect
 
-from zorivest_async.database.models import SET_ASIDE
+from zorivest_async.database.tables import SET_ASIDE
 from zorivest_async.domain.enums import ImageOwnerType
 
 if TYPE_CHECKING:
