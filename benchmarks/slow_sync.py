@@ -1,0 +1,64 @@
+"""A disk whose sync takes longer: a library that is preloaded into a process, built where there is a C compiler.
+
+It says the same on every machine, where the time of a real sync spans three orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+__all__ = ["EXTRA_MS", "SlowSyncUnavailableError", "build_slow_sync", "environment_with", "is_slow"]
+
+EXTRA_MS: Final = 2
+"""How much longer every sync takes, in milliseconds."""
+
+_SOURCE: Final = Path(__file__).with_name("slow_sync.c")
+_SYNCS: Final = 5
+
+
+class SlowSyncUnavailableError(Exception):
+    """Syncs cannot be made slower here; the message says why."""
+
+
+def build_slow_sync(folder: Path) -> Path:
+    """Build the library into a folder, and return its path.
+
+    Raises:
+        SlowSyncUnavailableError: This is no Linux, or it has no C compiler that works.
+    """
+    if sys.platform != "linux":
+        raise SlowSyncUnavailableError("LD_PRELOAD is Linux's")
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise SlowSyncUnavailableError("there is no C compiler (cc)")
+    library = folder / "slow_sync.so"
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the system's compiler
+    if built.returncode:
+        raise SlowSyncUnavailableError(f"cc failed: {(built.stderr.strip() or 'no message').splitlines()[-1]}")
+    return library
+
+
+def environment_with(library: Path, extra_ms: float = EXTRA_MS) -> dict[str, str]:
+    """Return the environment of a process whose syncs take longer."""
+    return {**os.environ, "LD_PRELOAD": str(library), "SLOW_SYNC_US": str(round(extra_ms * 1000))}
+
+
+def is_slow(extra_ms: float = EXTRA_MS) -> bool:
+    """Return whether the library was preloaded into this process, and its syncs take that long at least."""
+    if _SOURCE.stem not in Path("/proc/self/maps").read_text():
+        return False
+    with tempfile.TemporaryFile() as file:
+        file.write(b"something to sync")
+        file.flush()
+        began = time.perf_counter()
+        for _ in range(_SYNCS):
+            os.fsync(file.fileno())
+    return (time.perf_counter() - began) / _SYNCS >= extra_ms / 1000
