@@ -31,7 +31,7 @@ class Attempt:
         finished: Whether it ended by itself, before the cancellation or in spite of it.
         error: Name of the error that it ended with, other than ``CancelledError``.
         told_ms: How long it took from the cancellation until the task ended, in milliseconds.
-        told: What the caller can learn of the outcome: ``"committed"``, ``"rolled_back"``, or ``None`` for nothing.
+        told: What the caller can learn of the outcome, as ``uow.outcome`` says it; ``None`` for nothing.
         stored: How many of its rows were stored when the task had ended.
         stored_later: How many after the next write.
         rows: How many there were.
@@ -101,9 +101,11 @@ def summarise(contender: str, write: Write, attempts: Sequence[Attempt]) -> Canc
         stored=sum(attempt.stored_later == attempt.rows for attempt in hit),
         late=sum(attempt.stored < attempt.stored_later for attempt in hit),
         halves=sum(0 < attempt.stored_later < attempt.rows for attempt in hit),
-        untold=sum(attempt.told is None for attempt in hit),
+        untold=sum(attempt.told in (None, "unknown") for attempt in hit),
         untrue=sum(
-            attempt.told is not None and (attempt.told == "committed") != (attempt.stored_later > 0) for attempt in hit
+            (attempt.told == "committed" and attempt.stored_later < attempt.rows)
+            or (attempt.told == "rolled_back" and attempt.stored_later > 0)
+            for attempt in hit
         ),
         told_max_ms=max((attempt.told_ms for attempt in hit), default=0.0),
         next_failed=sum(attempt.next_ms is None for attempt in attempts),

@@ -48,8 +48,8 @@ its cache says little about how commits share syncs; these rows say the same on 
 ## Cancelled writes
 
 What a write does whose task is cancelled, and what becomes of the next one. The cancellation comes at a point that
-moves from the write's beginning to its end{slow_cancelling}; writes that had ended by then are not counted. A second
-connection counts the rows.
+moves from the write's beginning to its end, while a sync takes 20 ms longer (where it can be made to); writes that had
+ended by then are not counted. A second connection counts the rows.
 
 {cancellations}
 
@@ -94,16 +94,17 @@ for a bulk save, column by column with loops in C |
 | `one-by-one-normal` | the same with `synchronous=NORMAL`, which syncs no commit: a power failure takes acknowledged \
 commits |
 | `stock` | SQLAlchemy's ORM over its `sqlite+aiosqlite`, with an `async_creator` that opens an encrypted connection, \
-and an `AsyncSession` per unit of work: `get`, `add`, `add_all`, `commit`. Its pool keeps all 15 connections, where the \
-default would close 10 of them after each use |
+and an `AsyncSession` per unit of work: `get`, `add`, `add_all`, `commit`. Its pool keeps all 15 connections, where \
+the default would close 10 of them after each use |
 | `advanced` | `advanced-alchemy` repositories over the same engine and models: `get`, `add`, `add_many`, `get_many`; \
 without the refresh after a save, which is on by default |
 | `aiosqlite` | `aiosqlite` over `sqlcipher3`, as its README uses it: one connection, a cursor for each read (three \
 hand-offs), a lock around transactions; its results are tuples |
 | `aiosqlite-fetchall` | the same with `execute_fetchall()`, one hand-off: the limit by another name |
 | `apsw` | apsw's asyncio connection over SQLite3 Multiple Ciphers, which reads SQLCipher's format \
-(`apsw-sqlite3mc`): one connection, a lock around transactions; its results are tuples. It has a copy of the file, as \
-two SQLite libraries in one process drop each other's locks |
+(`apsw-sqlite3mc`): one connection, a lock around `BEGIN IMMEDIATE` and `COMMIT` (its own context manager holds the \
+GIL while SQLite syncs); its results are tuples. It has a copy of the file, as two SQLite libraries in one process \
+drop each other's locks |
 | `tortoise` | Tortoise ORM over the standard library's SQLite, the only one that it supports: **its file is not \
 encrypted** |
 | `pillow` | thumbnails with Pillow on the event loop, stored through a bare hand-off |
@@ -152,7 +153,6 @@ def write(folder: Path, runs: Sequence[Run]) -> None:
         ratios=report.ratio_table(runs),
         musts=report.musts_table(runs),
         cancellations=report.cancellation_table(runs),
-        slow_cancelling="" if any(run.skipped for run in runs) else ", where a sync takes 20 ms",
         times=report.time_table(runs),
         stalls=report.stall_table(runs),
         memory=report.memory_table(runs),

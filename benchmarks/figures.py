@@ -52,8 +52,9 @@ class Figure:
 
     Attributes:
         workload: Name of the workload.
-        measure: Another contender, for the ratio to it; or ``stall-p99``, ``stall-max``, ``time`` and ``processor``,
-            that of the event loop's thread, in milliseconds, ``memory`` in megabytes, ``read-share`` of the originals' bytes, and what a workload counts.
+        measure: Another contender, for the ratio to it; or ``stall-p99``, ``stall-max``, ``time`` and ``processor``
+            (that of the event loop's thread) in milliseconds, ``memory`` in megabytes, ``read-share`` of the originals'
+            bytes, and what a workload counts.
         value: The median over the rounds.
         lowest: Of any round.
         highest: Of any round.

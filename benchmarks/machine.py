@@ -36,8 +36,9 @@ def describe_machine(folder: Path) -> dict[str, str]:
     """
     wake_up = measure_wake_up()
     return {
-        "waking a thread, there and back": f"{wake_up.at_once_us:.0f} µs at once, {wake_up.after_idling_us:.0f} µs after"
-        " 1 ms of idling",
+        "waking a thread, there and back": (
+            f"{wake_up.at_once_us:.0f} µs at once, {wake_up.after_idling_us:.0f} µs after 1 ms of idling"
+        ),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()}",
         "file system": _file_system(folder),

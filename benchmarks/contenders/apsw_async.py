@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import apsw
@@ -67,9 +67,16 @@ class Apsw:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[apsw.AsyncConnection]:
-        # The connection is a context manager itself, of savepoints; the lock keeps other tasks' statements out of it.
-        async with self._writing, self._connection:
-            yield self._connection
+        # Not the connection's own context manager, which holds the GIL while SQLite syncs the commit.
+        async with self._writing:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                await self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(apsw.SQLError):  # "no transaction is active": a cancelled COMMIT has come through
+                    await self._connection.execute("ROLLBACK")
+                raise
 
     async def save_commit(self, trade: Any) -> None:  # noqa: D102
         async with self._transaction() as connection:

@@ -21,7 +21,7 @@ _READERS: Final = 50
 _READERS_BESIDE: Final = 10
 
 _WRITERS_BESIDE_ORMS: Final = 50
-"""The ORMs' connections wait for each other in SQLite's busy handler, which is slow: they have one row for each disk."""
+"""The ORMs' connections wait for each other in SQLite's busy handler, which is slow: they have a row a disk."""
 
 
 async def _read_all(contender: Contender, ids: list[str]) -> None:
