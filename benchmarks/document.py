@@ -20,9 +20,9 @@ _DOCUMENT: Final = """\
 
 What this library costs beside the driver alone, and beside what else a program could use. These are {count} runs of the
 {form} form. All encrypted contenders use the same format: same key, 4,096-byte pages, WAL, `synchronous=FULL`. Each
-round times every contender once, in changing order, {rounds} rounds a run (3 for what has 100,000 rows); ratios compare
-the two times of a round. **Bold** is the median of the runs' medians, the range in brackets the lowest and the highest
-of them. "Reached" is said of what each of the runs has reached.
+round times every contender once, in changing order; a run has {rounds} rounds, 3 to 5 of what takes seconds. Ratios
+compare the two times of a round. **Bold** is the median of the runs' medians, the range in brackets the lowest and the
+highest of them. "Reached" is said of what each of the runs has reached.
 
 Most of what an asynchronous call costs beside a plain one is that a thread is woken, and that differs from machine to
 machine. So here it is, measured with a queue there and a queue back, for each run:

@@ -43,7 +43,7 @@ class Sizes:
 
 LONG: Final = Sizes(
     rounds=9,
-    stall_s=0.8,
+    stall_s=0.6,
     journal=100_000,
     reads=500,
     commits=200,

@@ -20,8 +20,8 @@ __all__ = ["ManyReaders", "ManyWriters", "ReadersBesideWriter"]
 _READERS: Final = 50
 _READERS_BESIDE: Final = 10
 
-_WRITERS_BESIDE_ORMS: Final = 50
-"""The ORMs' connections wait for each other in SQLite's busy handler, which is slow: they have a row a disk."""
+_WRITERS_BESIDE_PEERS: Final = 50
+"""The number of writers beside which the peers take part, so that a run does not take hours."""
 
 
 async def _read_all(contender: Contender, ids: list[str]) -> None:
@@ -74,8 +74,9 @@ class ManyWriters(JournalWorkload):
             f", sync + {EXTRA_MS} ms" if slow else ""
         )
         self.needs_slow_sync = slow
-        orms = ORMS if writers == _WRITERS_BESIDE_ORMS else ()
-        self.names = present("limit", "one-by-one", "one-by-one-normal", *orms, *PEERS, "library")
+        # The ORMs' connections wait for each other in SQLite's busy handler: with slow syncs, for ten seconds.
+        peers = (*(() if slow else ORMS), *PEERS) if writers == _WRITERS_BESIDE_PEERS else ()
+        self.names = present("limit", "one-by-one", "one-by-one-normal", *peers, "library")
         self._writers = writers
         self.operations = max(2, sizes.commits // writers) * writers
 

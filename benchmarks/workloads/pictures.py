@@ -42,6 +42,9 @@ _POLICY: Final = ImagePolicy()
 
 _PYVIPS: Final = () if MISSING_PICTURES else ("pyvips",)
 
+_ROUNDS_OF_SCREENSHOTS: Final = 5
+"""A round takes up to five seconds."""
+
 _THUMBNAILS: Final = 24
 _THUMBNAIL_PX: Final = 800
 """Larger than what is stored, so that the originals are decoded."""
@@ -97,6 +100,7 @@ class Screenshots(Workload):
         self.name = f"screenshots-{kind}"
         self.title = f"attach {sizes.screenshots} 4K {kind.upper()} screenshots"
         self.operations = sizes.screenshots
+        self.most_rounds = _ROUNDS_OF_SCREENSHOTS
         self._kind = kind
         self._screenshots: list[bytes] = []
         self._attaching = {"pillow": self._attach_inline, "pyvips": self._attach_with_pyvips, "library": self._attach}
@@ -149,6 +153,7 @@ class ReadBesideThumbnails(Workload):
     title = f"keyed read beside {_THUMBNAILS} thumbnails"
     per = "read"
     names = ("limit", "library")
+    most_rounds = _ROUNDS_OF_SCREENSHOTS
 
     async def open(self, names: tuple[str, ...]) -> None:  # noqa: ARG002, D102
         (self._screenshot,) = await self.vaults.screenshots(1, "png")

@@ -137,6 +137,7 @@ class Backup(Workload):
     per = "backup"
     names = ("vacuum-into", "library")
     memory = names
+    most_rounds = 3
 
     def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
         super().__init__(vaults, sizes)
