@@ -153,7 +153,7 @@ class ReadBesideThumbnails(Workload):
     title = f"keyed read beside {_THUMBNAILS} thumbnails"
     per = "read"
     names = ("limit", "library")
-    most_rounds = _ROUNDS_OF_SCREENSHOTS
+    most_rounds = 3
 
     async def open(self, names: tuple[str, ...]) -> None:  # noqa: ARG002, D102
         (self._screenshot,) = await self.vaults.screenshots(1, "png")
