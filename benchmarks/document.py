@@ -106,7 +106,7 @@ hand-offs), a lock around transactions; its results are tuples |
 GIL while SQLite syncs); its results are tuples. It has a copy of the file, as two SQLite libraries in one process \
 drop each other's locks |
 | `tortoise` | Tortoise ORM over the standard library's SQLite, the only one that it supports: **its file is not \
-encrypted** |
+encrypted**, and has the tables' indexes but not this library's triggers |
 | `pillow` | thumbnails with Pillow on the event loop, stored through a bare hand-off |
 | `pyvips` | thumbnails with `pyvips` in two threads, stored through a bare hand-off |
 | `vacuum-into` | `VACUUM INTO` in a thread, which neither syncs the copy nor reads it back |
