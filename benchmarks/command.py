@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,18 +39,18 @@ _CANCELLING: Final = "cancelled-writes"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 where a ratio regressed, 2 where the arguments are wrong."""
+    """Return the exit status: 1 where a ratio regressed or a workload failed, 2 where the arguments are wrong."""
     options = _parser().parse_args(arguments)
     if refusal := _refusal(options):
         sys.stderr.write(f"{refusal}\n")
         return 2
-    regressions: list[str] = []
+    problems: list[str] = []
     if options.merge:
         runs = [run for path in options.merge for run in read_runs(path)]
     elif options.runs > 1:
         runs = _run_apart(options)
     else:
-        run, regressions = _run(options)
+        run, problems = _run(options)
         runs = [run]
     _print(runs)
     if options.json is not None:
@@ -63,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks import document  # noqa: PLC0415 - matplotlib, a large part of the heap, would slow gc down
 
         document.write(Path("docs"), runs)
-    for regression in regressions:
-        sys.stderr.write(f"regressed: {regression}\n")
-    return 1 if regressions else 0
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    return 1 if problems else 0
 
 
 def _refusal(options: argparse.Namespace) -> str | None:
@@ -91,7 +92,8 @@ def _run_apart(options: argparse.Namespace) -> list[Run]:
         command += ["--only", *options.only] if options.only else []
         for number in range(options.runs):
             began = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - ourselves
+            found.unlink(missing_ok=True)
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - ourselves; it says what failed
             runs += read_runs(found)
             sys.stderr.write(f"run {number + 1} of {options.runs}: {time.perf_counter() - began:.0f} s\n")
             if options.json is not None:
@@ -112,7 +114,7 @@ def _run(options: argparse.Namespace) -> tuple[Run, list[str]]:
         if not options.only or _CANCELLING in options.only:
             measuring.cancel_writes(run)
     run.skipped.update({**MISSING, **MISSING_PICTURES, **measuring.skipped})
-    return run, regressions
+    return run, [*map("regressed: {}".format, regressions), *measuring.failures]
 
 
 class _Measuring:
@@ -122,6 +124,7 @@ class _Measuring:
         self._short = short
         self.names = list(all_workloads(vaults, SHORT if short else LONG))
         self.skipped: dict[str, str] = {}
+        self.failures: list[str] = []
         self._slow_sync: Path | None = None
         self._no_slow_sync = ""
         try:
@@ -133,12 +136,18 @@ class _Measuring:
         """Measure one workload; ``None`` where it cannot run here."""
         began = time.perf_counter()
         workload = all_workloads(self._vaults, SHORT if self._short else LONG)[name]
-        if not workload.needs_slow_sync:
-            result = run_here(workload, self._rounds, short=self._short)
-        elif self._slow_sync is not None:
-            result = run_with_slow_sync(workload, self._rounds, self._slow_sync, short=self._short)
-        else:
+        if workload.needs_slow_sync and self._slow_sync is None:
             self.skipped[name] = self._no_slow_sync
+            return None
+        try:
+            if self._slow_sync is not None and workload.needs_slow_sync:
+                result = run_with_slow_sync(workload, self._rounds, self._slow_sync, short=self._short)
+            else:
+                result = run_here(workload, self._rounds, short=self._short)
+        except Exception as error:  # noqa: BLE001 - one contender's failure must not take the other workloads' results
+            traceback.print_exc()
+            self.skipped[name] = f"failed with {type(error).__name__}"
+            self.failures.append(f"{name} {self.skipped[name]}")
             return None
         sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
         return result
