@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.measuring import Measured, Spread
+from benchmarks.stall import Stall
 
 if TYPE_CHECKING:
-    from benchmarks.memory import MemoryUse
+    from collections.abc import Mapping
 
-__all__ = ["Figure", "Result", "figures_of", "is_better_higher", "is_ratio"]
+__all__ = ["Figure", "MemoryUse", "Result", "figures_of", "is_better_higher", "is_ratio"]
 
-_FASTER_THAN: Final = frozenset({"stock", "advanced", "pillow"})
+_FASTER_THAN: Final = frozenset(
+    {
+        "advanced",
+        "aiosqlite",
+        "aiosqlite-fetchall",
+        "apsw",
+        "one-by-one",
+        "one-by-one-normal",
+        "pillow",
+        "stock",
+        "tortoise",
+    }
+)
 """Beside these, the ratio says how many times as fast this library is; beside all others, how many times as long."""
 
-_NO_RATIOS: Final = frozenset({"stall-p99", "stall-max", "memory", "read-share", "argon2id-runs", "time"})
+_NO_RATIOS: Final = frozenset(
+    {"argon2id-runs", "memory", "processor", "read-share", "slowest-read", "stall-max", "stall-p99", "time"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What a run took.
+
+    Attributes:
+        extra_mb: Peak of the memory in use less what was in use before, in megabytes.
+        read_mb: What was read from files, in megabytes.
+    """
+
+    extra_mb: float
+    read_mb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +52,9 @@ class Figure:
 
     Attributes:
         workload: Name of the workload.
-        measure: Another contender, for the ratio to it; or ``stall-p99``, ``stall-max`` and ``time`` in milliseconds,
-            ``memory`` in megabytes, ``read-share`` of the originals' bytes, and what a workload counts.
+        measure: Another contender, for the ratio to it; or ``stall-p99``, ``stall-max``, ``time`` and ``processor``
+            (that of the event loop's thread) in milliseconds, ``memory`` in megabytes, ``read-share`` of the originals'
+            bytes, and what a workload counts.
         value: The median over the rounds.
         lowest: Of any round.
         highest: Of any round.
@@ -60,6 +89,14 @@ class Result:
     counts: dict[str, float] = field(default_factory=dict)
     original_bytes: int = 0
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Return what :func:`dataclasses.asdict` was given."""
+        measured = content["measured"]
+        stalls = {name: Stall(**stall) for name, stall in measured["stalls"].items()}
+        memory = {name: MemoryUse(**use) for name, use in content["memory"].items()}
+        return cls(**{**content, "measured": Measured(**{**measured, "stalls": stalls}), "memory": memory})
+
 
 def is_better_higher(measure: str) -> bool:
     """Return whether more is better."""
@@ -90,6 +127,8 @@ def figures_of(result: Result) -> list[Figure]:
         for other in others
     ]
     figures.append(figure("time", Spread.of([seconds * 1000 for seconds in measured.seconds["library"]])))
+    if processor := measured.processor.get("library"):
+        figures.append(figure("processor", Spread.of([seconds * 1000 for seconds in processor])))
     stall = measured.stalls["library"]
     figures += [single("stall-p99", stall.p99_ms), single("stall-max", stall.max_ms)]
     if (use := result.memory.get("library")) is not None:

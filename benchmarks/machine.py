@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
+
+from benchmarks.wakeup import measure_wake_up
 
 __all__ = ["describe_machine"]
 
@@ -18,6 +20,8 @@ _PACKAGES: Final = (
     "SQLAlchemy",
     "aiosqlite",
     "advanced-alchemy",
+    "apsw-sqlite3mc",
+    "tortoise-orm",
     "Pillow",
     "pyvips",
     "argon2-cffi",
@@ -30,14 +34,25 @@ def describe_machine(folder: Path) -> dict[str, str]:
     Args:
         folder: Where the vaults are; only the type of its file system is told.
     """
+    wake_up = measure_wake_up()
     return {
+        "waking a thread, there and back": (
+            f"{wake_up.at_once_us:.0f} µs at once, {wake_up.after_idling_us:.0f} µs after 1 ms of idling"
+        ),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()}",
         "file system": _file_system(folder),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlcipher.sqlite_version,
-        **{package: version(package) for package in _PACKAGES},
+        **{package: _version(package) for package in _PACKAGES},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

@@ -6,7 +6,7 @@ import gc
 import time
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.stall import Stall
 from zorivest_async.cli.demo.loop_watch import watched_loop
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from benchmarks.workloads.base import Workload
 
 __all__ = ["Measured", "Spread", "measure"]
+
+
+_OTHERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,13 @@ class Measured:
 
     Attributes:
         seconds: Seconds per operation of each contender, one number per round, rounds in the same order for all.
+        processor: Seconds of processor time of the event loop's thread per operation, likewise; empty where a run
+            tells its own time.
         stalls: How late the event loop was beside each.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    processor: dict[str, list[float]] = field(default_factory=dict)
     stalls: dict[str, Stall] = field(default_factory=dict)
 
     def compare(self, name: str, other: str) -> Spread:
@@ -64,9 +70,9 @@ async def measure(workload: Workload, rounds: int, stall_s: float) -> Measured:
     Args:
         workload: What to measure.
         rounds: How often.
-        stall_s: How long to watch the event loop beside each contender, at least, in seconds.
+        stall_s: How long to watch the event loop beside this library, at least, in seconds; others have a quarter.
     """
-    measured = Measured({name: [] for name in workload.names})
+    measured = Measured({name: [] for name in workload.names}, {name: [] for name in workload.names})
     gc.collect()
     gc.freeze()  # the modules of all contenders together would make every collection a pause of its own
     for name in workload.names:
@@ -74,21 +80,32 @@ async def measure(workload: Workload, rounds: int, stall_s: float) -> Measured:
     for number in range(rounds):
         start = number % len(workload.names)
         for name in (*workload.names[start:], *workload.names[:start]):
-            measured.seconds[name].append(await _time(workload, name))
+            timed = await _time(workload, name)
+            measured.seconds[name].append(timed.seconds)
+            if timed.processor is not None:
+                measured.processor[name].append(timed.processor)
     for name in workload.names:
-        measured.stalls[name] = await _watch(workload, name, stall_s)
+        measured.stalls[name] = await _watch(workload, name, stall_s if name == "library" else stall_s / _OTHERS)
     return measured
 
 
-async def _time(workload: Workload, name: str) -> float:
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    seconds: float
+    processor: float | None
+
+
+async def _time(workload: Workload, name: str) -> _Timed:
     prepared = await workload.before(name)
     gc.collect()
-    started = time.perf_counter()
+    started, started_processor = time.perf_counter(), time.thread_time()
     known = await workload.run(name, prepared)
-    took = time.perf_counter() - started if known is None else known
+    processor, took = time.thread_time() - started_processor, time.perf_counter() - started
     del prepared
     await workload.after(name)
-    return took / workload.operations
+    if known is not None:
+        return _Timed(known / workload.operations, None)
+    return _Timed(took / workload.operations, processor / workload.operations)
 
 
 async def _watch(workload: Workload, name: str, stall_s: float) -> Stall:

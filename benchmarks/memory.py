@@ -10,10 +10,11 @@ import asyncio
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.figures import MemoryUse
 from benchmarks.sizes import LONG, SHORT
 from benchmarks.vaults import Vaults
 from benchmarks.workloads import all_workloads
@@ -21,24 +22,11 @@ from benchmarks.workloads import all_workloads
 if TYPE_CHECKING:
     from benchmarks.workloads.base import Workload
 
-__all__ = ["MemoryUse", "measure_memory"]
+__all__ = ["measure_memory"]
 
 _PROCESS: Final = Path("/proc/self")
 _RESET_PEAK: Final = "5"
 """What, written to ``clear_refs``, sets the peak to what is in use (proc_pid_clear_refs(5))."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
-    """What a run took.
-
-    Attributes:
-        extra_mb: Peak of the memory in use less what was in use before, in megabytes.
-        read_mb: What was read from files, in megabytes.
-    """
-
-    extra_mb: float
-    read_mb: float
 
 
 def measure_memory(workload: Workload, name: str, *, short: bool) -> MemoryUse | None:

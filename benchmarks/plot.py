@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.figures import Result
+    from benchmarks.records import Run
 
 __all__ = ["draw"]
 
@@ -19,7 +20,7 @@ _COLORS: Final = {"limit": "#4c9f70", "bare": "#8fb9a8", "stock": "#d1603d", "ad
 _LABELS: Final = {
     "limit": "limit: bare driver, one hand-off",
     "bare": "bare driver, blocking",
-    "stock": "stock SQLAlchemy",
+    "stock": "SQLAlchemy's ORM",
     "advanced": "advanced-alchemy",
 }
 _INK: Final = "#7f8791"
@@ -28,19 +29,19 @@ _INK: Final = "#7f8791"
 _BAR: Final = 0.2
 
 
-def draw(results: Sequence[Result], path: Path) -> None:
+def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw how many times as long as this library each contender takes, on a logarithmic scale.
 
     Args:
-        results: Those that have the usual contenders are drawn.
+        runs: Workloads that have the usual contenders are drawn, with the medians of all rounds of all runs.
         path: An SVG file.
     """
-    drawn = [result for result in results if set(_COLORS) <= set(result.measured.seconds)]
+    drawn = [result for result in runs[0].results if set(_COLORS) <= set(result.measured.seconds)]
     mpl.rcParams.update({"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "text.color": _INK})
     canvas = Canvas(figsize=(9, 1.5 + 0.55 * len(drawn)), layout="constrained")
     axes = canvas.subplots()
     for place, (name, color) in enumerate(_COLORS.items()):
-        ratios = [result.measured.compare(name, "library").median for result in drawn]
+        ratios = [_ratio(runs, result.name, name) for result in drawn]
         heights = [number + (place - 1.5) * _BAR for number in range(len(drawn))]
         axes.barh(heights, [ratio - 1 for ratio in ratios], _BAR, left=1, color=color, label=_LABELS[name])
     axes.axvline(1, color=_INK, linewidth=1.5)
@@ -56,3 +57,12 @@ def draw(results: Sequence[Result], path: Path) -> None:
     canvas.legend(frameon=False, loc="outside upper center", ncols=2, labelcolor=_INK)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, transparent=True, metadata={"Date": None})
+
+
+def _ratio(runs: Sequence[Run], workload: str, contender: str) -> float:
+    return median(
+        result.measured.compare(contender, "library").median
+        for run in runs
+        for result in run.results
+        if result.name == workload and contender in result.measured.seconds
+    )

@@ -17,7 +17,8 @@ class Sizes:
         stall_s: How long the event loop is watched beside each contender, at least, in seconds.
         journal: Trades in the vault that most workloads read.
         reads: Keyed reads in a round.
-        commits: Commits in a round.
+        commits: Commits in a round; two of each writer at least.
+        writers: Tasks that write at a time.
         bulk: Trades saved at once.
         listed: Trades listed at once.
         paged: Trades in the vault that is paged through.
@@ -31,6 +32,7 @@ class Sizes:
     journal: int
     reads: int
     commits: int
+    writers: tuple[int, ...]
     bulk: tuple[int, ...]
     listed: tuple[int, ...]
     paged: int
@@ -40,16 +42,17 @@ class Sizes:
 
 
 LONG: Final = Sizes(
-    rounds=7,
-    stall_s=2.0,
+    rounds=9,
+    stall_s=0.6,
     journal=100_000,
-    reads=1_000,
-    commits=100,
+    reads=500,
+    commits=200,
+    writers=(1, 10, 50, 200),
     bulk=(10_000, 100_000),
     listed=(1_000, 100_000),
-    paged=1_000_000,
-    gallery=(20, 1_000),
-    backup_mb=500,
+    paged=500_000,
+    gallery=(20, 500),
+    backup_mb=200,
     screenshots=20,
 )
 
@@ -59,6 +62,7 @@ SHORT: Final = Sizes(
     journal=20_000,
     reads=200,
     commits=50,
+    writers=(1, 50),
     bulk=(5_000,),
     listed=(1_000, 20_000),
     paged=150_000,

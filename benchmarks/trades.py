@@ -16,6 +16,7 @@ __all__ = [
     "NEW_ACCOUNT",
     "SELECT_TRADES",
     "exec_id_of",
+    "exec_id_of_new",
     "make_new_trades",
     "make_trades",
     "row_of",
@@ -44,6 +45,11 @@ def exec_id_of(number: int) -> str:
     return f"E{number:09d}"
 
 
+def exec_id_of_new(number: int) -> str:
+    """Return the identifier of a trade that :func:`make_new_trades` made."""
+    return f"N{number:09d}"
+
+
 def make_trades(count: int) -> Iterator[Trade]:
     """Yield trades of :data:`ACCOUNT`, oldest first, a minute apart."""
     return (_make(exec_id_of(number), number, ACCOUNT.account_id) for number in range(count))
@@ -51,7 +57,7 @@ def make_trades(count: int) -> Iterator[Trade]:
 
 def make_new_trades(first: int, count: int) -> list[Trade]:
     """Return trades of :data:`NEW_ACCOUNT`, which are numbered apart from the others."""
-    return [_make(f"N{number:09d}", number, NEW_ACCOUNT.account_id) for number in range(first, first + count)]
+    return [_make(exec_id_of_new(number), number, NEW_ACCOUNT.account_id) for number in range(first, first + count)]
 
 
 def _make(exec_id: str, number: int, account_id: str) -> Trade:

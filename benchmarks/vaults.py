@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +34,15 @@ _INSERT_IMAGE: Final = (
 )
 _THUMBNAIL_BYTES: Final = 2_500
 """What a stored thumbnail of a chart has, about."""
+
+_TABLES: Final = (
+    "SELECT sql FROM sqlite_master WHERE tbl_name IN ('accounts', 'trades') AND type IN ('table', 'index')"
+    " AND sql IS NOT NULL ORDER BY type DESC"
+)
+_INSERT_ACCOUNT: Final = (
+    "INSERT INTO accounts (account_id, name, account_type, created_at)"
+    " VALUES (?, ?, 'broker', '2020-01-02 14:30:00.000000')"
+)
 
 _SALT_BYTES: Final = 16
 
@@ -83,6 +94,35 @@ class Vaults:
 
         return await self._make(f"sized-{megabytes}.vault", fill)
 
+    def copy(self, path: Path) -> Path:
+        """Return a copy of a vault, which must not be open in this process: closing it would drop SQLite's locks."""
+        return _copy(path, path.with_suffix(".copy"))
+
+    def own(self, path: Path, name: str, *, plain: bool) -> Path:
+        """Return a new copy of a vault that nothing else uses, or a new plain file of its tables."""
+        own = _copy(path, path.with_suffix(f".{name}"))
+        if not plain:
+            return own
+        _remove(own.with_suffix(".plain-copy"))
+        return self.plain(own, own.with_suffix(".plain-copy"))
+
+    def plain(self, path: Path, plain: Path) -> Path:
+        """Return a file of the standard library's SQLite with the same trades and indexes, unencrypted."""
+        if not plain.exists():
+            with closing(open_raw(path, KEY)) as vault:
+                tables = [sql for (sql,) in vault.execute(_TABLES)]
+                (trades,) = vault.execute("SELECT count(*) FROM trades").fetchone()
+            unfinished = plain.with_suffix(".unfinished-plain")
+            unfinished.unlink(missing_ok=True)
+            with closing(sqlite3.connect(unfinished)) as connection, connection:
+                for sql in tables:
+                    connection.execute(sql)
+                for account in (ACCOUNT, NEW_ACCOUNT):
+                    connection.execute(_INSERT_ACCOUNT, (account.account_id, account.name))
+                connection.executemany(INSERT_TRADE, rows_of(make_trades(trades)))
+            unfinished.rename(plain)
+        return plain
+
     async def locked(self) -> tuple[Path, bytes]:
         """Return an empty vault that :data:`PASSPHRASE` opens, and its salt."""
         path = self.folder / "passphrase.vault"
@@ -107,6 +147,17 @@ class Vaults:
             await asyncio.to_thread(_fill, unfinished, fill)
             unfinished.rename(path)
         return path
+
+
+def _copy(path: Path, copy: Path) -> Path:
+    _remove(copy)
+    shutil.copyfile(path, copy)
+    return copy
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _fill(path: Path, fill: Callable[[sqlcipher.Connection], None]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.connecting import open_raw
 from benchmarks.contenders import statements
+from benchmarks.contenders.base import OnVault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Bare"]
 
 
-class Bare:
+class Bare(OnVault):
     """Synchronous ``sqlcipher3``; its results are the driver's tuples."""
 
     def __init__(self, path: Path, key: bytes, connection: sqlcipher.Connection) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from benchmarks.connecting import open_raw
 from benchmarks.contenders import statements
+from benchmarks.contenders.base import OnVault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -57,7 +58,7 @@ class HandOff:
                 loop.call_soon_threadsafe(future.set_result, result)
 
 
-class Limit:
+class Limit(OnVault):
     """Whole operations of ``sqlcipher3``, one hand-off each; its results are the driver's tuples."""
 
     def __init__(self, path: Path, key: bytes, connection: sqlcipher.Connection, hand_off: HandOff) -> None:

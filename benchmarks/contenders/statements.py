@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 _PROBE: Final = "SELECT count(*) FROM accounts"
 
-_READ: Final = f"{SELECT_TRADES} WHERE exec_id = ?"
-_CHANGE: Final = "UPDATE trades SET commission = ? WHERE exec_id = ?"
-_NEWEST: Final = f"{SELECT_TRADES} ORDER BY time DESC, exec_id DESC LIMIT ?"
+READ: Final = f"{SELECT_TRADES} WHERE exec_id = ?"
+CHANGE: Final = "UPDATE trades SET commission = ? WHERE exec_id = ?"
+NEWEST: Final = f"{SELECT_TRADES} ORDER BY time DESC, exec_id DESC LIMIT ?"
 _FOLLOWING: Final = f"{SELECT_TRADES} WHERE (time, exec_id) < (?, ?) ORDER BY time DESC, exec_id DESC LIMIT ?"
 _POSITION: Final = "SELECT time, exec_id FROM trades ORDER BY time DESC, exec_id DESC LIMIT 1 OFFSET ?"
 _IMAGES: Final = (
@@ -26,7 +26,7 @@ _IMAGES: Final = (
     " WHERE owner_type = 'trade' AND owner_id = ? ORDER BY id DESC"
 )
 
-_COMMISSION_COLUMN: Final = 7
+COMMISSION_COLUMN: Final = 7
 
 
 def prepare(trades: Sequence[Trade]) -> list[Any]:
@@ -36,7 +36,7 @@ def prepare(trades: Sequence[Trade]) -> list[Any]:
 
 def read(connection: sqlcipher.Connection, exec_id: str) -> Any:
     """Read one row by its key; SQLite needs no transaction for it."""
-    return connection.execute(_READ, (exec_id,)).fetchone()
+    return connection.execute(READ, (exec_id,)).fetchone()
 
 
 def save_commit(connection: sqlcipher.Connection, row: Any) -> None:
@@ -49,26 +49,26 @@ def save_commit(connection: sqlcipher.Connection, row: Any) -> None:
 def read_modify_write(connection: sqlcipher.Connection, exec_id: str) -> None:
     """Read a row, change it and commit."""
     connection.execute("BEGIN IMMEDIATE")
-    commission = connection.execute(_READ, (exec_id,)).fetchone()[_COMMISSION_COLUMN]
-    connection.execute(_CHANGE, (commission + 0.01, exec_id))
+    commission = connection.execute(READ, (exec_id,)).fetchone()[COMMISSION_COLUMN]
+    connection.execute(CHANGE, (commission + 0.01, exec_id))
     connection.execute("COMMIT")
 
 
-def bulk_save(connection: sqlcipher.Connection, rows: list[Any]) -> None:
+def bulk_save(connection: sqlcipher.Connection, rows: list[Any], insert: str = INSERT_TRADE) -> None:
     """Insert rows and commit."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(INSERT_TRADE, rows)
+    connection.executemany(insert, rows)
     connection.execute("COMMIT")
 
 
 def list_trades(connection: sqlcipher.Connection, count: int) -> list[Any]:
     """Fetch the newest rows."""
-    return connection.execute(_NEWEST, (count,)).fetchall()
+    return connection.execute(NEWEST, (count,)).fetchall()
 
 
 def stream_trades(connection: sqlcipher.Connection, count: int) -> int:
     """Step through the newest rows."""
-    return sum(1 for _ in connection.execute(_NEWEST, (count,)))
+    return sum(1 for _ in connection.execute(NEWEST, (count,)))
 
 
 def page(connection: sqlcipher.Connection, size: int, after: Position) -> list[Any]:

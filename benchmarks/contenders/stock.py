@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import defer
 
 from benchmarks.connecting import create_stock_engine
+from benchmarks.contenders.base import OnVault
 from zorivest_async import ImageOwnerType
 from zorivest_async.database.models import AccountModel, ImageModel, TradeModel
 
@@ -35,7 +36,7 @@ def newest(after: Position = None) -> Select[Any]:
     return statement if after is None else statement.where(tuple_(TradeModel.time, TradeModel.exec_id) < after)
 
 
-class Stock:
+class Stock(OnVault):
     """An ``AsyncSession`` per unit of work; its results are models."""
 
     def __init__(self, engine: AsyncEngine) -> None:

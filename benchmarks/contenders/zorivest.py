@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count as count_from
 from typing import TYPE_CHECKING, Any, Self
 
+from benchmarks.contenders.base import OnVault
 from zorivest_async import ImageOwnerType, TradeFilter, Vault
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["Library"]
 _EVERYTHING = TradeFilter()
 
 
-class Library:
+class Library(OnVault):
     """A vault; its results are entities."""
 
     def __init__(self, vault: Vault) -> None:

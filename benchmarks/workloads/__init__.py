@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.workloads.crowds import ManyReaders, ManyWriters, ReadersBesideWriter
 from benchmarks.workloads.many import BulkSave, FirstPage, ListTrades, PageDepth, StreamTrades, ThousandthPage
-from benchmarks.workloads.pictures import Gallery, Screenshots
+from benchmarks.workloads.pictures import Gallery, ReadBesideThumbnails, Screenshots
 from benchmarks.workloads.single import ReadFresh, ReadModifyWrite, ReadOpen, SaveCommit
-from benchmarks.workloads.whole import Backup, ImportTime, OpenConnections, OpenWithPassphrase
+from benchmarks.workloads.whole import Backup, ImportTime, OpenConnections, OpenWithKey, OpenWithPassphrase
 
 if TYPE_CHECKING:
     from benchmarks.sizes import Sizes
@@ -32,12 +32,14 @@ def all_workloads(vaults: Vaults, sizes: Sizes) -> dict[str, Workload]:
         ThousandthPage(vaults, sizes),
         PageDepth(vaults, sizes),
         ManyReaders(vaults, sizes),
-        ManyWriters(vaults, sizes),
+        *(ManyWriters(vaults, sizes, writers, slow=slow) for slow in (False, True) for writers in sizes.writers),
         ReadersBesideWriter(vaults, sizes),
         Screenshots(vaults, sizes, "png"),
         Screenshots(vaults, sizes, "jpeg"),
         *(Gallery(vaults, sizes, count) for count in sizes.gallery),
+        ReadBesideThumbnails(vaults, sizes),
         OpenConnections(vaults, sizes),
+        OpenWithKey(vaults, sizes),
         OpenWithPassphrase(vaults, sizes),
         Backup(vaults, sizes),
         ImportTime(vaults, sizes),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from benchmarks.contenders import ALL, CONTENDERS
+from benchmarks.contenders import CONTENDERS, ORMS, REFERENCES, present
+from benchmarks.contenders.base import File
 from benchmarks.vaults import KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.contenders.base import Contender
+    from benchmarks.contenders.base import Contender, FullContender
     from benchmarks.sizes import Sizes
     from benchmarks.vaults import Vaults
 
@@ -33,15 +35,19 @@ class Workload(ABC):
         names: Who takes part; ``"library"`` is this library.
         memory: Whose memory is measured, in processes of their own.
         original_bytes: Bytes of originals that need not be read.
+        most_rounds: The maximum number of rounds, for what takes long; ``None`` for as many as are asked for.
+        needs_slow_sync: Whether it must run in a process whose syncs take longer.
     """
 
     name: str
     title: str
     per: str = "operation"
     operations: int = 1
-    names: tuple[str, ...] = ALL
+    names: tuple[str, ...] = present(*REFERENCES, *ORMS, "library")
     memory: tuple[str, ...] = ()
     original_bytes: int = 0
+    most_rounds: int | None = None
+    needs_slow_sync: bool = False
 
     def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
         self.vaults = vaults
@@ -80,6 +86,7 @@ class ContenderWorkload(Workload):
         super().__init__(vaults, sizes)
         self.contenders: dict[str, Contender] = {}
         self.path: Path
+        self.paths: dict[str, Path] = {}
 
     @abstractmethod
     async def find_vault(self) -> Path:
@@ -87,8 +94,26 @@ class ContenderWorkload(Workload):
 
     async def open(self, names: tuple[str, ...]) -> None:  # noqa: D102
         self.path = await self.find_vault()
-        for name in names:
-            self.contenders[name] = await CONTENDERS[name].open(self.path, KEY)
+        self.paths = {name: await asyncio.to_thread(self._file_of, name) for name in names}  # before any is open
+        for name, path in self.paths.items():
+            self.contenders[name] = await CONTENDERS[name].open(path, KEY)
+
+    def _file_of(self, name: str) -> Path:
+        match CONTENDERS[name].file:
+            case File.SHARED:
+                return self.path
+            case File.COPY:
+                return self.vaults.copy(self.path)
+            case File.PLAIN:
+                return self.vaults.plain(self.path, self.path.with_suffix(".plain"))
+
+    def full(self, name: str) -> FullContender:
+        """Return a contender of :attr:`Workload.names` that has more than keyed reads, writes and lists."""
+        return cast("FullContender", self.contenders[name])
+
+    async def remove_new(self, name: str) -> None:
+        """Remove what a contender has saved."""
+        await self.contenders[name].remove_new(self.paths[name])
 
     async def warm_up(self, name: str) -> None:  # noqa: D102
         await self.contenders[name].list_trades(1)

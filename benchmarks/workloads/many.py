@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.contenders import ORMS, PEERS, REFERENCES, present
 from benchmarks.trades import make_new_trades
-from benchmarks.vaults import remove_new
 from benchmarks.workloads.base import ContenderWorkload
 from benchmarks.workloads.single import JournalWorkload
 
@@ -23,6 +22,11 @@ _PAGE_SIZE: Final = 100
 _PAGES_BEFORE: Final = 999
 _PAGES_A_ROUND: Final = 40
 
+_MANY: Final = 100_000
+_ROUNDS_OF_MANY: Final = 3
+_BESIDE_MANY: Final = present(*REFERENCES, "objects", "stock", "library")
+"""A round of all contenders with so many rows would take half a minute."""
+
 
 def short_number(count: int) -> str:
     """Return 1000 as ``1k``."""
@@ -33,6 +37,7 @@ class BulkSave(ContenderWorkload):
     """Trades saved at once into a vault that has none."""
 
     per = "row"
+    names = present(*REFERENCES, "objects", *ORMS, *PEERS, "library")
     memory = ("bare", "stock", "library")
 
     def __init__(self, vaults: Vaults, sizes: Sizes, count: int) -> None:
@@ -40,6 +45,8 @@ class BulkSave(ContenderWorkload):
         self.name = f"bulk-{short_number(count)}"
         self.title = f"bulk save of {count:,}"
         self.operations = count
+        if count >= _MANY:
+            self.names, self.most_rounds = _BESIDE_MANY, _ROUNDS_OF_MANY
 
     async def find_vault(self) -> Path:  # noqa: D102
         return await self.vaults.journal(0)
@@ -53,14 +60,15 @@ class BulkSave(ContenderWorkload):
     async def run(self, name: str, prepared: Any) -> None:  # noqa: D102
         await self.contenders[name].bulk_save(prepared)
 
-    async def after(self, name: str) -> None:  # noqa: ARG002, D102
-        await asyncio.to_thread(remove_new, self.path)
+    async def after(self, name: str) -> None:  # noqa: D102
+        await self.remove_new(name)
 
 
 class ListTrades(JournalWorkload):
     """The newest trades, listed until a round has enough of them."""
 
     per = "row"
+    names = present(*REFERENCES, "objects", *ORMS, *PEERS, "library")
     memory = ("bare", "stock", "library")
 
     def __init__(self, vaults: Vaults, sizes: Sizes, count: int) -> None:
@@ -68,6 +76,8 @@ class ListTrades(JournalWorkload):
         self.name = f"list-{short_number(count)}"
         self.title = f"list {count:,}"
         self._count = count
+        if count >= _MANY:
+            self.names, self.most_rounds = _BESIDE_MANY, _ROUNDS_OF_MANY
         self._times = max(1, 20_000 // count)
         self.operations = count * self._times
 
@@ -88,9 +98,10 @@ class StreamTrades(JournalWorkload):
         self.name = f"stream-{short_number(count)}"
         self.title = f"stream {count:,}"
         self.operations = count
+        self.most_rounds = _ROUNDS_OF_MANY if count >= _MANY else None
 
     async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
-        await self.contenders[name].stream_trades(self.operations)
+        await self.full(name).stream_trades(self.operations)
 
 
 class _Paging(ContenderWorkload):
@@ -109,7 +120,7 @@ class _Paging(ContenderWorkload):
 
     async def read_page(self, name: str, after: Position) -> None:
         for _ in range(self.operations):
-            await self.contenders[name].page(_PAGE_SIZE, after)
+            await self.full(name).page(_PAGE_SIZE, after)
 
 
 class FirstPage(_Paging):
@@ -133,8 +144,8 @@ class ThousandthPage(_Paging):
 
     async def open(self, names: tuple[str, ...]) -> None:  # noqa: D102
         await super().open(names)
-        for name, contender in self.contenders.items():
-            self.positions[name] = await contender.position_after(_PAGES_BEFORE * _PAGE_SIZE)
+        for name in names:
+            self.positions[name] = await self.full(name).position_after(_PAGES_BEFORE * _PAGE_SIZE)
 
 
 class PageDepth(_Paging):
@@ -149,7 +160,7 @@ class PageDepth(_Paging):
 
     async def open(self, names: tuple[str, ...]) -> None:  # noqa: ARG002, D102
         await super().open(("library",))
-        self.positions["library"] = await self.contenders["library"].position_after(_PAGES_BEFORE * _PAGE_SIZE)
+        self.positions["library"] = await self.full("library").position_after(_PAGES_BEFORE * _PAGE_SIZE)
 
     async def run(self, name: str, prepared: Any) -> None:  # noqa: ARG002, D102
         await self.read_page("library", self.positions.get(name))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contenders import ORMS, PEERS, REFERENCES, present
 from benchmarks.trades import make_new_trades, some_ids
-from benchmarks.vaults import remove_new
 from benchmarks.workloads.base import ContenderWorkload
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class ReadFresh(JournalWorkload):
     name = "read-fresh"
     title = "keyed read, fresh unit of work"
     per = "read"
+    names = present(*REFERENCES, *ORMS, *PEERS, "aiosqlite-fetchall", "library")
 
     def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
         super().__init__(vaults, sizes)
@@ -54,9 +54,10 @@ class ReadOpen(ReadFresh):
 
     name = "read-open"
     title = "keyed read, open unit of work"
+    names = present(*REFERENCES, *ORMS, "library")
 
     async def run(self, name: str, prepared: Any) -> None:  # noqa: D102
-        async with self.contenders[name].reading() as read:
+        async with self.full(name).reading() as read:
             for exec_id in prepared:
                 await read(exec_id)
 
@@ -67,6 +68,7 @@ class SaveCommit(JournalWorkload):
     name = "save-commit"
     title = "save + commit, fresh unit of work"
     per = "commit"
+    names = present(*REFERENCES, *ORMS, *PEERS, "library")
 
     def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
         super().__init__(vaults, sizes)
@@ -80,8 +82,8 @@ class SaveCommit(JournalWorkload):
         for trade in prepared:
             await save(trade)
 
-    async def after(self, name: str) -> None:  # noqa: ARG002, D102
-        await asyncio.to_thread(remove_new, self.path)
+    async def after(self, name: str) -> None:  # noqa: D102
+        await self.remove_new(name)
 
 
 class ReadModifyWrite(JournalWorkload):
@@ -90,6 +92,7 @@ class ReadModifyWrite(JournalWorkload):
     name = "read-modify-write"
     title = "read, modify, write + commit"
     per = "commit"
+    names = present(*REFERENCES, *ORMS, *PEERS, "library")
 
     def __init__(self, vaults: Vaults, sizes: Sizes) -> None:
         super().__init__(vaults, sizes)
@@ -103,5 +106,5 @@ class ReadModifyWrite(JournalWorkload):
         for exec_id in prepared:
             await change(exec_id)
 
-    async def after(self, name: str) -> None:  # noqa: ARG002, D102
-        await asyncio.to_thread(remove_new, self.path)
+    async def after(self, name: str) -> None:  # noqa: D102
+        await self.remove_new(name)
