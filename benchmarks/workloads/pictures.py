@@ -195,8 +195,7 @@ class ReadBesideThumbnails(Workload):
         await asyncio.to_thread(remove_new, self._path)
 
     async def _thumbnail(self) -> None:
-        async with self._vault.unit_of_work(read_only=True) as uow:
-            await uow.images.get_thumbnail(self._image_id, _THUMBNAIL_PX)
+        await self._vault.thumbnail(self._image_id, _THUMBNAIL_PX)
 
     async def _read(self) -> None:
         async with self._vault.unit_of_work(read_only=True) as uow:

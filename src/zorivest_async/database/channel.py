@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from zorivest_async.database.backend import BACKENDS, Loss, StatementResult
 from zorivest_async.database.error_mapping import LOST
-from zorivest_async.database.lent_connection import LentConnection
+from zorivest_async.database.lent import LentConnection
 from zorivest_async.errors import RepositoryError
 
 if TYPE_CHECKING:

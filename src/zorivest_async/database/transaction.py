@@ -15,7 +15,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from zorivest_async._finishing import finish, start_unstoppable
 from zorivest_async.database.backend import BACKENDS, Loss
 from zorivest_async.database.channel import DirectChannel, SqlAlchemyChannel
-from zorivest_async.database.lent_connection import LentConnection
+from zorivest_async.database.lent import LentConnection
 from zorivest_async.database.sqlalchemy_internals import is_heard
 from zorivest_async.errors import CommitOutcomeUnknownError, VaultForkedError, VaultReplacedError
 
@@ -304,10 +304,14 @@ class Transaction:
         """Give the connection back, if SQLAlchemy is not involved; return whether it was given back."""
         if lent is not None or direct.adapter.loss is Loss.USELESS:
             return False
-        if direct.pool is not self._sync_engine.pool:  # a pool that was disposed of would never close the connection
+        pool, entry = direct.pool, direct.entry
+        if pool is not self._sync_engine.pool:  # a pool that was disposed of would never close the connection
             return False
         try:
-            direct.give_back()
+            if entry is not None:
+                direct.pool.give(entry)
+            else:
+                direct.give_back()
         finally:
             if self._turns is not None:
                 self._turns.release()

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from zorivest_async._opening import require_asyncio
 from zorivest_async.database.error_mapping import translated, translation_of
+from zorivest_async.database.lent import JoinedSession
 from zorivest_async.database.repositories import (
     SqlAlchemyAccountRepository,
     SqlAlchemyBalanceSnapshotRepository,
@@ -24,7 +25,6 @@ from zorivest_async.database.repositories import (
     SqlAlchemyTradeRepository,
     SqlAlchemyWatchlistRepository,
 )
-from zorivest_async.database.session import JoinedSession
 from zorivest_async.database.transaction import Outcome, Transaction
 from zorivest_async.errors import UnitOfWorkError, VaultForkedError
 from zorivest_async.images import ImageOffload, ImagePolicy

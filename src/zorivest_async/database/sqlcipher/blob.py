@@ -7,7 +7,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from zorivest_async.database.lent_connection import LentConnection
+from zorivest_async.database.lent import LentConnection
 from zorivest_async.database.sqlcipher.aiosqlite_internals import raw_of, run_on_thread
 from zorivest_async.database.sqlcipher.driver import CipherConnection
 from zorivest_async.database.sqlcipher.failures import result_code

@@ -1,22 +1,31 @@
-"""``AsyncConnection`` of a unit of work, for statements of your own; it cannot end the transaction."""
+"""Connection and session of SQLAlchemy that a unit of work lends, for SQL and ORM queries of your own.
+
+Both are on the transaction of its repositories, which only the unit of work ends.
+"""
 
 from __future__ import annotations
 
 import re
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.util.concurrency import greenlet_spawn
+from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
+from zorivest_async.database.backend import BACKENDS
+from zorivest_async.database.sqlalchemy_internals import RoutedSession
 from zorivest_async.errors import UnitOfWorkError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Sequence
+
     from sqlalchemy import RootTransaction
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.orm import SessionTransaction
 
-__all__ = ["LentConnection"]
+__all__ = ["JoinedSession", "LentConnection"]
 
 _ENDS_TRANSACTION: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:COMMIT|END|ROLLBACK(?!\s+(?:TRANSACTION\s+)?TO\b))\b", re.IGNORECASE | re.DOTALL
@@ -112,3 +121,62 @@ class LentConnection(AsyncConnection):
 
 def _refuse_commit(_connection: Connection) -> None:
     raise UnitOfWorkError(NOT_YOURS)
+
+
+class JoinedSession(RoutedSession):
+    """A session on the unit of work's connection, which it finds when it first needs one.
+
+    Each flush has a savepoint. Without it, a failed flush would roll back the whole transaction, including the changes
+    of repositories.
+    """
+
+    def __init__(self, *, open_connection: Callable[[], Coroutine[Any, Any, AsyncConnection]], **options: Any) -> None:
+        super().__init__(**options)
+        self._find_connection = open_connection
+        self._opening_savepoint = False
+
+    def open_connection(self) -> Connection:
+        """Return the unit of work's connection."""
+        return cast("Connection", await_(self._find_connection()).sync_connection)
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """As SQLAlchemy's, but a savepoint is sent at once, as repositories use the connection without the session."""
+        if not nested:
+            return super().begin()
+        connection = self.connection()
+        BACKENDS[connection.dialect.name].keep_transaction_open(connection)
+        savepoint = super().begin(nested=True)
+        self.connection()
+        return savepoint
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Send added, changed and deleted objects; a flush that the database refuses is rolled back alone."""
+        if self._opening_savepoint or not (self.new or self.dirty or self.deleted):
+            return
+        with self._savepoint():
+            super().flush(objects)
+
+    def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
+        """As SQLAlchemy's, undone alone where the database refuses it."""
+        with self._savepoint():
+            super().bulk_save_objects(*arguments, **options)
+
+    def bulk_insert_mappings(self, *arguments: Any, **options: Any) -> None:
+        """As SQLAlchemy's, undone alone where the database refuses it."""
+        with self._savepoint():
+            super().bulk_insert_mappings(*arguments, **options)
+
+    def bulk_update_mappings(self, *arguments: Any, **options: Any) -> None:
+        """As SQLAlchemy's, undone alone where the database refuses it."""
+        with self._savepoint():
+            super().bulk_update_mappings(*arguments, **options)
+
+    @contextmanager
+    def _savepoint(self) -> Generator[None]:
+        self._opening_savepoint = True  # begin_nested() flushes before it sends SAVEPOINT
+        try:
+            savepoint = self.begin_nested()
+        finally:
+            self._opening_savepoint = False
+        with savepoint:
+            yield
