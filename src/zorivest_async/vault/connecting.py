@@ -14,7 +14,8 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async._opening import Opening
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, Durability, require_count
 from zorivest_async.database.sqlcipher.dialect import add_functions
-from zorivest_async.database.sqlcipher.driver import CipherConnection, TryAgainError
+from zorivest_async.database.sqlcipher.driver import CipherConnection
+from zorivest_async.database.sqlcipher.driver_errors import TryAgainError
 from zorivest_async.database.sqlcipher.echo import QUIET
 from zorivest_async.database.sqlcipher.failures import vault_error_of
 from zorivest_async.database.sqlcipher.long_operation import Operation, run_operation

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
-from zorivest_async.database.sqlcipher.driver import TryAgainError
+from zorivest_async.database.sqlcipher.driver_errors import TryAgainError
 from zorivest_async.database.sqlcipher.long_operation import Operation
 from zorivest_async.database.sqlcipher.paths import is_there, require_plain_companions, resolved
 from zorivest_async.database.sqlcipher.process import current

@@ -1,20 +1,26 @@
-"""Results of calls on connections' threads: futures that an awaiting task cannot abandon, and their way to the loop."""
+"""Calls on connections' threads: their results are futures that an awaiting task cannot abandon."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from weakref import ref
 
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from zorivest_async.database.sqlcipher.authentication import damage_behind
+from zorivest_async.database.sqlcipher.process import current, gate_of_thread
 from zorivest_async.errors import VaultForkedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from queue import SimpleQueue
 
     from zorivest_async.database.sqlcipher.process import Process
 
-__all__ = ["Answer", "Mailbox"]
+__all__ = ["Answer", "Calls", "Mailbox", "serve"]
 
 INTERRUPT_INTERVAL_S = 0.02
 """Time between two interrupts of an unwanted statement: a single one is lost if the statement has not begun."""
@@ -128,3 +134,45 @@ class Answer(asyncio.Future[_T]):
         with suppress(Exception):  # the event loop may be closed, or belong to another thread
             self.settle(None, VaultForkedError())
             self.exception()  # so that asyncio does not report it if no task awaits it
+
+
+class _Owner(Protocol):
+    def explain(self, error: sqlcipher.Error, /) -> None: ...
+
+    def require_authentic(self) -> None: ...
+
+
+Calls: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
+"""Queue of calls, each with the answer to give, if a task waits for it; without a call it ends."""
+
+
+def serve(queue: Calls, owner: ref[_Owner]) -> None:
+    """Run calls in order until the queue ends; the target of a connection's thread."""
+    cursors = current().cursors
+    with gate_of_thread() as gate:
+        while True:
+            answer, function = queue.get()
+            if function is None:
+                return
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                with gate:
+                    try:
+                        result = function()
+                    except sqlcipher.Error as exc:
+                        if (connection := owner()) is not None:
+                            connection.explain(exc)
+                        raise
+            except MemoryError as exc:
+                with gate:
+                    error = damage_behind(exc, owner())
+            except BaseException as exc:  # noqa: BLE001 - it is raised in the caller
+                error = exc
+            if isinstance(result, sqlcipher.Cursor):
+                cursors.add(ref(result, cursors.discard))
+            if answer is not None:
+                answer.mailbox.post(answer, result, error)
+            # An idle thread must not keep rows, parameters, a traceback or its connection alive.
+            del answer, function, result, error
+            connection = None

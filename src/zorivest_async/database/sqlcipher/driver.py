@@ -14,36 +14,35 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from weakref import ref
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.sqlcipher.aiosqlite_internals import ConnectionBase
-from zorivest_async.database.sqlcipher.answer import Answer, Mailbox
+from zorivest_async.database.sqlcipher.answer import Answer, Calls, Mailbox, serve
 from zorivest_async.database.sqlcipher.authentication import (
     AUTHENTIC,
     CIPHER_STATUS,
-    damage_behind,
     damaged_page,
     is_authentic,
 )
-from zorivest_async.database.sqlcipher.driver_errors import NotSupportedError, as_both
+from zorivest_async.database.sqlcipher.driver_backup import NOT_ENCRYPTED, StoppableBackup
+from zorivest_async.database.sqlcipher.driver_errors import NotSupportedError, TryAgainError, as_both
 from zorivest_async.database.sqlcipher.failures import result_code
 from zorivest_async.database.sqlcipher.group_commit import GroupCommit
 from zorivest_async.database.sqlcipher.process import (
     OPCODES_PER_PAUSE,
     FileConnection,
     current,
-    gate_of_thread,
     inside_sqlite,
     start_thread,
 )
 from zorivest_async.database.sqlcipher.raw_connection import Hooks, RawConnection, in_turn, without_hooks
 from zorivest_async.database.sqlcipher.reasons import explain
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
-from zorivest_async.errors import VaultError, VaultForkedError
+from zorivest_async.errors import VaultForkedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.sqlcipher.process import Watch
 
-__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection", "TryAgainError"]
+__all__ = ["LARGEST_BUSY_PAUSE_S", "Answer", "CipherConnection"]
 
 LARGEST_BUSY_PAUSE_S = 0.005
 """Maximum pause between two attempts to use a vault that another process holds; random, so that the attempts of
@@ -61,55 +60,7 @@ several processes do not coincide."""
 DUMPED_AT_ONCE = 64
 """Number of statements of a dump in one hand-off."""
 
-BACKED_UP_AT_ONCE = 1_000
-"""Number of pages of a backup between two checks whether it should stop: some 10 ms."""
-
 _T = TypeVar("_T")
-_Queue: TypeAlias = "SimpleQueue[tuple[Answer[Any] | None, Callable[[], Any] | None]]"
-
-
-class TryAgainError(Exception):
-    """A connection cannot be opened yet; this error never leaves the driver.
-
-    Attributes:
-        reason: The error to raise when the time to try again is over.
-    """
-
-    def __init__(self, reason: VaultError) -> None:
-        super().__init__()
-        self.reason = reason
-
-
-def _serve(queue: _Queue, owner: ref[CipherConnection]) -> None:
-    """Run calls in order until the queue ends; the target of a connection's thread."""
-    cursors = current().cursors
-    with gate_of_thread() as gate:
-        while True:
-            answer, function = queue.get()
-            if function is None:
-                return
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                with gate:
-                    try:
-                        result = function()
-                    except sqlcipher.Error as exc:
-                        if (connection := owner()) is not None:
-                            connection.explain(exc)
-                        raise
-            except MemoryError as exc:
-                with gate:
-                    error = damage_behind(exc, owner())
-            except BaseException as exc:  # noqa: BLE001 - it is raised in the caller
-                error = exc
-            if isinstance(result, sqlcipher.Cursor):
-                cursors.add(ref(result, cursors.discard))
-            if answer is not None:
-                answer.mailbox.post(answer, result, error)
-            # An idle thread must not keep rows, parameters, a traceback or its connection alive.
-            del answer, function, result, error
-            connection = None
 
 
 class CipherConnection(ConnectionBase):
@@ -158,10 +109,10 @@ class CipherConnection(ConnectionBase):
         self._blobs = set[Any]()
         self.begin_statement = begin_statement
         self.busy_timeout_s = busy_timeout_s
-        self._calls: _Queue = SimpleQueue()
+        self._calls: Calls = SimpleQueue()
         self._process = current()
         self._watch: Watch | None = None
-        self._thread = Thread(target=_serve, args=(self._calls, ref(self)), name="zorivest-connection", daemon=True)
+        self._thread = Thread(target=serve, args=(self._calls, ref(self)), name="zorivest-connection", daemon=True)
         self._closed: Answer[None] | None = None
         self._encrypted = False
         self._interruptible = Lock()
@@ -466,21 +417,10 @@ class CipherConnection(ConnectionBase):
             NotSupportedError: The target is not encrypted; a vault is never copied unencrypted.
         """
         if not isinstance(target, CipherConnection) or not target._encrypted:  # noqa: SLF001 - of the same class
-            raise NotSupportedError(
-                "the target must be a connection of create_encrypted_connection, as a vault is never copied "
-                "unencrypted; for the database as SQL text, use iterdump()"
-            )
-        stopped = Event()
-
-        def report(status: int, left: int, total: int) -> None:
-            if stopped.is_set():
-                raise InterruptedError  # it ends the backup; the task raises its CancelledError
-            if progress is not None:
-                progress(status, left, total)
-
-        size = pages if pages > 0 else BACKED_UP_AT_ONCE
-        copy = partial(self.raw.backup, target.raw, pages=size, progress=report, name=name, sleep=sleep)
-        await self._both(self.hand_over(copy, stopped.set))
+            raise NotSupportedError(NOT_ENCRYPTED)
+        copy = StoppableBackup(progress)
+        run = partial(copy.run, self.raw, target.raw, pages=pages, name=name, sleep=sleep)
+        await self._both(self.hand_over(run, copy.stop))
 
     async def set_progress_handler(self, handler: Callable[[], int | None] | None, n: int) -> None:
         """Set a function to be called every ``n`` opcodes, besides the library's own for forks; ``None`` for none."""

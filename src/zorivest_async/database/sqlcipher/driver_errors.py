@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
-__all__ = ["as_both"]
+if TYPE_CHECKING:
+    from zorivest_async.errors import VaultError
+
+__all__ = ["TryAgainError", "as_both"]
+
+
+class TryAgainError(Exception):
+    """A connection cannot be opened yet; this error never leaves the driver.
+
+    Attributes:
+        reason: The error to raise when the time to try again is over.
+    """
+
+    def __init__(self, reason: VaultError) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class DatabaseError(sqlcipher.DatabaseError, sqlite3.DatabaseError):

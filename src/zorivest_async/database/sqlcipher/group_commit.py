@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -26,13 +26,21 @@ from zorivest_async.errors import CommitOutcomeUnknownError, VaultError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zorivest_async.database.sqlcipher.driver import CipherConnection
+    from zorivest_async.database.sqlcipher.raw_connection import RawConnection
     from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 
 __all__ = ["GroupCommit", "WrittenCommit", "sync_descriptor"]
 
 _FLAGS: Final = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 """Windows flushes only a descriptor that may write."""
+
+
+class _Connection(Protocol):
+    @property
+    def raw(self) -> RawConnection: ...
+
+    def execute_unseen(self, sql: str, /) -> object: ...
+
 
 _Request: TypeAlias = "tuple[int, Answer[None]]"
 
@@ -120,7 +128,7 @@ class GroupCommit:
             os.close(descriptor)
         return None
 
-    def relax(self, connection: CipherConnection) -> None:
+    def relax(self, connection: _Connection) -> None:
         """Set ``synchronous=NORMAL`` for the transaction that begins next."""
         if not self.relaxed:
             if not os.fstat(self._descriptor).st_nlink:
@@ -129,14 +137,14 @@ class GroupCommit:
             self.relaxed = True
         connection.raw.scripted = False
 
-    def restore(self, connection: CipherConnection) -> None:
+    def restore(self, connection: _Connection) -> None:
         """Set ``synchronous=FULL`` again, after the transaction has ended."""
         # If it fails, the connection counts as relaxed, and whatever commits on it is synced by end_elsewhere().
         with suppress(sqlcipher.Error, MemoryError):
             connection.execute_unseen("PRAGMA synchronous = FULL")
             self.relaxed = False
 
-    def end_elsewhere(self, connection: CipherConnection) -> None:
+    def end_elsewhere(self, connection: _Connection) -> None:
         """Sync the WAL if a transaction that began under ``NORMAL`` was ended by anything but the library's commit.
 
         Raises:
