@@ -21,7 +21,6 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async.database.sqlcipher.answer import Answer
 from zorivest_async.database.sqlcipher.process import current, start_thread
-from zorivest_async.database.sqlcipher.raw_connection import without_hooks
 from zorivest_async.errors import CommitOutcomeUnknownError, VaultError
 
 if TYPE_CHECKING:
@@ -125,16 +124,15 @@ class GroupCommit:
         if not self.relaxed:
             if not os.fstat(self._descriptor).st_nlink:
                 return  # the user has switched the journal mode, and the WAL is gone
-            with without_hooks(raw):
-                raw.execute("PRAGMA synchronous = NORMAL")
+            _execute(raw, "PRAGMA synchronous = NORMAL")
             self.relaxed = True
         raw.scripted = False
 
     def restore(self, raw: RawConnection) -> None:
         """Set ``synchronous=FULL`` again, after the transaction has ended."""
         # If it fails, the connection counts as relaxed, and whatever commits on it is synced by end_elsewhere().
-        with suppress(sqlcipher.Error, MemoryError), without_hooks(raw):
-            raw.execute("PRAGMA synchronous = FULL")
+        with suppress(sqlcipher.Error, MemoryError):
+            _execute(raw, "PRAGMA synchronous = FULL")
             self.relaxed = False
 
     def end_elsewhere(self, raw: RawConnection) -> None:
@@ -240,6 +238,16 @@ class GroupCommit:
         with suppress(OSError):
             os.close(self._descriptor)
         self._requests.put(None)
+
+
+def _execute(raw: RawConnection, statement: str) -> None:
+    """Execute a statement without calling hooks, as :func:`without_hooks` does, in less time."""
+    hooks = raw.hooks
+    before, hooks.paused = hooks.paused, True
+    try:
+        raw.execute(statement)
+    finally:
+        hooks.paused = before
 
 
 def _settle(answers: list[tuple[Answer[Any], CommitOutcomeUnknownError | None]]) -> None:
