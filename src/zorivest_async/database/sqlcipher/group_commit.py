@@ -16,6 +16,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from weakref import ref
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -101,6 +102,7 @@ class GroupCommit:
         self._syncing = Lock()
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._cursor: sqlcipher.Cursor | None = None
 
     @classmethod
     def open(cls, database: Path, latch: WriteLatch) -> Self | None:
@@ -124,7 +126,7 @@ class GroupCommit:
         if not self.relaxed:
             if not os.fstat(self._descriptor).st_nlink:
                 return  # the user has switched the journal mode, and the WAL is gone
-            _execute(raw, "PRAGMA synchronous = NORMAL")
+            self._execute(raw, "PRAGMA synchronous = NORMAL")
             self.relaxed = True
         raw.scripted = False
 
@@ -132,8 +134,21 @@ class GroupCommit:
         """Set ``synchronous=FULL`` again, after the transaction has ended."""
         # If it fails, the connection counts as relaxed, and whatever commits on it is synced by end_elsewhere().
         with suppress(sqlcipher.Error, MemoryError):
-            _execute(raw, "PRAGMA synchronous = FULL")
+            self._execute(raw, "PRAGMA synchronous = FULL")
             self.relaxed = False
+
+    def _execute(self, raw: RawConnection, statement: str) -> None:
+        """Execute a statement without calling hooks, with one cursor for all, which takes a third of the time."""
+        if self._cursor is None:
+            self._cursor = raw.cursor(sqlcipher.Cursor)
+            cursors = self._process.cursors  # a child must not collect it
+            cursors.add(ref(self._cursor, cursors.discard))
+        hooks = raw.hooks
+        before, hooks.paused = hooks.paused, True
+        try:
+            self._cursor.execute(statement)
+        finally:
+            hooks.paused = before
 
     def end_elsewhere(self, raw: RawConnection) -> None:
         """Sync the WAL if a transaction that began under ``NORMAL`` was ended by anything but the library's commit.
@@ -234,20 +249,12 @@ class GroupCommit:
         """Sync what is written, and close the descriptor, before the connection: Windows deletes no open WAL."""
         with suppress(CommitOutcomeUnknownError):
             self._sync_up_to(self._written)
+        if self._cursor is not None:
+            self._cursor.close()
         self._process.descriptors.discard(self._descriptor)
         with suppress(OSError):
             os.close(self._descriptor)
         self._requests.put(None)
-
-
-def _execute(raw: RawConnection, statement: str) -> None:
-    """Execute a statement without calling hooks, as :func:`without_hooks` does, in less time."""
-    hooks = raw.hooks
-    before, hooks.paused = hooks.paused, True
-    try:
-        raw.execute(statement)
-    finally:
-        hooks.paused = before
 
 
 def _settle(answers: list[tuple[Answer[Any], CommitOutcomeUnknownError | None]]) -> None:
