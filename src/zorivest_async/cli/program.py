@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from zorivest_async import __version__
-from zorivest_async.cli import demo_commands, vault_commands
+from zorivest_async.cli import demo_commands, server_commands, vault_commands
 from zorivest_async.cli.exits import CODES, PROGRAM, exit_code_of
 
 __all__ = ["run"]
@@ -23,6 +23,7 @@ app = typer.Typer(
 # Each area is a module with a Typer of its own. Without a name its commands stand at the top level: `zorivest create`.
 app.add_typer(vault_commands.app)
 app.add_typer(demo_commands.app)
+app.add_typer(server_commands.app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

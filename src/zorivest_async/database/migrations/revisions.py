@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.security import VaultKey
 
-__all__ = ["alembic_config", "at_head", "fresh_database_at", "head_version", "raw_of", "revising"]
+__all__ = ["alembic_config", "alone", "at_head", "fresh_database_at", "head_version", "raw_of", "revising"]
 
 LOCATION = Path(__file__).parent
 """Folder of the environment and the revisions."""
@@ -48,6 +48,13 @@ def _renew_lock() -> None:
 
 
 renew_in_child(_renew_lock)
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Use Alembic while no other thread does."""
+    with _OneAtATime.lock:
+        yield
 
 
 def alembic_config(connection: Connection | None = None, vault_key: VaultKey | None = None) -> Config:
