@@ -15,9 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from zorivest_async import KdfProfile, SqlAlchemyUnitOfWork, UnitOfWorkError, Vault
+from journal_server import new_journal, runtime_url
+from zorivest_async import KdfProfile, SqlAlchemyUnitOfWork, UnitOfWorkError, ValidationError, Vault
 from zorivest_async.database.models import Base
 from zorivest_async.security import ApiKeyCipher
 
@@ -73,20 +75,25 @@ async def open_file(folder: Path) -> AsyncGenerator[Journal]:
 @asynccontextmanager
 async def open_heard_file(folder: Path) -> AsyncGenerator[Journal]:
     """Open a vault in a file with a listener on its engines, so that every statement goes through SQLAlchemy."""
+    async with Vault.open(folder / "journal.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
+        await _hear(vault)
+        yield vault
+
+
+async def _hear(vault: Vault) -> None:
+    """Listen to the statements of a vault's engines."""
     heard: list[str] = []
 
     def hear(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         heard.append(statement)
 
-    async with Vault.open(folder / "journal.vault", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
-        for engine in (vault.engine, vault.read_engine):
-            event.listen(engine.sync_engine, "before_cursor_execute", hear)
-        for read_only in (False, True):
-            heard.clear()
-            async with vault.unit_of_work(read_only=read_only) as uow:
-                await uow.settings.get("anything")
-            assert heard, "the statements of this implementation do not go through SQLAlchemy"
-        yield vault
+    for engine in (vault.engine, vault.read_engine):
+        event.listen(engine.sync_engine, "before_cursor_execute", hear)
+    for read_only in (False, True):
+        heard.clear()
+        async with vault.unit_of_work(read_only=read_only) as uow:
+            await uow.settings.get("anything")
+        assert heard, "the statements of this implementation do not go through SQLAlchemy"
 
 
 @asynccontextmanager
@@ -113,6 +120,23 @@ async def open_plain_sqlite(folder: Path) -> AsyncGenerator[Journal]:
     finally:
         await read_engine.dispose()
         await engine.dispose()
+
+
+@asynccontextmanager
+async def open_server(_folder: Path) -> AsyncGenerator[Vault]:
+    """Open a new journal on a PostgreSQL server, whose statements go to the driver directly."""
+    url = await asyncio.to_thread(runtime_url)
+    async with Vault.connect(url, journal=new_journal(), encryption="server") as vault:
+        vault._store.api_key_cipher = ApiKeyCipher(bytes(32))
+        yield vault
+
+
+@asynccontextmanager
+async def open_heard_server(folder: Path) -> AsyncGenerator[Journal]:
+    """Open a new journal on a server with a listener on its engines, so that statements go through SQLAlchemy."""
+    async with open_server(folder) as vault:
+        await _hear(vault)
+        yield vault
 
 
 @cache
@@ -143,6 +167,7 @@ IMPLEMENTATIONS: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Jo
     "heard": open_heard_file,
     "memory": open_memory,
     "plain": open_plain_sqlite,
+    "server": open_server,
 }
 
 
@@ -181,6 +206,33 @@ LIMITS: Final = (
         "test_search.py::test_a_reader_searches_the_state_it_began_with",
         AssertionError,
         "Python's sqlite3 begins no transaction for a SELECT, so that each statement reads the state of its own time",
+    ),
+    Limit(
+        "server",
+        "test_trade_paging.py::test_a_very_long_identifier_can_end_a_page",
+        ValidationError,
+        "an index row of a server has at most 2,704 bytes, so identifiers have at most 512 characters there",
+    ),
+    Limit(
+        "server",
+        "test_image_previews.py::test_a_preview_that_is_not_bytes_is_refused",
+        DBAPIError,
+        "no program can store text in a column of bytes there: the server refuses it",
+    ),
+    *(
+        Limit(
+            "server",
+            f"test_atomic.py::{test}",
+            DBAPIError,
+            "its rows are refused by triggers in SQLite's SQL; tests/postgresql/test_refusals.py refuses rows there",
+        )
+        for test in (
+            "test_a_read_writes_nothing",
+            "test_a_refused_write_leaves_nothing_of_itself",
+            "test_a_refused_write_leaves_the_rest_of_a_savepoint",
+            "test_a_refused_rebuild_leaves_the_index",
+            "test_a_refused_deletion_names_the_table_that_refers",
+        )
     ),
 )
 """Every contract that an implementation does not keep; conftest.py expects exactly these to fail."""

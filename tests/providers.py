@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import select, update
+
+from zorivest_async.database.tables import MARKET_PROVIDER_SETTINGS as PROVIDERS
 
 if TYPE_CHECKING:
     from implementations import Journal
@@ -13,16 +15,16 @@ if TYPE_CHECKING:
 
 async def stored_key(uow: SqlAlchemyUnitOfWork, provider_name: str) -> str | None:
     """Return what the table has for a provider's API key."""
-    query = text("SELECT encrypted_api_key FROM market_provider_settings WHERE provider_name = :name")
-    stored: str | None = (await (await uow.connection()).execute(query, {"name": provider_name})).scalar_one()
+    query = select(PROVIDERS.c.encrypted_api_key).where(PROVIDERS.c.provider_name == provider_name)
+    stored: str | None = (await (await uow.connection()).execute(query)).scalar_one()
     return stored
 
 
 async def overwrite_key(journal: Journal, provider_name: str, stored: str) -> None:
     """Put something else into the table for a provider's API key."""
-    query = text("UPDATE market_provider_settings SET encrypted_api_key = :stored WHERE provider_name = :name")
+    query = update(PROVIDERS).where(PROVIDERS.c.provider_name == provider_name).values(encrypted_api_key=stored)
     async with journal.engine.begin() as connection:
-        await connection.execute(query, {"stored": stored, "name": provider_name})
+        await connection.execute(query)
 
 
 async def save_providers(journal: Journal, *settings: MarketProviderSetting) -> None:

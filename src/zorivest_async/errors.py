@@ -4,6 +4,7 @@
 
     ZorivestError
     ├── ConfigurationError (ValueError)         invalid, contradictory or unusable arguments
+    │   └── NotOnThisBackendError               an operation of another kind of vault
     ├── MissingDependencyError (ImportError)    a required package or driver feature is missing
     ├── VaultClosedError (RuntimeError)         the vault was closed, or never opened
     ├── VaultForkedError (RuntimeError)         opened before the process forked, and used in the child
@@ -23,7 +24,9 @@
     │   ├── VaultReplacedError                  the file was moved, deleted or replaced while it was open
     │   ├── VaultInUseError
     │   ├── VaultFullError
-    │   ├── CommitOutcomeUnknownError           the disk failed during a commit
+    │   ├── VaultAccessError                    a server refused the login, or a right is missing
+    │   ├── VaultUnreachableError (ConnectionError)  no connection to a server, or it was lost
+    │   ├── CommitOutcomeUnknownError           the disk failed during a commit, or a server's answer was lost
     │   └── VaultBusyError (TimeoutError)
     ├── UnitOfWorkError (RuntimeError)          not entered, already left, used by another task or event loop, nested
     │                                           in a write of the same task
@@ -52,10 +55,11 @@ __all__ = [
     "AdoptionError", "CommitOutcomeUnknownError", "ConfigurationError", "CorruptImageError", "CurrencyChangeError",
     "DuplicateError", "ExportError", "ForeignKeyError", "ImageError", "ImageTooLargeError", "ImportSourceError",
     "InvalidQueryError", "MissingDependencyError", "NotAVaultError", "NotEncryptedError", "NotFoundError",
-    "ReadOnlyError", "RepositoryError", "UnitOfWorkError", "UnsupportedImageError", "ValidationError", "VaultBusyError",
-    "VaultClosedError", "VaultDamagedError", "VaultError", "VaultForkedError", "VaultFullError", "VaultInUseError",
-    "VaultNotFoundError", "VaultReplacedError", "VaultSchemaError", "VaultUpgradeError", "VaultVersionError",
-    "WrongPassphraseError", "ZorivestError",
+    "NotOnThisBackendError", "ReadOnlyError", "RepositoryError", "UnitOfWorkError", "UnsupportedImageError",
+    "ValidationError", "VaultAccessError", "VaultBusyError", "VaultClosedError", "VaultDamagedError", "VaultError",
+    "VaultForkedError", "VaultFullError", "VaultInUseError", "VaultNotFoundError", "VaultReplacedError",
+    "VaultSchemaError", "VaultUnreachableError", "VaultUpgradeError", "VaultVersionError", "WrongPassphraseError",
+    "ZorivestError",
 ]  # fmt: skip
 
 
@@ -65,6 +69,23 @@ class ZorivestError(Exception):
 
 class ConfigurationError(ZorivestError, ValueError):
     """Arguments have the wrong type, contradict each other or cannot be used."""
+
+
+class NotOnThisBackendError(ConfigurationError):
+    """The operation belongs to another kind of vault: a vault on a server has no file, and a file has no server.
+
+    Attributes:
+        operation: The operation, ``"backup"``.
+        problem: Why it is not there, and what to use instead.
+    """
+
+    def __init__(self, operation: str, problem: str) -> None:
+        super().__init__(operation, problem)
+        self.operation = operation
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.problem}"
 
 
 class MissingDependencyError(ZorivestError, ImportError):
@@ -280,11 +301,24 @@ class VaultFullError(VaultError):
     problem = "there is no space left for the vault"
 
 
+class VaultAccessError(VaultError):
+    """A server refused the login, or its role lacks a right; the message has neither the password nor the URL."""
+
+    problem = "the server refused access: check the role, its password, the database and the role's rights"
+
+
+class VaultUnreachableError(VaultError, ConnectionError):
+    """There is no connection to a server, or it was lost; what was not committed is rolled back there."""
+
+    problem = "the connection to the server was lost, or could not be made; nothing was stored: try again"
+
+
 class CommitOutcomeUnknownError(VaultError):
     """A commit failed, and neither the library nor the database can determine whether it is stored.
 
     The unit of work's ``outcome`` is ``"unknown"``. After a failed sync the vault refuses further writes, as the commit
-    may still appear after a crash.
+    may still appear after a crash. On a server it means that the answer was lost, and that the server did not tell in
+    time, on a new connection, whether it has the commit.
     """
 
     problem = (

@@ -13,7 +13,7 @@ import zorivest_async
 
 PACKAGE = Path(zorivest_async.__file__).parent
 DATABASE = PACKAGE / "database"
-ENGINES = ("sqlcipher", "migrations")
+ENGINES = ("sqlcipher", "postgresql", "migrations")
 MOST_LOOSE_MODULES = 14
 NEUTRAL = [path for path in sorted(DATABASE.rglob("*.py")) if path.relative_to(DATABASE).parts[0] not in ENGINES]
 OF_SQLITE = re.compile(r"lastrowid|json_each|total_changes|\browid\b|PRAGMA|LIMIT -1|instr\(|isoformat|BEGIN\b")

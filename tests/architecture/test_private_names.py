@@ -70,6 +70,11 @@ USES = {
     "sqlalchemy": Uses(
         "2.1",
         {
+            "database.postgresql.dialect": {
+                "_adapt_connection", "_backslash_escapes", "_buffer_rows", "_connection", "_cursor", "_description",
+                "_execute_mutex", "_executemany", "_handle_exception", "_isolation_setting", "_on_conflict_target",
+                "_prepare_and_execute", "_rowcount", "_rows", "_terminate_graceful_close",
+            },
             "database.sqlalchemy_internals": {"_connection_for_bind", "_has_events"},
             "database.sqlcipher.dbapi": {"_async_soft_close", "_handle_exception_no_connection"},
             "database.sqlcipher.pool": {"_create_connection", "_invalidate_time", "_pool"},

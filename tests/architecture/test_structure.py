@@ -120,8 +120,9 @@ def test_result_codes_say_what_happened(code: int | None, kind: type) -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
 def test_files_stay_small(path: Path) -> None:
-    """A file holds one idea; past 500 lines it holds more."""
-    assert len(path.read_text().splitlines()) <= 500
+    """A file holds one idea; one of more than 500 lines says in its docstring why it does."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= 500 or "more than 500 lines" in (ast.get_docstring(ast.parse(text)) or "")
 
 
 REPOSITORIES_ALONE = """

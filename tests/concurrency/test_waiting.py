@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stores import file_store
 from zorivest_async import (
     KdfProfile,
     Vault,
@@ -33,7 +34,7 @@ PATIENCE_S = 20
 @asynccontextmanager
 async def file_replaced(vault: Vault) -> AsyncIterator[None]:
     """Hold a vault's file as its rekey does, for the length of the block."""
-    with vault._store._replacing_file:
+    with file_store(vault)._replacing_file:
         yield
 
 

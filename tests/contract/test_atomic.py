@@ -107,6 +107,7 @@ CALLS: dict[str, Call] = {
     "images.get_for_owner": lambda uow: uow.images.get_for_owner(ImageOwnerType.REPORT, 1),
     "images.get_thumbnail": lambda uow: uow.images.get_thumbnail(1),
     "images.get_full_data": lambda uow: uow.images.get_full_data(1),
+    "images.get_notes": lambda uow: uow.images.get_notes(1),
     "images.list_for_owner": lambda uow: uow.images.list_for_owner(ImageOwnerType.PLAN, 1),
     "images.stream": lambda uow: all_of(uow.images.stream(1)),
     "accounts.save": lambda uow: uow.accounts.save(make_account("new", notes="new")),

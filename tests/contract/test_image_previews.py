@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from factories import FAKE_BYTES, make_image_entity, make_noise_png, make_png, size_of_picture
 from zorivest_async import ImageOwnerType, NotFoundError, SqlAlchemyUnitOfWork, ValidationError
+from zorivest_async.database.tables import IMAGES
 
 if TYPE_CHECKING:
     from implementations import Journal
@@ -23,15 +24,14 @@ ORIGINAL = make_noise_png(900, 600)
 
 async def preview_of(uow: SqlAlchemyUnitOfWork, number: int) -> Any:
     """Return what is stored."""
-    statement = text("SELECT preview FROM images WHERE id = :number")
-    return (await (await uow.connection()).execute(statement, {"number": number})).scalar_one()
+    statement = select(IMAGES.c.preview).where(IMAGES.c.id == number)
+    return (await (await uow.connection()).execute(statement)).scalar_one()
 
 
 async def change(uow: SqlAlchemyUnitOfWork, number: int, **values: object) -> None:
     """Change stored values, as another program would."""
-    changes = ", ".join(f"{name} = :{name}" for name in values)
-    statement = text(f"UPDATE images SET {changes} WHERE id = :number")  # noqa: S608 - names of columns
-    await (await uow.connection()).execute(statement, {**values, "number": number})
+    statement = update(IMAGES).where(IMAGES.c.id == number).values(values)
+    await (await uow.connection()).execute(statement)
 
 
 def made_of(color: str, width: int = 400, height: int = 267) -> bytes:
@@ -134,7 +134,8 @@ async def test_a_preview_that_is_not_bytes_is_refused(journal: Journal) -> None:
     """As every value that no release writes."""
     async with journal.unit_of_work() as uow:
         number = await uow.images.attach(TRADE, "0001", ORIGINAL)
-        await change(uow, number, preview="text")
+        statement = text("UPDATE images SET preview = :stored WHERE id = :number")
+        await (await uow.connection()).execute(statement, {"stored": "text", "number": number})
         with pytest.raises(
             ValidationError, match=r"ImageAttachment.preview is stored in a form that no release writes"
         ):

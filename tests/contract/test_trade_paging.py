@@ -84,7 +84,7 @@ async def test_pages_are_stable_while_trades_come_and_go(journal: Journal, equal
         assert (names(last.items), last.next) == (["00010"], None)
 
 
-@pytest.mark.parametrize("exec_id", ["O'Brien", "%", "株 🚀", '"quoted"', "a\nb", "x" * 10_000])
+@pytest.mark.parametrize("exec_id", ["O'Brien", "%", "株 🚀", '"quoted"', "a\nb"])
 async def test_any_identifier_can_end_a_page(journal: Journal, exec_id: str) -> None:
     """The token that stands for it is plain ASCII that needs no escaping in a URL but for its padding."""
     async with journal.unit_of_work() as uow:
@@ -94,6 +94,15 @@ async def test_any_identifier_can_end_a_page(journal: Journal, exec_id: str) -> 
         assert page.next is not None
         assert page.next.replace("-", "").replace("_", "").rstrip("=").isalnum()
         assert page.next.isascii()
+        assert names((await uow.trades.page(EVERYTHING, 1, page.next)).items) == ["0001"]
+
+
+async def test_a_very_long_identifier_can_end_a_page(journal: Journal) -> None:
+    """Its token is as long."""
+    exec_id = "x" * 10_000
+    async with journal.unit_of_work() as uow:
+        await uow.trades.save(make_trade(exec_id, time=minutes_later(1)))
+        page = await uow.trades.page(EVERYTHING, 1)
         assert names((await uow.trades.page(EVERYTHING, 1, page.next)).items) == ["0001"]
 
 

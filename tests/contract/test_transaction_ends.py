@@ -301,7 +301,7 @@ async def test_the_session_is_bound_to_the_engine(empty_journal: Journal) -> Non
     """Other libraries ask for it in constructors, where nothing can be awaited."""
     async with empty_journal.unit_of_work() as uow:
         bind: Any = uow.session.get_bind()
-        assert bind.dialect.name == "sqlite"
+        assert bind.dialect.name == empty_journal.engine.dialect.name
         assert isinstance(uow.session.bind, AsyncEngine)
         await begin(uow)
         assert uow.session.get_bind() is bind

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from files import contents_of, names_in
+from stores import file_store
 from workers.ledger import KEY
 from workers.truth import fill, read_all
 from zorivest_async import KdfProfile, Progress, Vault, VaultBusyError, VaultDamagedError
@@ -49,7 +50,7 @@ async def make(path: Path) -> dict[str, int]:
     """Make a vault with rows in every table; return the root pages of its tables and indexes, by their names."""
     async with Vault.open(path, key=KEY) as vault:
         await fill(vault, 20, 9_000)
-        return await asyncio.to_thread(root_pages, path, vault._store._key)
+        return await asyncio.to_thread(root_pages, path, file_store(vault)._key)
 
 
 def root_pages(path: Path, key: VaultKey) -> dict[str, int]:
@@ -85,7 +86,7 @@ async def test_each_problem_of_the_structure_is_a_line(vault_path: Path) -> None
     async with Vault.open(vault_path, key=KEY) as vault:
         statements = [f"CREATE TABLE extra_{number} (x)" for number in range(3)]
         forget = "DELETE FROM sqlite_master WHERE name LIKE 'extra%'"
-        key = vault._store._key
+        key = file_store(vault)._key
         await asyncio.to_thread(change, vault_path, key, *statements, "PRAGMA writable_schema = ON", forget)
         report = await vault.verify()
     assert len(report.problems) == 3
@@ -97,7 +98,7 @@ async def test_a_vault_that_another_holds_is_not_called_damaged(vault_path: Path
     """The error says that it is busy; when the other has gone, nothing is wrong."""
     await make(vault_path)
     async with Vault.open(vault_path, key=KEY) as vault:
-        raw = await asyncio.to_thread(open_cipher, vault_uri(vault_path), vault._store._key, ConnectionSettings())
+        raw = await asyncio.to_thread(open_cipher, vault_uri(vault_path), file_store(vault)._key, ConnectionSettings())
         for statement in ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = DELETE", "BEGIN EXCLUSIVE"):
             await asyncio.to_thread(raw.execute, statement)
         with pytest.raises(VaultBusyError):
@@ -121,7 +122,7 @@ async def test_a_check_that_another_stops_is_not_a_finding(vault_path: Path) -> 
     """Whoever takes a vault for himself between two checks, which only a program without its lock can, is an error."""
     await make(vault_path)
     async with Vault.open(vault_path, key=KEY) as vault:
-        key = vault._store._key
+        key = file_store(vault)._key
     connect = partial(open_cipher, vault_uri(vault_path), key, ConnectionSettings(journal_mode="MEMORY"))
     reports: list[Progress] = []
 

@@ -15,6 +15,7 @@ import pytest_asyncio
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from files import names_in
+from stores import file_store
 from workers.ledger import KEY, present_units, write_account, write_unit
 from zorivest_async import (
     KdfProfile,
@@ -201,7 +202,7 @@ async def test_a_cancelled_operation_leaves_nothing_behind(
 def _is_published(operation: str, vault: Vault) -> bool:
     assert vault.path is not None
     if operation == "rekey":
-        return vault._store._key.key != KEY
+        return file_store(vault)._key.key != KEY
     return vault.path.with_name("copy.vault").exists()
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from factories import make_provider, refusal
 from first_release import unbound
 from providers import overwrite_key, save_providers, stored_key
+from stores import file_store
 from zorivest_async import KdfProfile, Vault, VaultDamagedError
 
 pytestmark = pytest.mark.asyncio
@@ -18,7 +19,7 @@ API_KEY = "k3y-'Ünïque'-0123456789"
 async def test_an_api_key_that_is_not_bound_to_its_provider_is_refused(vault: Vault) -> None:
     """The form of earlier versions, even where it decrypts: opening their vaults has replaced it."""
     await save_providers(vault, make_provider(api_key=API_KEY))
-    await overwrite_key(vault, "Alpha Vantage", unbound(vault._store._key.key, API_KEY))
+    await overwrite_key(vault, "Alpha Vantage", unbound(file_store(vault)._key.key, API_KEY))
     async with refusal(vault, VaultDamagedError) as (uow, caught):
         await uow.market_provider_settings.reveal_api_key("Alpha Vantage")
     assert caught.value.problem == "a stored API key is not in the form that binds it to its provider; save it again"

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from files import contents_of, names_in
+from stores import file_store
 from zorivest_async import (
     ConfigurationError,
     KdfProfile,
@@ -143,7 +144,7 @@ async def test_connections_have_the_settings_that_keep_data_safe(
     vault: Vault, vault_path: Path, durability: Any, read_only: bool
 ) -> None:
     """Each setting is asked for back, on writers and readers."""
-    key = vault._store._key.key
+    key = file_store(vault)._key.key
     engine = create_vault_engine(vault_path, key, read_only=read_only, durability=durability)
     expected = {
         "journal_mode": "wal",

@@ -12,6 +12,7 @@ import pytest
 
 from factories import make_account, make_png, make_trade
 from files import contents_of, names_in
+from stores import file_store
 from zorivest_async import (
     ImageOwnerType,
     KdfProfile,
@@ -244,7 +245,7 @@ async def test_a_sound_vault_has_no_problems(vault: Vault) -> None:
 async def test_what_is_wrong_is_named(vault: Vault, vault_path: Path, statement: str, words: str) -> None:
     """Broken references and orphans are found."""
     await fill(vault)
-    await asyncio.to_thread(change, vault_path, vault._store._key, statement)
+    await asyncio.to_thread(change, vault_path, file_store(vault)._key, statement)
     report = await vault.verify()
     assert not report.ok
     assert any(words in problem for problem in report.problems)
@@ -285,7 +286,7 @@ async def test_damage_to_the_file_is_found(vault: Vault, vault_path: Path, damag
 
 async def test_every_problem_is_reported(vault: Vault, vault_path: Path) -> None:
     """SQLite stops after a hundred unless told otherwise."""
-    key = vault._store._key
+    key = file_store(vault)._key
     prepare = ("CREATE TABLE extra (x)", "CREATE INDEX extra_x ON extra (x)")
     writable = "PRAGMA writable_schema = ON"
     rows = "INSERT INTO extra WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 150) SELECT n FROM r"

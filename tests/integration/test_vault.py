@@ -16,6 +16,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from factories import make_account, make_png, make_trade
 from files import names_in
 from journals import count_accounts, write_account
+from stores import file_store
 from zorivest_async import (
     ConfigurationError,
     ImageOwnerType,
@@ -43,7 +44,7 @@ async def test_what_was_committed_is_there_when_it_is_opened_again(vault_path: P
     """Entered or awaited, with its passphrase or its key."""
     async with Vault.open(vault_path, passphrase="passphrase", profile=CHEAPEST) as vault:
         await write_account(vault)
-        key = vault._store._key.key
+        key = file_store(vault)._key.key
     vault = await Vault.open(vault_path, passphrase="passphrase", create=False)
     assert await count_accounts(vault) == 1
     await vault.aclose()

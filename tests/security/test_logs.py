@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 import later_release
 from canaries import API_KEY, KEY, NEW_PASSPHRASE, PASSPHRASE, ROW, found_in
 from factories import make_account, make_png, make_trade
+from stores import file_store
 from zorivest_async import (
     ImageOwnerType,
     KdfProfile,
@@ -106,10 +107,10 @@ async def test_the_life_of_a_vault_is_logged_without_secrets_or_rows(
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=CHEAPEST) as vault:
         vault.engine.echo = vault.read_engine.echo = "debug"
         await use(vault)
-        keys.append(vault._store._key.key)
+        keys.append(file_store(vault)._key.key)
         await vault.backup(folder / "backup")
         await vault.rekey(NEW_PASSPHRASE, profile=CHEAPEST)
-        keys.append(vault._store._key.key)
+        keys.append(file_store(vault)._key.key)
         assert (await vault.verify()).ok
     await Vault.restore(folder / "backup", vault_path, passphrase=PASSPHRASE)
     with pytest.raises(ZorivestError):
@@ -169,7 +170,7 @@ async def test_what_is_left_open_warns_without_secrets(
     await uow.accounts.save(make_account(ROW))
     failing = asyncio.ensure_future(uow.accounts.save(make_account(ROW)))
     await asyncio.wait({failing})
-    keys = [vault._store._key.key]
+    keys = [file_store(vault)._key.key]
     with suppress(ZorivestError):
         await vault.unit_of_work().trades.get("x")
     del failing

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 import canaries as planted
 from factories import make_account, make_trade
+from stores import file_store
 from zorivest_async import (
     KdfProfile,
     MarketProviderSetting,
@@ -51,7 +52,7 @@ async def test_debug_logs_show_nothing(
     """With every logger at DEBUG and the engine echoing, the logs and stderr hold statements and no values."""
     caplog.set_level(logging.DEBUG)
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
-        key = vault._store._key.key
+        key = file_store(vault)._key.key
         vault.engine.echo = "debug"
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(ROW))
@@ -62,7 +63,7 @@ async def test_debug_logs_show_nothing(
                 await uow.trades.save(make_trade(ROW, account_id=ROW))
             await uow.commit()
         await vault.rekey("canary-passphrase-two", profile=KdfProfile.CHEAPEST)
-        assert_hidden(vault._store._key.key.hex(), key)
+        assert_hidden(file_store(vault)._key.key.hex(), key)
     assert "INSERT INTO trades" in caplog.text
     assert_hidden(caplog.text, key)
     out, err = await asyncio.to_thread(capfd.readouterr)
@@ -72,7 +73,7 @@ async def test_debug_logs_show_nothing(
 async def test_errors_show_nothing(vault_path: Path) -> None:
     """Messages, reprs and tracebacks of refused rows and passphrases name what is wrong, not what it was."""
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
-        key = vault._store._key.key
+        key = file_store(vault)._key.key
         async with vault.unit_of_work() as uow:
             await uow.accounts.save(make_account(ROW))
             for refused in (
@@ -97,13 +98,13 @@ async def test_errors_show_nothing(vault_path: Path) -> None:
 async def test_reprs_show_nothing(vault_path: Path) -> None:
     """Whatever holds a secret does not show it."""
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
-        key = vault._store._key.key
+        key = file_store(vault)._key.key
         engine = create_vault_engine(vault_path, key)
         async with vault.unit_of_work() as uow, engine.connect() as connection:
             await uow.accounts.save(make_account(ROW))
             raw = await connection.get_raw_connection()
             objects: list[Any] = [
-                *(vault, vault._store, vault._store._key, vault._store.api_key_cipher),
+                *(vault, vault._store, file_store(vault)._key, vault._store.api_key_cipher),
                 *(vault.engine, vault.engine.url, vault.engine.pool, engine, connection, raw, raw.driver_connection),
                 *(uow, uow.accounts, uow.session, MarketProviderSetting("p", API_KEY)),
                 Vault.open(vault_path, passphrase=PASSPHRASE),
@@ -115,7 +116,7 @@ async def test_reprs_show_nothing(vault_path: Path) -> None:
 
 async def test_what_holds_a_key_is_not_pickled(vault: Vault) -> None:
     """A pickle would carry it out of the process."""
-    key = vault._store._key
+    key = file_store(vault)._key
     for thing in (
         vault,
         key,
@@ -142,7 +143,7 @@ async def test_the_key_specification_can_be_zeroed() -> None:
 async def test_no_object_in_use_shows_a_secret_or_carries_one_away(vault_path: Path) -> None:
     """The repr of every object of the library and of what it stands on, and the pickle of those that have one."""
     async with Vault.open(vault_path, passphrase=planted.PASSPHRASE, profile=KdfProfile.CHEAPEST) as vault:
-        secrets = (*planted.SECRETS, vault._store._key.key)
+        secrets = (*planted.SECRETS, file_store(vault)._key.key)
         kept = [create_vault_engine(vault_path, planted.KEY), Vault.open(vault_path, passphrase=planted.PASSPHRASE)]
         async with vault.unit_of_work() as uow:
             setting = MarketProviderSetting("p", planted.API_KEY)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 import later_release
 from canaries import API_KEY, KEY, NEW_PASSPHRASE, PASSPHRASE, ROW, errors_behind, found_in, locals_of, shown_by
 from factories import make_account, make_png, make_trade
+from stores import file_store
 from workers.launch import started
 from zorivest_async import (
     ConfigurationError,
@@ -171,7 +172,7 @@ async def test_a_masked_passphrase_is_the_passphrase_behind_the_mask(vault_path:
 async def test_a_refused_change_of_the_passphrase_shows_neither(vault_path: Path, tmp_path: Path) -> None:
     """In use, empty, no text, closed."""
     async with Vault.open(vault_path, passphrase=PASSPHRASE, profile=CHEAPEST) as vault:
-        key = vault._store._key.key
+        key = file_store(vault)._key.key
         async with Vault.open(vault_path, passphrase=PASSPHRASE):
             with pytest.raises(VaultInUseError) as in_use:
                 await vault.rekey(NEW_PASSPHRASE, profile=CHEAPEST)

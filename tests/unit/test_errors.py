@@ -20,6 +20,7 @@ from zorivest_async.transfer import importers
 CONTRACT: dict[str, tuple[str, str | None]] = {
     "ZorivestError": ("Exception", None),
     "ConfigurationError": ("ZorivestError", "ValueError"),
+    "NotOnThisBackendError": ("ConfigurationError", None),
     "MissingDependencyError": ("ZorivestError", "ImportError"),
     "VaultClosedError": ("ZorivestError", "RuntimeError"),
     "VaultForkedError": ("ZorivestError", "RuntimeError"),
@@ -39,6 +40,8 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "VaultReplacedError": ("VaultError", None),
     "VaultInUseError": ("VaultError", None),
     "VaultFullError": ("VaultError", None),
+    "VaultAccessError": ("VaultError", None),
+    "VaultUnreachableError": ("VaultError", "ConnectionError"),
     "CommitOutcomeUnknownError": ("VaultError", None),
     "VaultBusyError": ("VaultError", "TimeoutError"),
     "UnitOfWorkError": ("ZorivestError", "RuntimeError"),
@@ -66,6 +69,7 @@ OWN_ARGUMENTS = {
     errors.ValidationError,
     errors.ImageTooLargeError,
     errors.ExportError,
+    errors.NotOnThisBackendError,
 }
 
 EXAMPLES: list[ZorivestError] = [
@@ -80,6 +84,7 @@ EXAMPLES: list[ZorivestError] = [
     *(cls("Trade", ("U1", 5), "another problem") for cls in REPOSITORY_ERRORS),
     errors.ImageTooLargeError("bytes", 20_000_001, 20_000_000),
     errors.ImportSourceError("a column is missing", 3),
+    errors.NotOnThisBackendError("backup", "there is no file"),
     errors.ExportError(PATH, "the parent directory does not exist"),
     errors.ExportError(Path(PATH), "the parent directory does not exist"),
 ]

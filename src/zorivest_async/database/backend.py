@@ -14,14 +14,16 @@ from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Dialect, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+    from sqlalchemy.sql.expression import ClauseElement
+    from sqlalchemy.types import TypeEngine
 
     from zorivest_async.database.repositories.search_query import SearchQuery
     from zorivest_async.domain.enums import SearchKind
@@ -242,12 +244,32 @@ class Backend(Protocol):
     no_limit: int | None
     search: SearchIndex
 
+    def text_of(self, core: ClauseElement, compiled: Any, /) -> str:
+        """Return the SQL of a statement that :attr:`dialect` has compiled, as the driver takes it."""
+        ...
+
+    def check_of(self, entity: str, field: str, column: Column[Any], /) -> Callable[[Any], None] | None:
+        """Return what raises ``ValidationError`` for a value that a column cannot store; ``None`` if it stores all."""
+        ...
+
     def store_time(self, value: datetime, /) -> Any:
         """Return the driver value of a time; a naive time is UTC. Driver values sort like times."""
         ...
 
     def read_time(self, stored: Any, /) -> datetime:
         """Return the aware time of a driver value."""
+        ...
+
+    def time_to_text(self, stored: Any, /) -> str:
+        """Return the driver value of a time as text, for a page token."""
+        ...
+
+    def time_from_text(self, text: str, /) -> Any:
+        """Return the driver value of a time in a page token; raises ``ValueError`` for another text."""
+        ...
+
+    def comparable(self, kind: TypeEngine[Any], convert: Callable[[Any], Any] | None, /) -> Callable[[Any], Any] | None:
+        """Return what converts a value to compare with a column; a value that the column cannot have is ``None``."""
         ...
 
     def owner(self) -> Owner:
@@ -311,6 +333,10 @@ class Backend(Protocol):
         """Open the bytes of a column in the row with a number, for reading from an offset."""
         ...
 
+    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
+        """Index the texts of objects that a session has inserted or changed; runs in a greenlet."""
+        ...
+
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
         """Create the other objects of tables that were created: triggers, the search index."""
         ...
@@ -320,7 +346,10 @@ class Backend(Protocol):
         ...
 
 
-_MODULES: Final = {"sqlite": "zorivest_async.database.sqlcipher.backend"}
+_MODULES: Final = {
+    "postgresql": "zorivest_async.database.postgresql.backend",
+    "sqlite": "zorivest_async.database.sqlcipher.backend",
+}
 """Modules of backends by the name of SQLAlchemy's dialect."""
 
 
@@ -329,7 +358,7 @@ class _Backends(dict[str, Backend]):
 
     def __missing__(self, name: str) -> Backend:
         if name not in _MODULES:
-            raise ConfigurationError(f"there is no backend for the dialect {name!r}; the only one is for sqlite")
+            raise ConfigurationError(f"there is no backend for the dialect {name!r}; there are {', '.join(_MODULES)}")
         backend = cast("Backend", import_module(_MODULES[name]).BACKEND)
         return self.setdefault(name, backend)
 

@@ -153,8 +153,11 @@ class JoinedSession(RoutedSession):
         """Send added, changed and deleted objects; a flush that the database refuses is rolled back alone."""
         if self._opening_savepoint or not (self.new or self.dirty or self.deleted):
             return
+        changed = [*self.new, *self.dirty]
         with self._savepoint():
             super().flush(objects)
+            connection = self.connection()
+            BACKENDS[connection.dialect.name].after_flush(connection, changed)
 
     def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
         """As SQLAlchemy's, undone alone where the database refuses it."""

@@ -233,6 +233,7 @@ class RowCodec(Generic[_EntityT]):
         self._entity = mapper.entity
         self._columns = mapper.columns
         self._dialect = backend.dialect
+        self._check_of = backend.check_of
 
     def to_row(self, entity: _EntityT, names: Sequence[str]) -> tuple[Any, ...]:
         """Return driver values of the named fields."""
@@ -262,7 +263,11 @@ class RowCodec(Generic[_EntityT]):
     @cached_property
     def _encoders(self) -> dict[str, Callable[[Any], Any] | None]:
         own = {name: codec.encode for name, codec in self._mapper.codecs.items() if codec.encode is not None}
-        return {name: own.get(name) or self._bind_processor(column) for name, column in self._columns.items()}
+        encoders = {name: own.get(name) or self._bind_processor(column) for name, column in self._columns.items()}
+        for name, column in self._columns.items():
+            if (check := self._check_of(self._mapper.name, name, column)) is not None:
+                encoders[name] = _checked(check, encoders[name])
+        return encoders
 
     def _bind_processor(self, column: Column[Any]) -> Callable[[Any], Any] | None:
         return _for_column(column, column.type.dialect_impl(self._dialect).bind_processor(self._dialect))
@@ -357,6 +362,14 @@ class _RowCodecs(dict["Backend", RowCodec[Any]]):
 
     def __missing__(self, backend: Backend) -> RowCodec[Any]:
         return self.setdefault(backend, RowCodec(self._mapper, backend))
+
+
+def _checked(check: Callable[[Any], None], encode: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
+        check(value)
+        return value if encode is None else encode(value)
+
+    return checked
 
 
 def _constant(value: Any) -> Callable[[Sequence[Any]], Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, ColumnClause, Select, Text, bindparam, column, select
+from sqlalchemy import Boolean, ColumnClause, ColumnElement, Integer, Select, Text, bindparam, column, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from zorivest_async.domain.validation import LARGEST_INTEGER
@@ -14,11 +15,24 @@ from zorivest_async.errors import InvalidQueryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.sql.expression import ClauseElement
+    from sqlalchemy.types import TypeEngine
 
     from zorivest_async.database.backend import Backend
 
-__all__ = ["Compiled", "Elements", "Statement", "contains_folded", "each"]
+__all__ = [
+    "Compiled",
+    "Elements",
+    "JsonArray",
+    "Statement",
+    "contains_folded",
+    "each",
+    "opened",
+    "opened_image",
+    "sealed",
+    "whole_number",
+]
 
 
 class Compiled:
@@ -31,11 +45,10 @@ class Compiled:
     __slots__ = ("_parameters", "text")
 
     def __init__(self, core: ClauseElement, backend: Backend) -> None:
-        dialect = backend.dialect
-        compiled: Any = core.compile(dialect=dialect)
-        self.text = str(compiled)
+        compiled: Any = core.compile(dialect=backend.dialect)
+        self.text = backend.text_of(core, compiled)
         self._parameters: list[tuple[str, Any, Callable[[Any], Any] | None]] = [
-            (name, compiled.binds[name].value, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            (name, compiled.binds[name].value, _converter(compiled.binds[name].type, backend))
             for name in compiled.positiontup or ()
         ]
 
@@ -70,6 +83,11 @@ class Statement(dict["Backend", Compiled]):
         return self.setdefault(backend, Compiled(self.core, backend))
 
 
+def _converter(kind: TypeEngine[Any], backend: Backend) -> Callable[[Any], Any] | None:
+    dialect = backend.dialect
+    return backend.comparable(kind, kind.dialect_impl(dialect).bind_processor(dialect))
+
+
 def _bound(value: Any, convert: Callable[[Any], Any] | None) -> Any:
     """Convert a value to compare with; a value that no row can have becomes ``NULL``, which equals no value.
 
@@ -96,6 +114,10 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
+class JsonArray(Text):
+    """A JSON array in one parameter, whose elements are values to compare with."""
+
+
 class Elements(FunctionElement[str]):
     """The elements of a JSON array, one a row; each backend says how it takes them apart."""
 
@@ -111,7 +133,57 @@ class contains_folded(FunctionElement[bool]):  # noqa: N801 - used like a functi
     inherit_cache = True
 
 
-def each(name: str) -> Select[Any]:
-    """Return a subquery of the values in a JSON array, which is one parameter however many they are."""
+class _Wrapping(FunctionElement[Any]):
+    """Base of elements that are their only argument, unless a backend says otherwise."""
+
+    inherit_cache = True
+
+    def __init__(self, wrapped: ColumnElement[Any], *, type_: Any = None) -> None:
+        super().__init__(wrapped)
+        self.type = wrapped.type if type_ is None else type_
+
+
+@compiles(_Wrapping)
+def _unwrapped(element: _Wrapping, compiler: SQLCompiler, **options: Any) -> str:
+    (wrapped,) = element.clauses
+    return compiler.process(wrapped, **options)
+
+
+class sealed(_Wrapping):  # noqa: N801 - used like a function
+    """A value in the form in which the database stores those that are confidential."""
+
+    name = "sealed"
+    inherit_cache = True
+
+
+class opened(_Wrapping):  # noqa: N801 - used like a function
+    """The value of a confidential column."""
+
+    name = "opened"
+    inherit_cache = True
+
+
+class opened_image(_Wrapping):  # noqa: N801 - used like a function
+    """The original bytes of an image, which may be in another table."""
+
+    name = "opened_image"
+    inherit_cache = True
+
+
+class whole_number(_Wrapping):  # noqa: N801 - used like a function
+    """A value of a JSON array as a whole number."""
+
+    name = "whole_number"
+    inherit_cache = True
+
+
+def each(name: str, *, is_number: bool = False) -> Select[Any]:
+    """Return a subquery of the values in a JSON array, which is one parameter however many they are.
+
+    Args:
+        name: The parameter.
+        is_number: Whether the values are whole numbers.
+    """
     value: ColumnClause[Any] = column("value")
-    return select(value).select_from(Elements(bindparam(name, type_=Text)))
+    values: ColumnElement[Any] = whole_number(value, type_=Integer()) if is_number else value
+    return select(values).select_from(Elements(bindparam(name, type_=JsonArray)))

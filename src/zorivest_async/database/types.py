@@ -10,15 +10,28 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from sqlalchemy import DateTime, Dialect, Float, Numeric, String, Text
+from sqlalchemy import BindParameter, ColumnElement, DateTime, Dialect, Float, LargeBinary, Numeric, String, Text
 from sqlalchemy.types import TypeDecorator
 
 from zorivest_async.database.backend import BACKENDS
+from zorivest_async.database.statements import opened, opened_image, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EnumText", "Float64", "Optionally", "StoredTime", "TagList", "UTCDateTime"]
+__all__ = [
+    "Confidential",
+    "ConfidentialBytes",
+    "ConfidentialString",
+    "ConfidentialText",
+    "EnumText",
+    "Float64",
+    "ImageData",
+    "Optionally",
+    "StoredTime",
+    "TagList",
+    "UTCDateTime",
+]
 
 
 class _Processor(Protocol):
@@ -51,6 +64,9 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
+    def __init__(self) -> None:
+        super().__init__(timezone=True)
+
     def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: D102 - SQLAlchemy's signature
         return Optionally(BACKENDS[dialect.name].store_time)
 
@@ -63,6 +79,9 @@ class StoredTime(TypeDecorator[Any]):
 
     impl = DateTime
     cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(timezone=True)
 
     def bind_processor(self, dialect: Dialect) -> None:  # noqa: ARG002, D102 - SQLAlchemy's signature
         return None
@@ -98,7 +117,52 @@ class EnumText(TypeDecorator[StrEnum]):
         return Optionally({str(member): member for member in self.vocabulary}.__getitem__)
 
 
-class TagList(TypeDecorator[tuple[str, ...]]):
+class Confidential:
+    """Mixin for the types of columns that the owner of a server should not read.
+
+    In a vault file, which is encrypted as a whole, they are stored as they are. A server stores them as bytes, of which
+    the first says in what form the others are.
+    """
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
+        return sealed(bindvalue)
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
+        return opened(column, type_=cast("Any", self))
+
+
+class ConfidentialString(Confidential, TypeDecorator[str]):
+    """Short text, as in ``VARCHAR``."""
+
+    impl = String
+    cache_ok = True
+
+
+class ConfidentialText(Confidential, TypeDecorator[str]):
+    """Text of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
+class ConfidentialBytes(Confidential, TypeDecorator[bytes]):
+    """Bytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
+class ImageData(TypeDecorator[bytes]):
+    """Original bytes of an image; a server stores them in chunks, in a table of their own."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
+        return opened_image(column, type_=self)
+
+
+class TagList(Confidential, TypeDecorator[tuple[str, ...]]):
     """Tuple of strings, stored as a JSON array; ``NULL`` is read as an empty tuple."""
 
     impl = Text

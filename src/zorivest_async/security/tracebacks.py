@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 _CoroutineFunctionT = TypeVar("_CoroutineFunctionT", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
 _EMPTIED: Final = frozenset(
-    {"zorivest_async", "PIL", "aiosqlite", "alembic", "anyio", "argon2", "cryptography", "sqlalchemy"}
+    {"zorivest_async", "PIL", "aiosqlite", "alembic", "anyio", "argon2", "asyncpg", "cryptography", "sqlalchemy"}
 )
 """Packages whose frames are cleared. Frames of the application are not touched."""
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.driver_errors import TryAgainError
@@ -33,6 +33,7 @@ from zorivest_async.errors import (
     WrongPassphraseError,
 )
 from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile, VaultKey, new_salt
+from zorivest_async.vault.connecting import create_engine_over
 from zorivest_async.vault.file_format import (
     bad_pages,
     check_schema,
@@ -44,6 +45,7 @@ from zorivest_async.vault.file_format import (
 from zorivest_async.vault.held import open_held, share_file
 from zorivest_async.vault.identity import FileWatch, required_file
 from zorivest_async.vault.lock import VaultLock
+from zorivest_async.vault.server import ServerStore
 from zorivest_async.vault.sidecars import remove_spent_journal, spent_journal_of
 from zorivest_async.vault.verify_report import CHEAPEST_NOTE, VerifyReport
 from zorivest_async.vault.work_folder import remove_leftovers
@@ -52,9 +54,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from os import PathLike
 
+    from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlcipher3 import dbapi2 as sqlcipher
 
-__all__ = ["VaultStore"]
+    from zorivest_async.database.sqlcipher.write_latch import WriteLatch
+
+__all__ = ["AnyStore", "VaultStore"]
 
 _STORE_AND_MAINTENANCE: Final = 2
 """Number of users of the lock while no connection is open."""
@@ -77,6 +82,7 @@ class VaultStore:
         path: The file; ``None`` in memory.
         uri: The URI that SQLite opens.
         key: The raw key and salt.
+        settings: Settings of its connections.
         lock: The file's lock, which is released when the store and its last connection are closed or garbage-collected;
             by default one that locks nothing, for a database in memory.
         keeper: A connection that keeps a database in memory alive while no other is open.
@@ -92,6 +98,7 @@ class VaultStore:
         path: Path | None,
         uri: str,
         key: VaultKey,
+        settings: ConnectionSettings,
         *,
         lock: VaultLock | None = None,
         keeper: sqlcipher.Connection | None = None,
@@ -100,6 +107,7 @@ class VaultStore:
         self.path = path
         self._uri = uri
         self._key = key
+        self._settings = settings
         self.api_key_cipher = ApiKeyCipher(key.key)
         self._lock = lock or VaultLock(None)
         self._keeper = keeper
@@ -118,7 +126,7 @@ class VaultStore:
         credentials: Credentials,
         create: bool,
         profile: KdfProfile,
-        timeout_s: float = 0.0,
+        settings: ConnectionSettings | None = None,
     ) -> Self:
         """Derive and check the key of a vault file, or create the file; it runs Argon2 once.
 
@@ -128,7 +136,8 @@ class VaultStore:
             credentials: The passphrase or the key.
             create: Create the vault if the file does not exist.
             profile: Cost profile of the key derivation of a new vault.
-            timeout_s: Maximum wait for a process that creates, replaces or upgrades the vault, in seconds.
+            settings: Settings of its connections. Their busy timeout is also the maximum wait for a process that
+                creates, replaces or upgrades the vault; by default it does not wait.
 
         Raises:
             VaultInUseError: The wait was too long, or another process has an earlier file of this name open.
@@ -137,6 +146,8 @@ class VaultStore:
             ConfigurationError: The passphrase or the key is invalid.
         """
         operation = operation or Operation()
+        settings = settings or ConnectionSettings(busy_timeout_s=0.0)
+        timeout_s = settings.busy_timeout_s
         file = resolved(Path(path))
         new: VaultKey | None = None
         is_new = not is_there(file)
@@ -152,7 +163,7 @@ class VaultStore:
             share_file(file, lock)
             watch = FileWatch(file, required_file(file))
             if new is not None and made:
-                return cls(file, vault_uri(file), new, lock=lock, watch=watch)
+                return cls(file, vault_uri(file), new, settings, lock=lock, watch=watch)
             found = derive_file_key(file, credentials, operation.check)
 
             def is_old() -> bool:
@@ -170,7 +181,7 @@ class VaultStore:
             lock.change_once(is_old, upgrade)
             lock.share()
             operation.check()
-            return cls(file, vault_uri(file), found, lock=lock, watch=watch)
+            return cls(file, vault_uri(file), found, settings, lock=lock, watch=watch)
         except BaseException:
             lock.let_go()
             raise
@@ -183,7 +194,7 @@ class VaultStore:
         key = VaultKey(secrets.token_bytes(32), new_salt(KdfProfile.CHEAPEST))
         keeper = open_cipher(uri, key, settings)
         create_schema(keeper)
-        return cls(None, uri, key, keeper=keeper)
+        return cls(None, uri, key, settings, keeper=keeper)
 
     @property
     def name(self) -> str:
@@ -194,6 +205,14 @@ class VaultStore:
     def closed(self) -> bool:
         """Whether the store was closed."""
         return self._closed
+
+    def create_engines(self, readers: int, write_latch: WriteLatch) -> tuple[AsyncEngine, AsyncEngine]:
+        """Return the engine that writes, and the one that reads; in memory, both have the same connection."""
+        settings = self._settings
+        engine = create_engine_over(self.connect, settings, pool_size=1, write_latch=write_latch)
+        if self.path is None:
+            return engine, engine.execution_options(sqlcipher_read_only=True)
+        return engine, create_engine_over(self.connect, replace(settings, read_only=True), pool_size=readers)
 
     def connect(self, settings: ConnectionSettings) -> sqlcipher.Connection:
         """Open a connection.
@@ -259,10 +278,11 @@ class VaultStore:
             self._lock.record(self._watch.file[1])
         self.api_key_cipher.use(key.key)
 
-    def verify(self, settings: ConnectionSettings, operation: Operation) -> VerifyReport:
+    def verify(self, operation: Operation) -> VerifyReport:
         """Verify the vault; see :func:`verifying.verify`."""
         from zorivest_async.vault.verifying import verify  # noqa: PLC0415 - see above
 
+        settings = self._settings
         with self._maintenance(operation) as lock:
             with self._replacing_file:
                 lock.share()
@@ -335,6 +355,19 @@ class VaultStore:
         if current() is not self._process:
             raise VaultForkedError
 
+    def of_file(self, _operation: str) -> Self:
+        """Return the store, for an operation on its file.
+
+        Raises:
+            ConfigurationError: It is in memory.
+        """
+        self.require_file()
+        return self
+
+    def of_database(self, _operation: str) -> Self:
+        """Return the store, for an operation on its database, which may be in memory."""
+        return self
+
     def require_file(self) -> Path:
         """Return the path.
 
@@ -346,6 +379,10 @@ class VaultStore:
         if self.path is None:
             raise ConfigurationError("a vault in memory has no file")
         return self.path
+
+
+AnyStore: TypeAlias = VaultStore | ServerStore
+"""What a vault is stored in: a file or memory, or a journal on a server."""
 
 
 def _create(file: Path, key: VaultKey, lock: VaultLock) -> bool:

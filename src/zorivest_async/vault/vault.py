@@ -1,17 +1,18 @@
-"""The vault: one encrypted file, its engines, and the state that its units of work share."""
+"""The vault: one encrypted file, its engines, and the state that its units of work share.
+
+It has more than 500 lines because it documents all that a vault does; the work itself is done elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import warnings
 import weakref
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from zorivest_async._finishing import finish, start_unstoppable
 from zorivest_async._opening import Opening
-from zorivest_async.database.queueing import TurnQueue, WriteQueue
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, Durability, require_count
 from zorivest_async.database.sqlcipher.long_operation import (
     Operation,
@@ -20,16 +21,17 @@ from zorivest_async.database.sqlcipher.long_operation import (
     run_operation,
 )
 from zorivest_async.database.sqlcipher.paths import as_path
-from zorivest_async.database.sqlcipher.process import Process, current
+from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
-from zorivest_async.errors import UnitOfWorkError, VaultBusyError
+from zorivest_async.errors import UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy, require_policy
 from zorivest_async.security import Credentials, KdfProfile, require_profile
-from zorivest_async.vault.connecting import create_engine_over
 from zorivest_async.vault.previews import make_previews
-from zorivest_async.vault.store import VaultStore
+from zorivest_async.vault.server import Encryption, ServerOpening
+from zorivest_async.vault.store import AnyStore, VaultStore
 from zorivest_async.vault.thumbnails import make_thumbnail
+from zorivest_async.vault.turns import turns_for, warn_unclosed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -42,15 +44,6 @@ if TYPE_CHECKING:
     from zorivest_async.vault.verify_report import VerifyReport
 
 __all__ = ["Vault"]
-
-READERS: Final = (
-    "all readers (readers={}) were in use for the whole busy timeout: leave read-only units of work sooner, "
-    "or open the vault with more readers"
-)
-
-ONE_CONNECTION: Final = (
-    "another unit of work held the only connection of the vault in memory for the whole busy timeout; try again"
-)
 
 
 class Vault:
@@ -68,24 +61,17 @@ class Vault:
         []
     """
 
-    def __init__(self, store: VaultStore, settings: ConnectionSettings, *, readers: int, images: ImagePolicy) -> None:
+    def __init__(self, store: AnyStore, *, readers: int, busy_timeout_s: float, images: ImagePolicy) -> None:
         self._store = store
-        self._settings = settings
         self._loop = asyncio.get_running_loop()
-        writers = VaultBusyError.problem if store.path is not None else ONE_CONNECTION
-        self._write_queue = WriteQueue(settings.busy_timeout_s, writers)
-        self._read_turns: TurnQueue = TurnQueue(readers, settings.busy_timeout_s, READERS.format(readers))
         self._write_latch = WriteLatch()
+        self._engine, self._read_engine = store.create_engines(readers, self._write_latch)
+        self._has_readers = self._read_engine.pool is not self._engine.pool
+        self._write_queue, self._read_turns = turns_for(readers, busy_timeout_s, has_readers=self._has_readers)
         self._image_offload = ImageOffload(images, self._write_queue.is_held_here)
         self._thumbnail_places = asyncio.Semaphore(max(readers // 2, 1))
-        self._engine = create_engine_over(store.connect, settings, pool_size=1, write_latch=self._write_latch)
-        if store.path is None:
-            self._read_engine = self._engine.execution_options(sqlcipher_read_only=True)
-        else:
-            reading = replace(settings, read_only=True)
-            self._read_engine = create_engine_over(store.connect, reading, pool_size=readers)
         self._closing: asyncio.Task[None] | None = None
-        self._unclosed = weakref.finalize(self, _warn_unclosed, store.name, current())
+        self._unclosed = weakref.finalize(self, warn_unclosed, store.name, current())
 
     @classmethod
     def open(
@@ -153,9 +139,9 @@ class Vault:
 
         async def open_vault() -> Vault:
             open_file = partial(VaultStore.open_file, file, credentials=credentials, create=create)
-            opening = partial(open_file, profile=profile, timeout_s=busy_timeout_s)
+            opening = partial(open_file, profile=profile, settings=settings)
             store = await run_operation(opening, progress, discard=VaultStore.close)
-            return cls(store, settings, readers=readers, images=policy)
+            return cls(store, readers=readers, busy_timeout_s=busy_timeout_s, images=policy)
 
         return Opening(open_vault)
 
@@ -178,7 +164,62 @@ class Vault:
 
         async def open_vault() -> Vault:
             store = await run_operation(lambda _operation: VaultStore.in_memory(settings), discard=VaultStore.close)
-            return cls(store, settings, readers=1, images=policy)
+            return cls(store, readers=1, busy_timeout_s=busy_timeout_s, images=policy)
+
+        return Opening(open_vault)
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        journal: str = "main",
+        passphrase: str | None = None,
+        encryption: Encryption = "sealed",
+        create: bool = True,
+        pooler: bool = False,
+        durability: Durability = "full",
+        readers: int = 4,
+        busy_timeout_s: float = 30.0,
+        images: ImagePolicy | None = None,
+        insecure_tls: bool = False,
+    ) -> Opening[Vault]:
+        """Open a journal on a PostgreSQL server, with the extra ``postgresql``; use it like a vault in a file.
+
+        One unit of work writes in a journal at a time, whatever process it is in; different journals do not wait for
+        one another. A lost connection is opened again with the next transaction. Cancellation closes what was opened.
+
+        Args:
+            url: ``postgresql://role:password@host:port,host:port/database?target_session_attrs=primary``.
+            journal: The name of the journal, at most 200 characters.
+            passphrase: Not in this release, as ``encryption="sealed"``, the default, is not; it refuses both.
+            encryption: ``"server"`` stores all in clear, for those who trust the server and its backups.
+            create: Create the journal if it does not exist; never the schema, which ``zorivest server`` creates.
+            pooler: Prepare each statement again, for pgbouncer in transaction mode.
+            durability: ``"normal"``: the last commits may be lost in a crash of the server.
+            readers: Maximum number of read-only units of work at a time, each with a connection.
+            busy_timeout_s: How long a turn, a connection and the answer to a commit are waited for, in seconds.
+            images: As for :meth:`open`.
+            insecure_tls: Allow an ``sslmode`` other than ``verify-full``, the default unless the host is this machine.
+
+        Raises:
+            ConfigurationError: The URL or a setting is invalid, or ``sslmode`` is insecure.
+            NotOnThisBackendError: ``encryption="sealed"``, or a passphrase.
+            VaultNotFoundError: There is no such database, or no such journal and ``create=False``.
+            VaultAccessError: The server refuses the role; :class:`VaultVersionError` without this release's schema.
+            VaultUnreachableError: No server answers in time; :class:`VaultBusyError` if it has no free connection.
+        """
+        require_count(readers, "readers")
+        policy = require_policy(images)
+        opening = ServerOpening.of(
+            url, journal=journal, encryption=encryption, has_passphrase=passphrase is not None, create=create,
+            has_pooler=pooler, durability=durability, busy_timeout_s=busy_timeout_s, insecure_tls=insecure_tls,
+        )  # fmt: skip
+        del url, passphrase  # a traceback may show local variables
+
+        async def open_vault() -> Vault:
+            store = await opening.open()
+            return cls(store, readers=readers, busy_timeout_s=busy_timeout_s, images=policy)
 
         return Opening(open_vault)
 
@@ -221,7 +262,7 @@ class Vault:
             self._read_engine if read_only else self._engine,
             api_key_cipher=self._store.api_key_cipher,
             images=self._image_offload,
-            turns=self._read_turns if read_only and self._store.path is not None else self._write_queue,
+            turns=self._read_turns if read_only and self._has_readers else self._write_queue,
             check_usable=self._require_usable,
         )
 
@@ -262,6 +303,7 @@ class Vault:
 
         Raises:
             ConfigurationError: The vault is in memory.
+            NotOnThisBackendError: The vault is on a server.
             VaultError: The path already exists, or the parent directory cannot be written.
             VaultFullError: The disk is full, a quota is exceeded, or the copy would be too large.
             VaultDamagedError: A page of the vault, or of the copy, cannot be read; the copy was deleted.
@@ -269,10 +311,10 @@ class Vault:
             UnitOfWorkError: Another event loop opened the vault.
         """
         self._require_usable()
-        self._store.require_file()
+        store = self._store.of_file("backup")
         file = as_path(destination, "destination")
         require_callback(progress)
-        await run_operation(partial(self._store.backup, file), progress)
+        await run_operation(partial(store.backup, file), progress)
 
     async def rekey(
         self, passphrase: str, *, profile: KdfProfile | None = None, progress: ProgressCallback | None = None
@@ -292,6 +334,7 @@ class Vault:
             VaultInUseError: A unit of work, another vault object or another process uses the vault; it is unchanged.
             VaultError: The disk failed during an earlier commit; open the vault again.
             ConfigurationError: The passphrase is empty, or the vault is in memory.
+            NotOnThisBackendError: The vault is on a server.
             VaultFullError: The disk is full; the vault is unchanged.
             VaultDamagedError: A page of the vault, or of the copy, cannot be read; the vault is unchanged.
             VaultClosedError: The vault is closed.
@@ -300,7 +343,7 @@ class Vault:
         credentials = Credentials(passphrase)
         del passphrase  # a traceback may show local variables
         self._require_usable()
-        self._store.require_file()
+        store = self._store.of_file("rekey")
         credentials.require_one()
         if profile is not None:
             require_profile(profile)
@@ -309,7 +352,7 @@ class Vault:
         await self._write_queue.acquire()
         try:
             await finish(self._dispose_engines())
-            await run_operation(partial(self._store.rekey, credentials, profile), progress)
+            await run_operation(partial(store.rekey, credentials, profile), progress)
         finally:
             self._write_queue.release()
 
@@ -327,8 +370,7 @@ class Vault:
         """Replace a vault with a copy of a backup; the vault must not be open, and need not exist.
 
         The backup is only read, together with a WAL beside it. The copy is read back, and then replaces the vault in
-        one step: until then the old vault opens, and afterwards the new one. Cancellation stops the work within half a
-        second and changes nothing; once the copy is replacing the vault, it finishes that first.
+        one step; until that begins, cancellation changes nothing.
 
         Args:
             backup: The backup.
@@ -374,8 +416,7 @@ class Vault:
         """Create a vault from a plaintext SQLite file with a journal's tables, and report every conversion.
 
         The file is only read, in one consistent state; delete it yourself once you trust the vault. Row numbers are
-        kept. Cancellation stops the work and leaves nothing behind; once the vault is being moved to its path, it
-        finishes that first.
+        kept. Until the vault is moved to its path, cancellation leaves nothing behind.
 
         Args:
             plaintext_path: The plaintext file.
@@ -438,12 +479,13 @@ class Vault:
             VaultFullError: There is no space for the checkpoint, or for a preview.
             VaultBusyError: A program that does not use the vault's lock holds the file.
             VaultError: The file could not be read, for a reason that shows no damage, such as a permission.
+            NotOnThisBackendError: The vault is on a server.
             VaultClosedError: The vault is closed.
             UnitOfWorkError: Another event loop opened the vault.
         """
         self._require_usable()
         require_callback(progress)
-        report = await run_operation(partial(self._store.verify, self._settings), progress)
+        report = await run_operation(self._store.of_database("verify").verify, progress)
         if not previews or not report.ok:
             return report
         reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
@@ -502,11 +544,3 @@ class Vault:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _warn_unclosed(name: str, process: Process) -> None:
-    if current() is not process:  # the parent closes it
-        return
-    warnings.warn(
-        f"vault {name!r} was not closed; use 'async with' or 'await vault.aclose()'", ResourceWarning, stacklevel=2
-    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["EXCERPT_CHARACTERS", "WORD", "Excerpt", "Phrases"]
+__all__ = ["EXCERPT_CHARACTERS", "WORD", "Excerpt", "Phrases", "words_of"]
 
 WORD: Final = re.compile(r"(?:[^\W_]+|[\ue000-\uf8ff][^\W_]*)(?:[\ue000-\uf8ff\u0300-\u0331]+[^\W_]*)*")
 """Approximate word of FTS5, which excludes more characters outside European alphabets."""
@@ -79,7 +79,7 @@ class Phrases:
         self._root = _Node()
         self._unfinished = len(phrases) - 1
         for number, phrase in enumerate(phrases):
-            words = _words_of(phrase)
+            words = words_of(phrase)
             beginning = words.pop() if words and is_last_unfinished and number == self._unfinished else None
             node = self._root
             for word in words:
@@ -96,7 +96,7 @@ class Phrases:
 
     def best_excerpt(self, text: str) -> Excerpt:
         """Return the part of up to 32 words with most of the phrases; without matches, the start of the text."""
-        words = _words_of(text)
+        words = words_of(text)
         matches = self._find(words)
         first, after = _best_stretch(matches, len(words))
         places = _places_of(text, words, first, after)
@@ -107,7 +107,7 @@ class Phrases:
 
     def whole_excerpt(self, text: str) -> Excerpt:
         """Return an excerpt that consists of the whole text."""
-        words = _words_of(text)
+        words = words_of(text)
         return Excerpt(text, _marked(self._find(words), _places_of(text, words, 0, len(words)), 0, 0, len(text)))
 
     def _find(self, words: list[str]) -> list[_Match]:
@@ -149,7 +149,7 @@ class Phrases:
         return match
 
 
-def _words_of(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the words of a text, without case and accents."""
     if text.isascii():
         return text.translate(_ASCII_FOLD).split()

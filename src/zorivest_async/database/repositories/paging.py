@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zorivest_async.domain.validation import identifier
 from zorivest_async.errors import InvalidQueryError
@@ -19,17 +19,17 @@ class Position(NamedTuple):
     """Position at which a page of trades ended.
 
     Attributes:
-        time: Stored text of the last trade's time: another program may have written it in another form, which decoding
+        time: Stored form of the last trade's time: another program may have written it in another one, which decoding
             and encoding would change.
         exec_id: ``exec_id`` of the last trade, which orders trades of the same time.
     """
 
-    time: str
+    time: Any
     exec_id: str
 
-    def to_token(self) -> str:
+    def to_token(self, backend: Backend) -> str:
         """Return the position as URL-safe text; its form may change between releases."""
-        text = json.dumps(self)
+        text = json.dumps([backend.time_to_text(self.time), self.exec_id])
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
@@ -41,9 +41,9 @@ class Position(NamedTuple):
         """
         try:
             time, exec_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-            backend.read_time(time)
-            position = cls(identifier("Trade", "time", time), identifier("Trade", "exec_id", exec_id))
-            if position.to_token() == token:  # and not another encoding of the same position
+            stored = backend.time_from_text(identifier("Trade", "time", time))
+            position = cls(stored, identifier("Trade", "exec_id", exec_id))
+            if position.to_token(backend) == token:  # and not another encoding of the same position
                 return position
         except (AttributeError, TypeError, ValueError, RecursionError):
             pass

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, or_, select
+from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, literal_column, or_, select
 
 from zorivest_async.database.aggregates import AGGREGATES, Aggregate
 from zorivest_async.database.repositories.base import Repository
 from zorivest_async.database.repositories.images import OWNER_KEYS, SqlAlchemyImageRepository
-from zorivest_async.database.statements import Statement
+from zorivest_async.database.statements import Statement, whole_number
 from zorivest_async.database.tables import IMAGES, SET_ASIDE, is_set_aside
 from zorivest_async.domain.entities import ImageAttachment
 from zorivest_async.domain.entity import Entity
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["SqlAlchemyRowRepository"]
 
 _EntityT = TypeVar("_EntityT", bound=Entity)
+
+
+_BEGINNING: Final = func.substr(IMAGES.c.owner_id, literal_column("1"), literal_column(str(len(SET_ASIDE))))
 
 
 class SqlAlchemyRowRepository:
@@ -113,15 +116,23 @@ class _Table(Repository[Any]):
         await self._execute_rows(self.mapper.insert, self._codec.to_rows(entities, self.mapper.fields))
 
 
+def _as_key(key: Any, owner_id: Any) -> Any:
+    """Return the text of an owner's identifier as a value of its key, by which the database finds the owner."""
+    return owner_id if isinstance(key.type, String) else whole_number(owner_id, type_=key.type)
+
+
 class _ImageTable(_Table):
     @staticmethod
     def _select(mapper: RowMapper[Any]) -> Select[Any]:
         """Select the columns of all fields; the owner of an image without one is selected as if it was set aside."""
         owner_id = IMAGES.c.owner_id
         known = or_(
-            func.substr(owner_id, 1, len(SET_ASIDE)) == SET_ASIDE,
+            _BEGINNING == SET_ASIDE,
             *(
-                and_(IMAGES.c.owner_type == kind, exists().where(key == owner_id, cast(key, String) == owner_id))
+                and_(
+                    IMAGES.c.owner_type == kind,
+                    exists().where(key == _as_key(key, owner_id), cast(key, String) == owner_id),
+                )
                 for kind, key in OWNER_KEYS.items()
             ),
         )

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anyio import to_thread
-from sqlalchemy import BindParameter, Text, bindparam, func, select
+from sqlalchemy import BindParameter, Text, bindparam, func, literal_column, select
 
 from zorivest_async.database.aggregates import SETTING
 from zorivest_async.database.mapping import SLICE_ROWS
@@ -24,7 +24,7 @@ __all__ = ["SqlAlchemySettingRepository"]
 
 _VALUE = Statement(select(SETTINGS.c.value, SETTINGS.c.value_type).where(SETTINGS.c.key == bindparam("key")))
 _PREFIX: BindParameter[str] = bindparam("prefix", type_=Text)
-_HAS_PREFIX = func.substr(SETTINGS.c.key, 1, func.length(_PREFIX)) == _PREFIX
+_HAS_PREFIX = func.substr(SETTINGS.c.key, literal_column("1"), func.length(_PREFIX)) == _PREFIX
 
 _LARGE_TEXT = 20_000
 """Length of a JSON text from which it is parsed in a thread, not on the event loop."""
@@ -61,10 +61,11 @@ class SqlAlchemySettingRepository(Repository[Setting]):
         Raises:
             ValidationError: As :meth:`set`; nothing was stored.
         """
-        now = self._codec.encode("updated_at", utc_now())
+        encode = self._codec.encode
+        now = encode("updated_at", utc_now())
         rows: list[tuple[Any, ...]] = []
         for key, value in settings.items():
-            rows.append((identifier("Setting", "key", key), *await _encode(value), now))
+            rows.append((encode("key", identifier("Setting", "key", key)), *await _encode(value), now))
             if not len(rows) % SLICE_ROWS:
                 await asyncio.sleep(0)  # let the event loop run other tasks
         if len(rows) == 1:

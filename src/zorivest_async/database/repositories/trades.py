@@ -12,7 +12,6 @@ from anyio import to_thread
 from sqlalchemy import (
     BindParameter,
     String,
-    Text,
     bindparam,
     delete,
     exists,
@@ -37,7 +36,7 @@ from zorivest_async.database.repositories.trade_executions import (
     executions_statement,
     units_statement,
 )
-from zorivest_async.database.statements import Elements, Statement, each
+from zorivest_async.database.statements import Elements, JsonArray, Statement, each
 from zorivest_async.database.tables import IMAGES, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.database.types import StoredTime
 from zorivest_async.domain.entities import SequencedTrade, Trade
@@ -56,7 +55,7 @@ from zorivest_async.security.tracebacks import forget_locals, hidden_call
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
-    from sqlalchemy import Column
+    from sqlalchemy import Column, ColumnElement
 
     from zorivest_async.database.backend import BulkInsert
     from zorivest_async.database.mapping import RowMapper
@@ -78,7 +77,7 @@ _UNLINK_PLANS = Statement(
     update(TRADE_PLANS).where(TRADE_PLANS.c.linked_trade_id == _OF_TRADE).values(linked_trade_id=None)
 )
 
-_families = Elements(bindparam("families", type_=Text)).table_valued("value", name="families")
+_families = Elements(bindparam("families", type_=JsonArray)).table_valued("value", name="families")
 _VERSIONS = Statement(
     select(_families.c.value, TRADES.c.exec_id).where(
         # A range of the primary key: '/' follows '.', so that what begins with the family and a period is in it.
@@ -353,7 +352,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         position = None if after is None else Position.from_token(after, self._channel.backend)
         rows = await self._following(trade_filter, min(size + 1, LARGEST_INTEGER), position)
         trades = await self._decode(rows[:size])
-        return Page(trades, _position(rows[size - 1]).to_token() if len(rows) > size else None)
+        return Page(trades, _position(rows[size - 1]).to_token(self._channel.backend) if len(rows) > size else None)
 
     async def stream(self, trade_filter: TradeFilter | None = None) -> AsyncGenerator[Trade]:
         """Yield the trades that match a filter, newest first, fetched in slices on demand.
@@ -475,8 +474,15 @@ def _slices(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
 def _listing(names: tuple[str, ...], sort: str, *, descending: bool) -> Statement:
     mapper = SqlAlchemyTradeRepository.mapper
     keys = dict.fromkeys((mapper.columns[sort], mapper.key_column))
-    ordered = (key.desc() if descending else key.asc() for key in keys)
+    ordered = (_ordered(key, descending=descending) for key in keys)
     return window(narrowed(mapper.select, names).order_by(*ordered))
+
+
+def _ordered(key: Column[Any], *, descending: bool) -> ColumnElement[Any]:
+    """Return the order of a column, in which a missing value is the smallest."""
+    if not key.nullable:
+        return key.desc() if descending else key.asc()
+    return key.desc().nulls_last() if descending else key.asc().nulls_first()
 
 
 @cache

@@ -33,7 +33,9 @@ _IS_NAME = Statement(select(exists().where(WATCHLISTS.c.name == bindparam("name"
 class _ItemRepository(NumberedRepository[WatchlistItem]):
     mapper: ClassVar = WATCHLIST_ITEM.mapper
     _of_lists = Statement(
-        mapper.select.where(WATCHLIST_ITEMS.c.watchlist_id.in_(each("list_ids"))).order_by(WATCHLIST_ITEMS.c.id)
+        mapper.select.where(WATCHLIST_ITEMS.c.watchlist_id.in_(each("list_ids", is_number=True))).order_by(
+            WATCHLIST_ITEMS.c.id
+        )
     )
 
     _of_list = Statement(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, false
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,11 +22,13 @@ from zorivest_async.database.sqlcipher.times import from_text, to_text
 from zorivest_async.database.tables import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import Connection, Dialect, Table
+    from sqlalchemy import Column, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.expression import ClauseElement
+    from sqlalchemy.types import TypeEngine
 
     from zorivest_async.database.backend import Backend, Channel, SearchIndex
 
@@ -49,6 +51,22 @@ class _SqliteBackend:
     what_refers = staticmethod(what_refers)
     what_is_missing = staticmethod(what_is_missing)
 
+    def text_of(self, core: ClauseElement, compiled: Any, /) -> str:  # noqa: ARG002 - the protocol's
+        return str(compiled)
+
+    def check_of(self, entity: str, field: str, column: Column[Any], /) -> None:
+        """Return nothing: a key may be of any length."""
+
+    def time_to_text(self, stored: str, /) -> str:
+        return stored
+
+    def time_from_text(self, text: str, /) -> str:
+        from_text(text)
+        return text
+
+    def comparable(self, kind: TypeEngine[Any], convert: Callable[[Any], Any] | None, /) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
+        return convert
+
     def drives(self, dialect: Dialect, /) -> bool:
         return isinstance(dialect, SQLiteDialect_aiosqlcipher)
 
@@ -68,6 +86,9 @@ class _SqliteBackend:
         self, connection: AsyncConnection, table: Table, column: str, number: int, start: int, /
     ) -> BlobReader:
         return await BlobReader.open(connection, table.name, column, number, start)
+
+    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
+        """Do nothing: triggers update the search index."""
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
         search_schema.after_create(connection, tables)

@@ -2,61 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import to_thread
-
-from zorivest_async.database.mapping import STRANGE
-from zorivest_async.database.repositories.excerpts import WORD, Phrases
-from zorivest_async.database.sqlcipher.search_schema import SEARCH_FIELDS, rebuild_statements
-from zorivest_async.domain.enums import ImageOwnerType, SearchKind
-from zorivest_async.domain.queries import SearchHit
-from zorivest_async.errors import ValidationError
-from zorivest_async.security.tracebacks import hidden_call
+from zorivest_async.database.repositories.excerpts import WORD
+from zorivest_async.database.repositories.search_hits import (
+    BEFORE,
+    LONG_BYTES,
+    PIECE_CHARACTERS,
+    SEARCH_FIELDS,
+    SearchedRow,
+    hits_of,
+)
+from zorivest_async.database.sqlcipher.search_schema import rebuild_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zorivest_async.database.backend import Channel
-    from zorivest_async.database.repositories.excerpts import Excerpt
     from zorivest_async.database.repositories.search_query import SearchQuery
+    from zorivest_async.domain.enums import SearchKind
+    from zorivest_async.domain.queries import SearchHit
 
 __all__ = ["Fts5Search"]
-
-_CHARACTERS_IN_ONE_GO: Final = 5_000
-"""Number of characters to search for excerpts before yielding to the event loop: about a millisecond."""
-
-_HIT_CHARACTERS: Final = 200
-"""Additional cost of creating a hit, in characters."""
-
-_LONG_BYTES: Final = 20_000
-"""Size of a row's texts above which only a piece of each is searched. The search for the best excerpt in the longest
-text that a vault stores would hold the event loop for 100 to 200 ms; with this limit it takes about 3 ms."""
-
-_PIECE_CHARACTERS: Final = 300
-"""Length of the piece of a longer text, which replaces the best excerpt."""
-
-_BEFORE: Final = 60
-"""Number of characters of a piece before the word."""
-
-_START, _END = "\x02", "\x03"
-"""Marks at the start and the end of a text: a piece with a mark was not cut there."""
 
 
 def _text_of(field: str) -> str:
     text = f"lower(zorivest_search.{field})"
-    place = f"coalesce(nullif(instr({text}, ?), 0), instr({text}, ?)) - {_BEFORE}"
+    place = f"coalesce(nullif(instr({text}, ?), 0), instr({text}, ?)) - {BEFORE}"
     return f"""\
 CASE WHEN {_IS_LONG}
-    THEN substr(char(2) || zorivest_search.{field} || char(3), max({place}, 1), {_PIECE_CHARACTERS})
+    THEN substr(char(2) || zorivest_search.{field} || char(3), max({place}, 1), {PIECE_CHARACTERS})
     ELSE zorivest_search.{field}
 END"""
 
 
 _BYTES: Final = " + ".join(f"coalesce(length(CAST(zorivest_search.{field} AS BLOB)), 0)" for field in SEARCH_FIELDS)
-_IS_LONG: Final = f"{_BYTES} > {_LONG_BYTES}"
+_IS_LONG: Final = f"{_BYTES} > {LONG_BYTES}"
 _TEXTS: Final = ",\n".join(map(_text_of, SEARCH_FIELDS))
 
 # Python makes the excerpts, because FTS5's snippet() compares each match with every other, and cannot be interrupted:
@@ -89,26 +71,17 @@ class Fts5Search:
         places = (f" {word}", word) * len(SEARCH_FIELDS)
         values = (*places, _expression_of(query), json.dumps(kinds), limit, offset)
         rows = (await channel.send(_FIND, values)).rows
-        phrases = Phrases(query.phrases, is_last_unfinished=query.is_being_typed)
-        hits: list[SearchHit] = []
-        looked_through = 0
-        for row in rows:
-            if looked_through > _CHARACTERS_IN_ONE_GO:
-                await asyncio.sleep(0)  # yield to the event loop
-                looked_through = 0
-            characters = sum(len(text) for text in row[-len(SEARCH_FIELDS) :] if text)
-            if characters > _CHARACTERS_IN_ONE_GO:  # a text of one repeated letter takes a hundred times as long
-                hits.append(await to_thread.run_sync(hidden_call(_hit, row, phrases)))
-            else:
-                hits.append(_hit(row, phrases))
-                looked_through += characters + _HIT_CHARACTERS
-        return hits
+        return await hits_of(query, [_searched(*row) for row in rows])
 
     async def rebuild(self, channel: Channel) -> None:  # noqa: D102
         connection = await channel.connection()
         async with channel.savepoint():
             for statement in rebuild_statements(connection.dialect.server_version_info):
                 await channel.send(statement, ())
+
+
+def _searched(kind: str, key: Any, owner: Any, owner_type: str | None, is_long: int, *texts: str | None) -> SearchedRow:
+    return SearchedRow(kind, key, owner, owner_type, bool(is_long), texts)
 
 
 def _expression_of(query: SearchQuery) -> str:
@@ -121,37 +94,3 @@ def _expression_of(query: SearchQuery) -> str:
     unfinished = f'"{whole.pop()}" *' if query.is_being_typed else ""
     once = {tuple(WORD.findall(phrase.lower())) or phrase: phrase for phrase in whole}
     return " ".join([f'"{phrase}"' for phrase in once.values()] + [unfinished])
-
-
-def _read_piece(piece: str, phrases: Phrases) -> Excerpt:
-    """Return a piece of a long text as an excerpt."""
-    before, after = "" if piece.startswith(_START) else "…", "" if piece.endswith(_END) else "…"
-    return phrases.whole_excerpt(before + piece.removeprefix(_START).removesuffix(_END) + after)
-
-
-def _hit(row: tuple[Any, ...], phrases: Phrases) -> SearchHit:
-    kind, key, owner, owner_type, is_long, *texts = row
-    excerpts = [
-        (field, _read_piece(text, phrases) if is_long else phrases.best_excerpt(text))
-        for field, text in zip(SEARCH_FIELDS, texts, strict=True)
-        if text is not None
-    ]
-    field, excerpt = max(excerpts, key=lambda candidate: len(candidate[1].matches))
-    return SearchHit(
-        SearchKind(kind),
-        key,
-        field,
-        excerpt.text,
-        excerpt.matches,
-        trade_id=owner if kind == SearchKind.REPORT else None,
-        owner_type=_owner_type(owner_type),
-        owner_id=owner if kind == SearchKind.IMAGE else None,
-        watchlist_id=owner if kind == SearchKind.WATCHLIST_ITEM else None,
-    )
-
-
-def _owner_type(stored: str | None) -> ImageOwnerType | None:
-    try:
-        return None if stored is None else ImageOwnerType(stored)
-    except ValueError:
-        raise ValidationError("SearchHit", "owner_type", STRANGE) from None

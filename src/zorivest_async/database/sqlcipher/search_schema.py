@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import inspect
 
+from zorivest_async.database.repositories.search_hits import SEARCH_FIELDS
 from zorivest_async.domain.enums import SearchKind
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ _Version: TypeAlias = tuple[int | str, ...] | None
 
 _OLDEST_WITH_SECURE_DELETE: Final = (3, 42)
 """First version with this option. Only plaintext databases may have an older one: a vault's driver is newer."""
-
-SEARCH_FIELDS: Final = (
-    "lessons_learned",
-    "strategy_name",
-    "strategy_description",
-    "entry_conditions",
-    "exit_conditions",
-    "caption",
-    "notes",
-    "description",
-)
-"""The columns of the index, in order."""
 
 SEARCH_TABLES: Final = frozenset(
     f"zorivest_search{part}" for part in ("", "_config", "_content", "_data", "_docsize", "_idx", "_rows")

@@ -1,0 +1,95 @@
+"""Original bytes of images, which a server stores in chunks: a stream needs no more memory than one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from zorivest_async.errors import RepositoryError
+
+if TYPE_CHECKING:
+    from sqlalchemy import TextClause
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["CHUNK_BYTES", "ChunkReader"]
+
+CHUNK_BYTES: Final = 256 * 1024
+"""Size of each chunk except the last."""
+
+ENDED: Final = "the transaction in which the image was streamed has ended; stream it again"
+CHANGED: Final = "the value changed while it was read in pieces; read it again"
+
+_SIZE: Final = text("SELECT sum(octet_length(data) - 1)::bigint FROM image_chunks WHERE image_id = :number")
+_CHUNK: Final = text("SELECT substr(data, 2) FROM image_chunks WHERE image_id = :number AND n = :n")
+_IS_THERE: Final = text("SELECT EXISTS (SELECT FROM images WHERE id = :number)")
+
+
+class ChunkReader:
+    """The original bytes of an image, read chunk by chunk within the transaction of a connection.
+
+    Its bytes are in memory for one chunk only; before each part it is checked that the image is still there.
+
+    Args:
+        connection: The connection.
+        number: The row number of the image.
+        size: Its size, in bytes.
+        start: Offset of the first byte to read.
+    """
+
+    def __init__(self, connection: AsyncConnection, number: int, size: int, start: int) -> None:
+        self._connection = connection
+        self._number = number
+        self._size = size
+        self._place = min(start, size)
+        self._chunk: tuple[int, bytes] | None = None
+
+    @classmethod
+    async def open(cls, connection: AsyncConnection, number: int, start: int) -> ChunkReader:
+        """Open the bytes of an image for reading from an offset."""
+        size = (await connection.execute(_SIZE, {"number": number})).scalar_one()
+        return cls(connection, number, int(size or 0), start)
+
+    async def read(self, size_bytes: int) -> bytes:
+        """Return the next bytes; none at the end.
+
+        Args:
+            size_bytes: Maximum number of bytes.
+
+        Raises:
+            RepositoryError: The transaction has ended, or the image was changed.
+        """
+        if self._connection.closed:
+            raise RepositoryError(problem=ENDED)
+        if self._chunk is not None and not await self._scalar(_IS_THERE, number=self._number):
+            raise RepositoryError(problem=CHANGED)
+        parts: list[bytes] = []
+        left = min(size_bytes, self._size - self._place)
+        while left > 0:
+            number, offset = divmod(self._place, CHUNK_BYTES)
+            part = (await self._chunk_of(number))[offset : offset + left]
+            if not part:
+                raise RepositoryError(problem=CHANGED)
+            parts.append(part)
+            self._place += len(part)
+            left -= len(part)
+        return b"".join(parts)
+
+    async def _chunk_of(self, number: int) -> bytes:
+        if self._chunk is None or self._chunk[0] != number:
+            found = await self._scalar(_CHUNK, number=self._number, n=number)
+            if found is None:
+                raise RepositoryError(problem=CHANGED)
+            self._chunk = number, bytes(found)
+        return self._chunk[1]
+
+    async def _scalar(self, statement: TextClause, **parameters: int) -> Any:
+        try:
+            return (await self._connection.execute(statement, parameters)).scalar()
+        except SQLAlchemyError:
+            raise RepositoryError(problem=ENDED) from None
+
+    async def aclose(self) -> None:
+        """Let go of the last chunk."""
+        self._chunk = None

@@ -1,0 +1,219 @@
+"""Store of a vault on a PostgreSQL server: the connections of one journal among the others of its database.
+
+asyncpg is imported when the first vault on a server is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
+
+from zorivest_async.database.sqlcipher.cipher import ConnectionSettings
+from zorivest_async.database.sqlcipher.process import current
+from zorivest_async.domain.validation import identifier
+from zorivest_async.errors import (
+    ConfigurationError,
+    MissingDependencyError,
+    NotOnThisBackendError,
+    ValidationError,
+    VaultClosedError,
+    VaultForkedError,
+    VaultNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from zorivest_async.database.postgresql.adapter import JournalSettings
+    from zorivest_async.database.postgresql.connecting import Server
+    from zorivest_async.database.sqlcipher.write_latch import WriteLatch
+    from zorivest_async.security import ApiKeyCipher
+
+__all__ = ["Encryption", "ServerOpening", "ServerStore"]
+
+Encryption: TypeAlias = Literal["sealed", "server"]
+"""Where texts and images are encrypted: before they are sent, or not at all but by the server itself."""
+
+LONGEST_NAME: Final = 200
+
+NOT_SEALED: Final = (
+    "this release cannot encrypt what it sends; pass encryption='server' if you trust the server, its administrators "
+    "and its backups with the texts and images of the journal, or keep the journal in a file with Vault.open()"
+)
+NOTHING_TO_OPEN: Final = (
+    "this release encrypts nothing on a server, so there is nothing that a passphrase would open; leave it out, and "
+    "keep API keys in a vault file"
+)
+NO_JOURNAL: Final = "there is no journal of this name; pass create=True to make one"
+
+_NOT_HERE: Final = {
+    "backup": "a journal on a server has no file; use the server's own backups, or transfer.export_journal()",
+    "rekey": "a journal that is not encrypted by the library has no passphrase to change",
+    "verify": "the server checks its own pages (data_checksums, amcheck); there is no file to check here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOpening:
+    """Checked arguments of a connection to a journal.
+
+    Attributes:
+        server: The server.
+        journal: The name of the journal.
+        create: Whether to create the journal if it does not exist.
+        settings: Durability and busy timeout.
+    """
+
+    server: Server
+    journal: str
+    create: bool
+    settings: ConnectionSettings
+
+    @classmethod
+    def of(
+        cls,
+        url: str,
+        *,
+        journal: str,
+        encryption: str,
+        has_passphrase: bool,
+        create: bool,
+        has_pooler: bool,
+        durability: Any,
+        busy_timeout_s: float,
+        insecure_tls: bool,
+    ) -> ServerOpening:
+        """Check the arguments of :meth:`~zorivest_async.Vault.connect`.
+
+        Raises:
+            ConfigurationError: One is invalid.
+            NotOnThisBackendError: The encryption is not in this release.
+            MissingDependencyError: asyncpg is not installed.
+        """
+        if encryption not in ("sealed", "server"):
+            raise ConfigurationError('encryption must be "sealed" or "server"')
+        if encryption == "sealed":
+            raise NotOnThisBackendError("encryption='sealed'", NOT_SEALED)
+        if has_passphrase:
+            raise NotOnThisBackendError("passphrase", NOTHING_TO_OPEN)
+        try:
+            name = identifier("Vault", "journal", journal)
+        except ValidationError as error:
+            raise ConfigurationError(f"journal {error.problem}") from None
+        if len(name) > LONGEST_NAME:
+            raise ConfigurationError(f"journal must have at most {LONGEST_NAME} characters")
+        settings = ConnectionSettings(durability=durability, busy_timeout_s=busy_timeout_s)
+        if find_spec("asyncpg") is None:
+            raise MissingDependencyError(
+                "a vault on a server needs asyncpg: pip install 'zorivest-async[postgresql]'", name="asyncpg"
+            )
+        from zorivest_async.database.postgresql.connecting import Server  # noqa: PLC0415 - it needs asyncpg
+
+        server = Server.read(url, timeout_s=busy_timeout_s, insecure_tls=insecure_tls, has_pooler=has_pooler)
+        return cls(server, name, create, settings)
+
+    async def open(self) -> ServerStore:
+        """Find the journal, or create it.
+
+        Raises:
+            VaultNotFoundError: It does not exist, and is not to be created.
+            VaultError: As :meth:`~zorivest_async.Vault.connect`.
+        """
+        from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
+        from zorivest_async.database.postgresql.journals import open_journal  # noqa: PLC0415
+        from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
+
+        number = await open_journal(self.server, self.journal, create=self.create)
+        if number is None:
+            raise VaultNotFoundError(problem=NO_JOURNAL)
+        settings = JournalSettings(
+            self.server.connect,
+            number,
+            reads_only=False,
+            busy_timeout_s=self.settings.busy_timeout_s,
+            is_synced=self.settings.durability == "full",
+            has_pooler=self.server.has_pooler,
+            committed=Commit(),
+        )
+        return ServerStore(f"{self.server.name} {self.journal}", settings)
+
+
+class ServerStore:
+    """A journal on a server.
+
+    Args:
+        name: The name for messages: the hosts, the database and the journal.
+        settings: What its connections need to know.
+
+    Attributes:
+        path: ``None``, as there is no file.
+        name: The name for messages.
+        api_key_cipher: ``None``, as there is no key that the server does not have.
+    """
+
+    path = None
+    api_key_cipher: ApiKeyCipher | None = None
+
+    def __init__(self, name: str, settings: JournalSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._process = current()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the store was closed."""
+        return self._closed
+
+    def create_engines(self, readers: int, _write_latch: WriteLatch) -> tuple[AsyncEngine, AsyncEngine]:
+        """Return the engine that writes, with one connection, as one unit of work writes, and the one that reads."""
+        from zorivest_async.database.postgresql.engine import create_journal_engine  # noqa: PLC0415 - it needs asyncpg
+
+        settings = replace(self._settings, connect=self._connect)
+        return create_journal_engine(settings, 1), create_journal_engine(replace(settings, reads_only=True), readers)
+
+    async def _connect(self) -> Any:
+        self.require_process()
+        return await self._settings.connect()
+
+    def close(self) -> None:
+        """Refuse further units of work.
+
+        Raises:
+            VaultForkedError: The vault was opened before the process forked, and belongs to the parent.
+        """
+        self.require_process()
+        self._closed = True
+
+    def require_open(self) -> None:
+        """Raise unless the store is open.
+
+        Raises:
+            VaultForkedError: It was opened before the process forked.
+            VaultClosedError: It is closed.
+        """
+        if self._process.left_behind:
+            raise VaultForkedError
+        if self._closed:
+            raise VaultClosedError("the vault is closed")
+
+    def require_process(self) -> None:
+        """Raise in a child.
+
+        Raises:
+            VaultForkedError: The store was opened before the process forked.
+        """
+        if current() is not self._process:
+            raise VaultForkedError
+
+    def of_file(self, operation: str) -> NoReturn:
+        """Refuse an operation on a file.
+
+        Raises:
+            NotOnThisBackendError: Always.
+        """
+        self.require_open()
+        raise NotOnThisBackendError(operation, _NOT_HERE[operation])
+
+    of_database = of_file

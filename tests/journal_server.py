@@ -1,0 +1,48 @@
+"""Journals on a PostgreSQL server for tests: one database a process, and a new journal in it for each test."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from itertools import count
+from typing import Final
+
+from servers import EMBEDDED, Cluster, shared_server
+from zorivest_async.database.postgresql.upgrading import install_script
+
+__all__ = ["cluster", "database_name", "new_journal", "runtime_url", "superuser_url"]
+
+_NUMBERS: Final = count()
+_PASSWORD: Final = "runtime"
+
+
+@cache
+def cluster() -> Cluster:
+    """Return the server that all processes of the test run share."""
+    return shared_server(EMBEDDED)
+
+
+@cache
+def database_name() -> str:
+    """Create a database with the schema, and return its name; it goes with its server."""
+    number, name = os.getpid(), f"journals {os.getpid()}"
+    server = cluster()
+    server.sql(f'CREATE DATABASE "{name}"')
+    server.sql(install_script(owner=f"owner{number}", runtime=f"runtime{number}", dump=f"dump{number}"), name)
+    server.sql(f"ALTER ROLE runtime{number} PASSWORD '{_PASSWORD}'")
+    return name
+
+
+def superuser_url() -> str:
+    """Return the URL of the database for the superuser."""
+    return cluster().url(database_name())
+
+
+def runtime_url() -> str:
+    """Return the URL of the database for the role of applications."""
+    return cluster().url(database_name(), f"runtime{os.getpid()}", _PASSWORD)
+
+
+def new_journal() -> str:
+    """Return the name of a journal that does not exist yet."""
+    return f"test {os.getpid()} {next(_NUMBERS)}"
