@@ -30,7 +30,7 @@ __all__ = ["USELESS_AFTER", "DriverTransaction", "raise_driver_error"]
 USELESS_AFTER: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Result codes after which SQLCipher reads nothing more on the same connection."""
 
-LONGEST_ABANDONED_S: Final = 0.002
+LONGEST_ABANDONED_S: Final = 0.01
 """How long a transaction that only read stays open on an idle connection. Reads that follow each other need no timer
 each, and no statement of their own for the ``ROLLBACK``."""
 
