@@ -13,7 +13,6 @@ import os
 import resource
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +25,8 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32", "memory, sizes and descriptors are limited as on POSIX"
 
-from workers.few_files import few_files  # noqa: E402 - which is for POSIX, too
-
 NOBODY = 65534
 LARGE = "z" * 900_000
-TAKEN = ExitStack()
 
 
 def limit_sizes() -> None:
@@ -39,8 +35,9 @@ def limit_sizes() -> None:
 
 
 def take_descriptors() -> None:
-    """Leave no descriptor free."""
-    TAKEN.enter_context(few_files(0))
+    """Leave no descriptor free, nor any that is given back later."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
 
 
 def mount_read_only(folder: Path) -> None:
@@ -79,11 +76,6 @@ async def main(condition: str, folder: Path) -> dict[str, Any]:
     path, idle, backup = folder / "journal.vault", folder / "idle.vault", folder / "backup.vault"
     happened: dict[str, Any] = {}
 
-    async def attempt(work: Awaitable[object]) -> str:
-        if condition == "descriptors":
-            take_descriptors()  # those that were given back meanwhile
-        return await ending_of(work)
-
     async def put(vault: Vault, key: str, value: str) -> None:
         uow = vault.unit_of_work()
         try:
@@ -121,16 +113,16 @@ async def main(condition: str, folder: Path) -> dict[str, Any]:
     await put(vault, "second", "small")
     await read(vault)
     CONDITIONS[condition]()
-    happened["write"] = await attempt(put(vault, "third", LARGE))
-    happened["read"] = await attempt(read(vault))
-    happened["verify"] = await attempt(vault.verify())
-    happened["backup"] = await attempt(vault.backup(folder / "copy.vault"))
-    happened["rekey"] = await attempt(vault.rekey("new", profile=KdfProfile.CHEAPEST))
-    happened["open"] = await attempt(reopen(idle))
-    happened["create"] = await attempt(reopen(folder / "new.vault", create=True))
-    happened["connect"] = await attempt(connect())
-    happened["engine"] = await attempt(use_engine())
-    happened["restore"] = await attempt(Vault.restore(backup, folder / "restored.vault", key=KEY))
+    happened["write"] = await ending_of(put(vault, "third", LARGE))
+    happened["read"] = await ending_of(read(vault))
+    happened["verify"] = await ending_of(vault.verify())
+    happened["backup"] = await ending_of(vault.backup(folder / "copy.vault"))
+    happened["rekey"] = await ending_of(vault.rekey("new", profile=KdfProfile.CHEAPEST))
+    happened["open"] = await ending_of(reopen(idle))
+    happened["create"] = await ending_of(reopen(folder / "new.vault", create=True))
+    happened["connect"] = await ending_of(connect())
+    happened["engine"] = await ending_of(use_engine())
+    happened["restore"] = await ending_of(Vault.restore(backup, folder / "restored.vault", key=KEY))
     return happened
 
 

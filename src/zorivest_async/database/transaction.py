@@ -69,6 +69,7 @@ class Transaction:
     """
 
     def __init__(self, engine: AsyncEngine, turns: TurnQueue | None) -> None:
+        self._channel: DirectChannel | SqlAlchemyChannel | None = None
         self._engine = engine
         self._sync_engine = sync_engine = engine.sync_engine
         self._turns = turns
@@ -78,7 +79,6 @@ class Transaction:
         self.backend = backend = BACKENDS[sync_engine.dialect.name]
         self.process = backend.owner()
         self._state = _State.IDLE
-        self._channel: DirectChannel | SqlAlchemyChannel | None = None
         self._direct: DirectChannel | None = None  # the channel, while the state is DIRECT
         self.outcome: Outcome = "open"
 

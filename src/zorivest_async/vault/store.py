@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
+from zorivest_async.database.backend import BACKENDS
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
 from zorivest_async.database.sqlcipher.driver_errors import TryAgainError
 from zorivest_async.database.sqlcipher.long_operation import Operation
@@ -148,6 +149,7 @@ class VaultStore:
         operation = operation or Operation()
         settings = settings or ConnectionSettings(busy_timeout_s=0.0)
         timeout_s = settings.busy_timeout_s
+        _ = BACKENDS["sqlite"]  # imported in this thread, and not by the first unit of work on the event loop
         file = resolved(Path(path))
         new: VaultKey | None = None
         is_new = not is_there(file)
@@ -189,6 +191,7 @@ class VaultStore:
     @classmethod
     def in_memory(cls, settings: ConnectionSettings) -> Self:
         """Create a vault in memory, under a random key."""
+        _ = BACKENDS["sqlite"]  # as above
         # The memdb VFS shares one database between the connections of a process that use the same name.
         uri = f"file:/zorivest-{secrets.token_hex(16)}?vfs=memdb"
         key = VaultKey(secrets.token_bytes(32), new_salt(KdfProfile.CHEAPEST))

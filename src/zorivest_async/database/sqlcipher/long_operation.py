@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from zorivest_async._finishing import finish
 from zorivest_async._opening import require_asyncio
 from zorivest_async.database.sqlcipher.answer import Answer, Mailbox
+from zorivest_async.database.sqlcipher.os_errors import open_files_error
 from zorivest_async.database.sqlcipher.process import current, inside_sqlite, start_thread
 from zorivest_async.domain.threads import no_thread_error
 from zorivest_async.errors import ConfigurationError, VaultError
@@ -244,7 +245,7 @@ async def run_operation(
             result = work(operation)
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             forget_locals(error, everywhere=True)
-            call_on_loop(settle, None, no_thread_error(error) or error)
+            call_on_loop(settle, None, no_thread_error(error) or open_files_error(error) or error)
         else:
             call_on_loop(settle, result, None)
 

@@ -17,6 +17,7 @@ __all__ = [
     "TOO_LONG",
     "TOO_MANY_FILES",
     "error_of",
+    "open_files_error",
     "problem_of",
     "type_name",
 ]
@@ -81,6 +82,13 @@ def error_of(error: OSError, path: str | PathLike[str] | None) -> VaultError:
     if error.errno in _FULL:
         return VaultFullError(path, problem_of(error))
     return VaultError(path, problem_of(error))
+
+
+def open_files_error(error: BaseException) -> VaultError | None:
+    """Return the library's error if no further file could be opened, such as a module's; ``None`` for other errors."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return VaultError(None, problem_of(error))
+    return None
 
 
 def type_name(mode: int) -> str:
