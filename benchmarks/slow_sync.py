@@ -32,7 +32,8 @@ def build_slow_sync(folder: Path) -> Path:
     Raises:
         SlowSyncUnavailableError: This is no Linux, or it has no C compiler that works.
     """
-    if sys.platform != "linux":
+    system: str = sys.platform  # as a plain text, since a type checker would skip what other systems do not run
+    if system != "linux":
         raise SlowSyncUnavailableError("LD_PRELOAD is Linux's")
     compiler = shutil.which("cc")
     if compiler is None:
