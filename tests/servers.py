@@ -312,8 +312,8 @@ def shared_server(name: str) -> Cluster:
             while not ready.exists():
                 assert keeper.poll() is None, (folder / f"{name}.log").read_text("utf-8")
                 time.sleep(0.02)
-    port, password = ready.read_text("utf-8").split()
-    return Cluster(programs, folder / name, int(port), password)
+    port, password, readable = ready.read_text("utf-8").splitlines()
+    return Cluster(replace(programs, programs=Path(readable)), folder / name, int(port), password)
 
 
 def keep(programs: Path, folder: Path, name: str) -> None:
@@ -321,7 +321,7 @@ def keep(programs: Path, folder: Path, name: str) -> None:
     try:
         with _running(Installation.at(programs), folder / name, {}) as cluster:
             unfinished = folder / f"{name}.starting"
-            unfinished.write_text(f"{cluster.port} {cluster.password}", "utf-8")
+            unfinished.write_text(f"{cluster.port}\n{cluster.password}\n{cluster.programs.programs}", "utf-8")
             unfinished.rename(folder / f"{name}.ready")
             with portalocker.Lock(folder / "run.lock", "a", flags=portalocker.LOCK_EX):
                 pass

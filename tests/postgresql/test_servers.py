@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -100,7 +99,7 @@ def test_a_killed_run_leaves_no_server(nested: Path) -> None:
         assert run.stdout is not None
         assert any("waiting" in line for line in iter(run.stdout.readline, ""))
         folder = (nested.parent / "base" / "alone").read_text("utf-8").split()[1]
-        run.send_signal(signal.SIGKILL)
+        run.kill()
     assert gone(folder)
 
 

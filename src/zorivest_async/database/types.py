@@ -124,8 +124,8 @@ class Confidential:
     the first says in what form the others are.
     """
 
-    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
-        return sealed(bindvalue)
+    def bind_expression(self, bindparam: BindParameter[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
+        return sealed(bindparam)
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
         return opened(column, type_=cast("Any", self))

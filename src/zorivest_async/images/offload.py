@@ -21,7 +21,7 @@ from zorivest_async.images.processing import (
     webp_longest_side,
 )
 from zorivest_async.images.sources import as_image_path, copied, require_small_buffer
-from zorivest_async.security.tracebacks import forget_locals
+from zorivest_async.security.tracebacks import forget_locals, hidden_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -94,7 +94,7 @@ class ImageOffload:
             return HeldBytes(None, 0, partial(_itself, source))
         if isinstance(source, bytearray | memoryview):
             require_small_buffer(source, self._policy)
-            read: Callable[[], Awaitable[bytes]] = partial(self.run, copied, source)
+            read: Callable[[], Awaitable[bytes]] = hidden_call(self.run, copied, source)
         elif isinstance(source, str | PathLike):
             read = partial(self.read_file, as_image_path(source))
         else:

@@ -115,8 +115,8 @@ def _scalable(image: ImageFile, layout: Layout) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit greyscale, which convert() alone would clip at 255
         return Image.eval(image, lambda level: level / 256).convert("L")
     if layout.transparent:
-        samples = tuple(sample * 255 // ((1 << layout.depth) - 1) for sample in layout.transparent)
-        image.info["transparency"] = samples if len(samples) > 1 else samples[0]
+        samples = [sample * 255 // ((1 << layout.depth) - 1) for sample in layout.transparent]
+        image.info["transparency"] = tuple(samples) if len(samples) > 1 else samples[0]
     is_smaller = layout.frame is not None and layout.frame != (0, 0, *layout.size)
     if image.mode in {"1", "P"} or "transparency" in image.info or is_smaller:
         converted = image.convert("RGBA" if image.has_transparency_data or is_smaller else "RGB")
