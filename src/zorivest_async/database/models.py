@@ -1,6 +1,6 @@
 """ORM models of a vault's tables, for your own queries on ``uow.session``.
 
-The columns are declared in :mod:`zorivest_async.database.tables`, which the repositories use without the ORM. The
+The columns are declared in ``zorivest_async.database.tables``, which the repositories use without the ORM. The
 annotations here are their types in Python.
 """
 
