@@ -154,7 +154,7 @@ def test_a_revision_does_not_depend_on_the_librarys_types(monkeypatch: pytest.Mo
     (file,) = (revisions.LOCATION / "versions").glob("*_reviews.py")
     text = file.read_text()
     assert "sa.Column('tags', sa.Text(), nullable=True)" in text
-    assert "sa.Column('created_at', sa.DateTime(), nullable=False)" in text
+    assert "sa.Column('created_at', sa.DateTime(timezone=True), nullable=False)" in text
     assert "zorivest_async" not in text
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.ledger import KEY
+from workers.loaded import load_library
 from workers.system_calls import fail
 from zorivest_async import KdfProfile, Vault, ZorivestError, create_encrypted_connection, create_vault_engine
 
@@ -40,6 +41,12 @@ def take_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
 
 
+def give_privileges_up() -> None:
+    """Become another user, who may not read the library in the folder of some virtual environments."""
+    load_library()
+    os.setuid(NOBODY)
+
+
 def mount_read_only(folder: Path) -> None:
     """Mount a folder over itself, so that nothing in it can be changed by its name."""
     for options in (("--bind",), ("-o", "remount,bind,ro")):
@@ -55,7 +62,7 @@ CONDITIONS: dict[str, Callable[[], None]] = {
     "failing reads": lambda: fail({"pread64"}, errno.EIO),
     "descriptors": take_descriptors,
     "threads": lambda: fail({"clone", "clone3"}, errno.EAGAIN),
-    "privileges": lambda: os.setuid(NOBODY),
+    "privileges": give_privileges_up,
     "read-only": lambda: mount_read_only(Path(sys.argv[2])),
 }
 

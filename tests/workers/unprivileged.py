@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 
+from workers.loaded import load_library
 from zorivest_async import KdfProfile, Vault, ZorivestError
 
 assert sys.platform != "win32", "Windows has no user that root becomes"
@@ -28,5 +29,6 @@ async def main(path: str, passphrase: str) -> None:
 
 if __name__ == "__main__":
     if os.geteuid() == 0:
+        load_library()
         os.setuid(NOBODY)
     asyncio.run(main(*sys.argv[1:]))
