@@ -56,7 +56,7 @@ ended by then are not counted. A second connection counts the rows.
 - "Of these stored": the caller got `CancelledError`, and the write is in the file. That is no fault by itself (a COMMIT
   that has been sent cannot be taken back), but the caller has to learn of it. With this library, `uow.outcome` tells;
   "outcome unknown" counts those where nothing does.
-- "Later than told": the rows came into the file after the task had ended, with nobody waiting for them.
+- "Later than told": the rows came into the file after the task had ended, and no task waited for them.
 - "Next write lost": it returned without an error, and is not in the file.
 
 ## Times
