@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,3 +105,28 @@ async def test_a_stream_costs_the_next_unit_of_work_nothing(
     async with vault.unit_of_work() as uow:
         await uow.connection()
     assert hand_offs == ["finish"]
+
+
+async def test_answers_that_are_ready_together_wake_the_loop_once(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The readers of a vault share a mailbox, whose first answer wakes the loop for the others."""
+    async with vault.read_engine.connect() as first, vault.read_engine.connect() as second:
+        pooled: list[Any] = [await connection.get_raw_connection() for connection in (first, second)]
+        loop, wakes = asyncio.get_running_loop(), list[object]()
+        wake = loop.call_soon_threadsafe
+
+        def count_and_wake(callback: Any, *arguments: Any, **options: Any) -> Any:
+            wakes.append(callback)
+            return wake(callback, *arguments, **options)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", count_and_wake)
+        answers = [
+            driver.call(lambda number=number: number)
+            for number, driver in enumerate(each.driver_connection for each in pooled)
+        ]
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass  # the loop does not run while both threads answer
+        assert [await answer for answer in answers] == [0, 1]
+    assert len(wakes) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from zorivest_async._opening import Opening
+from zorivest_async.database.sqlcipher.answer import Mailbox
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, Durability, require_count
 from zorivest_async.database.sqlcipher.dialect import add_functions
 from zorivest_async.database.sqlcipher.driver import CipherConnection
@@ -113,6 +115,7 @@ def create_engine_over(
     """Return an engine whose connections come from ``connect``, called on each connection's own thread."""
     process = current()
     latch = write_latch or WriteLatch()
+    mailbox: Mailbox | None = None  # of the loop that opens connections, which share it
 
     def connect_with_functions() -> sqlcipher.Connection:
         raw = connect(settings)
@@ -124,12 +127,17 @@ def create_engine_over(
         return raw
 
     async def connect_in_thread() -> CipherConnection:
+        nonlocal mailbox
         if current() is not process:
             raise VaultForkedError
+        loop = asyncio.get_running_loop()
+        if mailbox is None or mailbox.loop is not loop:
+            mailbox = Mailbox(loop)
         connection = CipherConnection(
             connect_with_functions, begin_statement=settings.begin_statement, busy_timeout_s=settings.busy_timeout_s
         )
         connection.write_latch = latch
+        connection.mailbox = mailbox
         connection.shares_syncs = settings.durability == "full" and not settings.read_only
         return await connection
 
