@@ -113,6 +113,7 @@ async def test_answers_that_are_ready_together_wake_the_loop_once(
     """The readers of a vault share a mailbox, whose first answer wakes the loop for the others."""
     async with vault.read_engine.connect() as first, vault.read_engine.connect() as second:
         pooled: list[Any] = [await connection.get_raw_connection() for connection in (first, second)]
+        drivers = [each.driver_connection for each in pooled]
         loop, wakes = asyncio.get_running_loop(), list[object]()
         wake = loop.call_soon_threadsafe
 
