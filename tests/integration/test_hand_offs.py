@@ -122,10 +122,7 @@ async def test_answers_that_are_ready_together_wake_the_loop_once(
             return wake(callback, *arguments, **options)
 
         monkeypatch.setattr(loop, "call_soon_threadsafe", count_and_wake)
-        answers = [
-            driver.call(lambda number=number: number)
-            for number, driver in enumerate(each.driver_connection for each in pooled)
-        ]
+        answers = [driver.call(lambda number=number: number) for number, driver in enumerate(drivers)]
         end = time.monotonic() + 0.2
         while time.monotonic() < end:
             pass  # the loop does not run while both threads answer
