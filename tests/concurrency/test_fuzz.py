@@ -179,16 +179,20 @@ async def fuzz_readers(vault: Vault, units: list[int], chance: random.Random, ta
 
 
 async def warm_up(vault: Vault) -> None:
-    """Have every connection and every image thread open that there can be."""
+    """Have every connection and every thread for images and syncs that there can be."""
 
     async def hold(barrier: asyncio.Barrier) -> None:
         async with vault.unit_of_work(read_only=True) as uow:
             await uow.accounts.count_all()
             await barrier.wait()
 
-    async with vault.unit_of_work() as uow:
-        await uow.accounts.save(make_account())
-        await uow.commit()
+    async def save_account(account_id: str) -> None:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account(account_id))
+            await uow.commit()
+
+    await save_account("U1")
+    await asyncio.gather(*(save_account(f"other {number}") for number in range(4)))  # several at once share syncs
     barrier = asyncio.Barrier(4)
     await asyncio.gather(*(hold(barrier) for _ in range(4)))
     await asyncio.gather(*(vault._image_offload.process(PNG) for _ in range(8)))
