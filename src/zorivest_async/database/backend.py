@@ -236,12 +236,14 @@ class Backend(Protocol):
         dialect: Compiles the library's statements and converts their values.
         errors: Classes of the errors of its driver and of SQLAlchemy.
         no_limit: The value of ``LIMIT`` for no limit.
+        rewrites_indexes: Whether an ``UPDATE`` rewrites each index of a column that it names, though the value stays.
         search: The full-text search index.
     """
 
     dialect: Dialect
     errors: tuple[type[Exception], ...]
     no_limit: int | None
+    rewrites_indexes: bool
     search: SearchIndex
 
     def text_of(self, core: ClauseElement, compiled: Any, /) -> str:

@@ -192,6 +192,26 @@ class RowMapper(Generic[_EntityT]):
         statement = update(self.table).where(self.key_column == bindparam("key"), *conditions)
         return Statement(statement.values(self._parameters(self.changeable)))
 
+    @cached_property
+    def indexed(self) -> tuple[str, ...]:
+        """The :attr:`changeable` fields whose columns are in an index or refer to another table."""
+        table = self.table
+        columns = {column.name for index in table.indexes for column in index.columns}
+        columns |= {column.name for column in table.columns if column.unique or column.foreign_keys}
+        return tuple(name for name in self.changeable if self.columns[name].name in columns)
+
+    @cached_property
+    def unindexed(self) -> tuple[str, ...]:
+        """The other :attr:`changeable` fields."""
+        return tuple(name for name in self.changeable if name not in self.indexed)
+
+    @cached_property
+    def update_unindexed(self) -> Statement:
+        """The update of a row whose :attr:`indexed` fields stay; its values are the others, the key, and these."""
+        stay = [self.columns[name].is_not_distinct_from(bindparam(f"old_{name}")) for name in self.indexed]
+        statement = update(self.table).where(self.key_column == bindparam("key"), *stay)
+        return Statement(statement.values(self._parameters(self.unindexed)))
+
     @property
     def _insertion(self) -> Insert:
         return insert(self.table).values(self._parameters(self.fields))

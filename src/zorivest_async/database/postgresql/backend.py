@@ -38,6 +38,7 @@ class _ServerBackend:
     dialect: Dialect = DIALECT
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, *DRIVER_ERRORS)
     no_limit: int | None = None  # https://www.postgresql.org/docs/current/queries-limit.html
+    rewrites_indexes = False  # heap-only tuples: https://www.postgresql.org/docs/current/storage-hot.html
     search: SearchIndex = WordSearch()
 
     text_of = staticmethod(text_of)

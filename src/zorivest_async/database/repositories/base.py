@@ -317,8 +317,27 @@ class KeyedRepository(Repository[_EntityT], Generic[_EntityT, _KeyT]):
         await self._update(entity, self.mapper)
 
     async def _update(self, entity: _EntityT, mapper: RowMapper[Any]) -> None:
+        if await self._updates_unindexed(entity, mapper):
+            return
         if not await self._updates(entity, mapper, mapper.update):
             raise NotFoundError(self._name, getattr(entity, mapper.key, None))
+
+    async def _updates_unindexed(self, entity: _EntityT, mapper: RowMapper[Any]) -> bool:
+        """Update a row if its indexed fields stay as they are stored, and return whether it was one.
+
+        Most changes are of that kind, and cost half the time of those that rewrite every index.
+        """
+        if not (self._channel.backend.rewrites_indexes and mapper.indexed and mapper.unindexed):
+            return False
+        key, names = getattr(entity, mapper.key, None), (*mapper.unindexed, mapper.key, *mapper.indexed)
+        # The row is in no local variable, which a traceback may show.
+        result = await self._execute_row(
+            mapper.update_unindexed,
+            (*self._changes(entity, mapper.unindexed), key, *self._row(entity, mapper.indexed)),
+            key,
+            names=names,
+        )
+        return bool(result.rowcount)
 
     async def _updates(self, entity: _EntityT, mapper: RowMapper[Any], statement: Statement, *more: Any) -> bool:
         """Send an update of a mapper, and return whether it has found the row; ``more`` are its further values."""

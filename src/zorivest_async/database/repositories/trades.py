@@ -120,7 +120,6 @@ _SET_SEQUENCE: Final = Statement(
 _TIME, _EXEC_ID = (_MAPPER.fields.index(name) for name in ("time", "exec_id"))
 _GET_MANY = Statement(_MAPPER.select.where(_AMONG_IDS))
 
-
 _SAVING: Final[dict[str, Callable[[RowMapper[Any]], Statement]]] = {
     "error": lambda mapper: mapper.insert,
     "skip": lambda mapper: mapper.insert_or_skip,
@@ -170,7 +169,10 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
     async def _update_trade(self, trade: Trade) -> None:
         if getattr(trade, "currency", None) is not None:
             await super().update(trade)
-        elif not await self._updates(trade, _MAPPER, _UPDATE_IN_ACCOUNTS_CURRENCY, getattr(trade, "account_id", None)):
+        elif not (
+            await self._updates_unindexed(trade, _MAPPER)  # it stays in its account, and so in its currency
+            or await self._updates(trade, _MAPPER, _UPDATE_IN_ACCOUNTS_CURRENCY, getattr(trade, "account_id", None))
+        ):
             if await self.exists(trade.exec_id):
                 raise CurrencyChangeError("Trade", trade.exec_id)
             raise NotFoundError("Trade", trade.exec_id)

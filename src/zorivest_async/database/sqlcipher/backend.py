@@ -41,6 +41,7 @@ class _SqliteBackend:
     dialect: Dialect = DIALECT
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlcipher.Error)
     no_limit: int | None = -1  # https://sqlite.org/lang_select.html#limitoffset
+    rewrites_indexes = True
     search: SearchIndex = Fts5Search()
 
     store_time = staticmethod(to_text)
