@@ -10,21 +10,36 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.dying import Death
 from workers.ledger import KEY
 from zorivest_async import KdfProfile, Vault, ZorivestError
+from zorivest_async.security import ApiKeyCipher
+from zorivest_async.transfer.copying import copy_journal
 from zorivest_async.transfer.exporting import export_trades
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.vault.lock import VaultLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
 
 death: Death | None = None
+
+
+@asynccontextmanager
+async def opened(target: str, journal: str = "") -> AsyncGenerator[Vault]:
+    """Open a vault in a file, or a journal of the server at a URL."""
+    if not journal:
+        async with Vault.open(target, key=KEY, create=False) as vault:
+            yield vault
+        return
+    async with Vault.connect(target, journal=journal, encryption="server") as vault:
+        vault._store.api_key_cipher = ApiKeyCipher(bytes(32))
+        yield vault
 
 
 async def _wait_for_a_line() -> None:
@@ -115,12 +130,20 @@ async def import_whole(path: str, folder: str) -> None:
         await import_journal(vault, folder)
 
 
+async def copy_whole(source: str, target: str, journal: str = "") -> None:
+    """Copy a whole journal into a file, or into a journal of the server at a URL."""
+    async with Vault.open(source, key=KEY, create=False) as old, opened(target, journal) as new:
+        await _wait_for_a_line()
+        await copy_journal(old, new)
+
+
 async def main(name: str, *arguments: str) -> None:
     """Do it, and say how it ended."""
     work: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
         "hold": hold, "hold_alone": hold_alone, "leave_wal": leave_wal, "backup": backup, "rekey": rekey,
         "restore": restore, "create": create, "upgrade": upgrade, "export_journal": export_whole,
         "export_trades": export_csv, "import_journal": import_whole,
+        "copy_journal": copy_whole,
     }  # fmt: skip
     try:
         await work[name](*arguments)
