@@ -134,11 +134,12 @@ class Adapter(Protocol):
         """Whether a statement, and neither the unit of work nor an error, has ended the transaction."""
         ...
 
-    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /, *queues: object) -> None:
         """Announce a transaction, which the next statement opens.
 
         Args:
             loop: The event loop of the unit of work that it belongs to; ``None`` if it belongs to none.
+            queues: The queues for the connection; an ``others_wait`` of theirs says whether a task waits.
         """
         ...
 

@@ -155,7 +155,7 @@ class Transaction:
         if not hasattr(pool, "take") or (entry := pool.take(self.task)) is None:
             return None
         adapter: Adapter = entry.dbapi_connection.transaction
-        adapter.begin(self.loop)
+        adapter.begin(self.loop, self._turns, pool)
         self._channel = self._direct = channel = DirectChannel(pool, adapter, entry=entry)
         self._state, self.outcome = _State.DIRECT, "open"
         return channel
@@ -171,7 +171,7 @@ class Transaction:
             if self.backend.drives(self._engine.dialect):
                 pooled = await _checked_out(pool)
                 adapter = cast("Adapter", cast("Any", pooled.dbapi_connection).transaction)
-                adapter.begin(self.loop)
+                adapter.begin(self.loop, self._turns, pool)
                 self._channel = self._direct = DirectChannel(pool, adapter, pooled=pooled)
                 self._state = _State.DIRECT
             else:

@@ -118,7 +118,7 @@ class ServerTransaction:
         self._pending: asyncio.Task[Any] | None = None
         self._token: uuid.UUID | None = None
 
-    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /, *_queues: object) -> None:
         """Announce a transaction, which the next statement opens, unless one was announced before.
 
         Args:

@@ -70,6 +70,7 @@ class DriverTransaction:
         "_held",
         "_is_due_to_end",
         "_mailbox",
+        "_queues",
         "_read_only",
         "_state",
         "autocommit",
@@ -83,18 +84,21 @@ class DriverTransaction:
         self._state = _State.NONE
         self.loss = Loss.NONE
         self._mailbox: Mailbox | None = None
+        self._queues: tuple[object, ...] = ()
         self._error: BaseException | None = None
         self.reads_only = connection.begin_statement == "BEGIN"
 
-    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None, /, *queues: object) -> None:
         """Announce a transaction, which the next statement opens, unless one was announced before.
 
         Args:
             loop: The event loop of the unit of work that it belongs to, and then only :meth:`committing` and
                 :meth:`rolling_back` may end it; ``None`` if it belongs to none.
+            queues: The queues for the connection. If no task waits in one of them when the transaction opens, its
+                commit shares its sync with no other.
         """
         if loop is not None:
-            self._held, self.loss = True, Loss.NONE
+            self._held, self._queues, self.loss = True, queues, Loss.NONE
             mailbox = self._cipher.mailbox
             self._mailbox = mailbox if mailbox is not None and mailbox.loop is loop else Mailbox(loop)
         state = self._state
@@ -309,7 +313,7 @@ class DriverTransaction:
             # SQLAlchemy sends no ROLLBACK after a COMMIT that failed; that of an abandoned transaction may have failed.
             if raw.in_transaction or cipher.lent:
                 self._roll_back_if_open()
-            if group is not None and self._held:
+            if group is not None and self._held and group.can_share(self._queues):
                 group.relax(cipher)
             cipher.own_cursor.execute("BEGIN" if self._read_only else cipher.begin_statement)
             self._state = _State.BEGUN

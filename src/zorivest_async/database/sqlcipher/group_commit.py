@@ -2,8 +2,9 @@
 
 In WAL mode ``synchronous=FULL`` differs from ``NORMAL`` by a sync of the WAL after each transaction
 (https://sqlite.org/pragma.html#pragma_synchronous). So the library's own ``COMMIT`` runs under ``NORMAL``, and is
-acknowledged after a sync of the WAL that began later. Whatever else ends a transaction (a statement ``COMMIT``, the
-driver's ``commit()``) is synced in its own hand-off. Outside these transactions the connection stays at ``FULL``.
+acknowledged after a sync of the WAL that began later. Whatever else ends such a transaction (a statement ``COMMIT``,
+the driver's ``commit()``) is synced in its own hand-off. All else stays at ``FULL``, also a transaction that opens
+while no task waits for the connection: it could share nothing, and a sync outside ``COMMIT`` takes longer.
 """
 
 from __future__ import annotations
@@ -128,6 +129,14 @@ class GroupCommit:
             os.close(descriptor)
         return None
 
+    def can_share(self, queues: tuple[object, ...]) -> bool:
+        """Return whether a commit would share its sync: others are written and not synced, or a task waits.
+
+        Args:
+            queues: The queues for the connection, whose ``others_wait`` says whether a task waits.
+        """
+        return self._written > self._synced or any(getattr(queue, "others_wait", False) for queue in queues)
+
     def relax(self, connection: _Connection) -> None:
         """Set ``synchronous=NORMAL`` for the transaction that begins next."""
         if not self.relaxed:
@@ -173,7 +182,7 @@ class GroupCommit:
         Raises:
             CommitOutcomeUnknownError: The sync failed.
         """
-        is_shared = self._written > self._synced or any(getattr(queue, "others_wait", False) for queue in queues)
+        is_shared = self.can_share(queues)
         self._written += 1
         if is_shared and queues and self._has_thread():
             return WrittenCommit(self, self._written)
