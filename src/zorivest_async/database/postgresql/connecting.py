@@ -33,6 +33,12 @@ _FILES: Final = ("sslrootcert", "sslcert", "sslkey")
 SHORTEST_TIMEOUT_S: Final = 1.0
 """Minimum time to connect: with a busy timeout of 0 nothing is waited for but the network."""
 
+_KEEPALIVES: Final = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""The server rolls back half a minute after the machine of a client has gone, which locks the journal until then.
+
+By default that takes two hours (https://www.postgresql.org/docs/current/runtime-config-connection.html).
+"""
+
 INSECURE: Final = (
     "sslmode={!r} does not check whose server it is; leave it out, as verify-full is the default, or pass "
     "insecure_tls=True if the network is trusted"
@@ -128,11 +134,12 @@ class Server:
         # asyncpg itself would read the files of certificates on the event loop.
         protection = False if self.mode == "disable" else await asyncio.to_thread(self._protection)
         options: dict[str, Any] = {"statement_cache_size": 0} if self.has_pooler else {}
+        keepalives = {} if self.has_pooler else _KEEPALIVES  # a pooler refuses settings that it does not know
         return await asyncpg.connect(
             self.url,
             ssl=protection,
             timeout=max(self.timeout_s, SHORTEST_TIMEOUT_S),
-            server_settings={"application_name": "zorivest-async"},
+            server_settings={"application_name": "zorivest-async", **keepalives},
             **options,
         )
 
