@@ -30,7 +30,7 @@ def proxy() -> Proxy:
 async def names(vault: Vault) -> list[str]:
     """Return the identifiers of the stored accounts."""
     async with vault.unit_of_work(read_only=True) as uow:
-        return [account.account_id for account in await uow.accounts.list_all()]
+        return [account.account_id for account in await uow.accounts.list_all(limit=None)]
 
 
 @pytest.mark.parametrize("fault", ["answer", "silence"])
@@ -168,27 +168,58 @@ async def test_a_refused_statement_that_is_cancelled_loses_the_transaction(proxy
         assert await names(vault) == ["U3"]
 
 
+async def test_a_task_that_is_cancelled_while_it_begins_is_rolled_back(proxy: Proxy) -> None:
+    """Nothing was sent but BEGIN, so its outcome is known."""
+    async with vault_behind(proxy) as vault:
+        async with vault.unit_of_work() as uow:
+            proxy.holds = "BEGIN"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await uow.accounts.save(make_account("U1"))
+            proxy.passing.set()
+            with pytest.raises(RepositoryError, match="cancelled"):
+                await uow.commit()
+        assert uow.outcome == "rolled_back"
+        await write(vault, "U2")
+        assert await names(vault) == ["U2"]
+
+
+async def test_a_connection_that_is_lost_before_the_block_is_left_is_rolled_back(proxy: Proxy) -> None:
+    """No COMMIT was sent, so its outcome is known, too."""
+    async with vault_behind(proxy) as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account("U1"))
+            await terminate_all()
+        assert uow.outcome == "rolled_back"
+        await write(vault, "U2")
+        assert await names(vault) == ["U2"]
+
+
+async def terminate_all() -> None:
+    """Terminate the connections of vaults, and let them notice."""
+    admin = await asyncpg.connect(superuser_url(), ssl=False)
+    try:
+        await admin.fetch(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'zorivest-async' AND datname = current_database()"
+        )
+    finally:
+        await admin.close()
+    await asyncio.sleep(0.1)
+
+
 async def test_a_terminated_connection_loses_its_transaction_alone(proxy: Proxy) -> None:
     """The next statement says that the connection is lost; the next unit of work has another one."""
     async with vault_behind(proxy) as vault:
-        admin = await asyncpg.connect(superuser_url(), ssl=False)
-        try:
-            async with vault.unit_of_work() as uow:
-                await uow.accounts.save(make_account("U1"))
-                await admin.fetch(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'zorivest-async' AND datname = current_database()"
-                )
-                with pytest.raises(VaultUnreachableError):
-                    await uow.accounts.save(make_account("U2"))
-                with pytest.raises(RepositoryError):
-                    await uow.commit()
-                assert uow.outcome == "rolled_back"
-        finally:
-            await admin.close()
         async with vault.unit_of_work() as uow:
-            await uow.accounts.save(make_account("U3"))
-            await uow.commit()
+            await uow.accounts.save(make_account("U1"))
+            await terminate_all()
+            with pytest.raises(VaultUnreachableError):
+                await uow.accounts.save(make_account("U2"))
+            with pytest.raises(RepositoryError):
+                await uow.commit()
+            assert uow.outcome == "rolled_back"
+        await write(vault, "U3")
         assert await names(vault) == ["U3"]
 
 

@@ -74,8 +74,13 @@ class _State(Enum):
 
     NONE = "none was announced"
     DUE = "announced; BEGIN is sent with the first statement"
-    BEGUN = "BEGIN was sent"
+    OPENING = "BEGIN was sent, and not answered yet, or its task was cancelled meanwhile"
+    BEGUN = "BEGIN was answered"
     ABANDONED = "to be rolled back before the connection does anything else"
+
+
+_SENT: Final = (_State.OPENING, _State.BEGUN)
+"""States in which the server may have a transaction."""
 
 
 class ServerTransaction:
@@ -138,7 +143,7 @@ class ServerTransaction:
     @property
     def ended_elsewhere(self) -> bool:
         """Whether a statement, and neither the unit of work nor an error, has ended the transaction."""
-        return self._held and self._state is _State.BEGUN and not self._is_open
+        return self._held and self._state is _State.BEGUN and not (self.raw.is_closed() or self._is_open)
 
     @property
     def has_savepoints(self) -> bool:
@@ -229,6 +234,11 @@ class ServerTransaction:
         """Open the transaction if it is due, or renew the savepoint that a refused statement is undone to."""
         if self._state is _State.DUE:
             await self._open()
+        elif self._state is _State.OPENING:
+            if self._held:
+                raise RepositoryError(problem=LOST)
+            self._before = "ROLLBACK; "
+            await self._open()
         elif self._state is _State.BEGUN and not self._is_open:
             if self.raw.is_closed():
                 self.loss = Loss.USELESS
@@ -254,7 +264,7 @@ class ServerTransaction:
         if self.raw.is_closed():
             await self._reconnect()
             is_new = True
-        self._state, self._dirty = _State.BEGUN, False
+        self._state, self._dirty = _State.OPENING, False
         self.number += 1
         try:
             try:
@@ -272,7 +282,7 @@ class ServerTransaction:
                     await self.raw.execute("ROLLBACK")
             self._state = _State.DUE  # nothing is lost, and the next statement begins it again
             raise
-        self._before = ""
+        self._state, self._before = _State.BEGUN, ""
 
     def _opening(self) -> str:
         settings = self._settings
@@ -353,6 +363,8 @@ class ServerTransaction:
         """Begin to commit, and return a future, which refuses cancellation; ``None`` if nothing was sent."""
         state, held = self._state, self._held
         self._state, self._held = _State.NONE, False
+        if state is _State.OPENING:
+            self._before = "ROLLBACK; "
         if state is not _State.BEGUN:
             return None
         if self.raw.is_closed():
@@ -399,7 +411,7 @@ class ServerTransaction:
         if state is _State.ABANDONED:
             return None
         self._state = _State.NONE
-        if state is not _State.BEGUN or self.raw.is_closed():
+        if state not in _SENT or self.raw.is_closed():
             return None
         return start_unstoppable(self._roll_back())
 
@@ -420,7 +432,7 @@ class ServerTransaction:
         """
         state, self._held = self._state, False
         self._state = _State.NONE
-        if state in (_State.BEGUN, _State.ABANDONED):
+        if state in (*_SENT, _State.ABANDONED):
             self._state = _State.ABANDONED
             loop = asyncio.get_running_loop()
             # A task that waits for the connection runs in the turn after the next one.
@@ -435,7 +447,7 @@ class ServerTransaction:
     def give_up(self) -> None:
         """Roll back at once without waiting; for a forgotten unit of work."""
         state, self._held = self._state, False
-        self._state = _State.ABANDONED if state in (_State.BEGUN, _State.ABANDONED) else _State.NONE
+        self._state = _State.ABANDONED if state in (*_SENT, _State.ABANDONED) else _State.NONE
         self._end_abandoned()
 
 
