@@ -43,6 +43,11 @@ class Outcomes:
                 await uow.commit()
                 self.acknowledged.add(name)
 
+    @property
+    def unknown(self) -> list[str]:
+        """The names of those whose outcome is unknown."""
+        return [name for name, unit in self._units.items() if unit.outcome == "unknown"]
+
     async def check(self, vault: Vault) -> Counter[str]:
         """Require that every outcome is what is stored, that nothing acknowledged is missing.
 

@@ -258,6 +258,8 @@ class Cluster:
                     time.sleep(0.02)
                 yield copy
             finally:
+                self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+                self.sql("SELECT pg_reload_conf()")
                 copy.receive(wanted=True)
                 copy.stop()
         finally:
