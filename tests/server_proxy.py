@@ -131,7 +131,7 @@ class _Messages:
         """Return what the server has to answer once it has got the data."""
         self._left += data
         found = list[str]()
-        while len(self._left) > 4 + self._started:
+        while len(self._left) >= 4 + self._started:
             kind = self._left[:1] if self._started else b""
             size = len(kind) + int.from_bytes(self._left[len(kind) : len(kind) + 4])
             if len(self._left) < size:
