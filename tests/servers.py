@@ -215,6 +215,14 @@ class Cluster:
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
+    def install(self, name: str, content: bytes) -> None:
+        """Write a file into the data folder, which the server's account alone may read."""
+        path = self.data / name
+        path.touch(0o600)
+        path.write_bytes(content)
+        if (account := _account()) and sys.platform != "win32":
+            os.chown(path, account["user"], account["group"])
+
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
         self.run("pg_ctl", "start", "-w", "-s", "-t", str(int(_START_S)), "-D", str(self.data), "-l", str(self.log))

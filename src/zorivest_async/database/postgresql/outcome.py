@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, LOST_CONNECTION
-from zorivest_async.errors import CommitOutcomeUnknownError, VaultError, VaultUnreachableError
+from zorivest_async.errors import CommitOutcomeUnknownError, VaultUnreachableError, ZorivestError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -103,7 +103,7 @@ async def settle(
         try:
             async with asyncio.timeout(left):
                 recent = await _recent(connect, journal, left)
-        except (*DRIVER_ERRORS, *LOST_CONNECTION, VaultError):
+        except (*DRIVER_ERRORS, *LOST_CONNECTION, ZorivestError):
             await asyncio.sleep(min(PAUSE_S, max(deadline - loop.time(), 0)))
             continue
         if recent is None:
