@@ -198,6 +198,7 @@ class ServerDialect(PGDialect_asyncpg):
     driver = "zorivest"
     supports_statement_cache = True
     statement_compiler = _Compiler
+    default_isolation_level = "READ COMMITTED"  # what a connection returns to from AUTOCOMMIT
 
     colspecs = {  # noqa: RUF012 - SQLAlchemy's way
         **PGDialect_asyncpg.colspecs,
