@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["IMPLEMENTATIONS", "LIMITS", "Journal", "Limit", "PlainJournal"]
+__all__ = ["IMPLEMENTATIONS", "LIMITS", "LONG_FORMS", "Journal", "Limit", "PlainJournal"]
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -168,7 +168,11 @@ IMPLEMENTATIONS: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Jo
     "memory": open_memory,
     "plain": open_plain_sqlite,
     "server": open_server,
+    "heard server": open_heard_server,
 }
+
+LONG_FORMS: Final = ("heard server",)
+"""Implementations that only the long forms of the tests run over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,31 +211,34 @@ LIMITS: Final = (
         AssertionError,
         "Python's sqlite3 begins no transaction for a SELECT, so that each statement reads the state of its own time",
     ),
-    Limit(
-        "server",
-        "test_trade_paging.py::test_a_very_long_identifier_can_end_a_page",
-        ValidationError,
-        "an index row of a server has at most 2,704 bytes, so identifiers have at most 512 characters there",
-    ),
-    Limit(
-        "server",
-        "test_image_previews.py::test_a_preview_that_is_not_bytes_is_refused",
-        DBAPIError,
-        "no program can store text in a column of bytes there: the server refuses it",
-    ),
     *(
-        Limit(
-            "server",
-            f"test_atomic.py::{test}",
-            DBAPIError,
-            "its rows are refused by triggers in SQLite's SQL; tests/postgresql/test_refusals.py refuses rows there",
-        )
-        for test in (
-            "test_a_read_writes_nothing",
-            "test_a_refused_write_leaves_nothing_of_itself",
-            "test_a_refused_write_leaves_the_rest_of_a_savepoint",
-            "test_a_refused_rebuild_leaves_the_index",
-            "test_a_refused_deletion_names_the_table_that_refers",
+        Limit(server, *limit)
+        for server in ("server", "heard server")
+        for limit in (
+            (
+                "test_trade_paging.py::test_a_very_long_identifier_can_end_a_page",
+                ValidationError,
+                "an index row of a server has at most 2,704 bytes, so identifiers have at most 512 characters there",
+            ),
+            (
+                "test_image_previews.py::test_a_preview_that_is_not_bytes_is_refused",
+                DBAPIError,
+                "no program can store text in a column of bytes there: the server refuses it",
+            ),
+            *(
+                (
+                    f"test_atomic.py::{test}",
+                    DBAPIError,
+                    "its rows are refused by triggers in SQLite's SQL; test_refusals.py refuses rows there",
+                )
+                for test in (
+                    "test_a_read_writes_nothing",
+                    "test_a_refused_write_leaves_nothing_of_itself",
+                    "test_a_refused_write_leaves_the_rest_of_a_savepoint",
+                    "test_a_refused_rebuild_leaves_the_index",
+                    "test_a_refused_deletion_names_the_table_that_refers",
+                )
+            ),
         )
     ),
 )

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -214,6 +215,14 @@ class Cluster:
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
+    def install(self, name: str, content: bytes) -> None:
+        """Write a file into the data folder, which the server's account alone may read."""
+        path = self.data / name
+        path.touch(0o600)
+        path.write_bytes(content)
+        if (account := _account()) and sys.platform != "win32":
+            os.chown(path, account["user"], account["group"])
+
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
         self.run("pg_ctl", "start", "-w", "-s", "-t", str(int(_START_S)), "-D", str(self.data), "-l", str(self.log))
@@ -221,6 +230,54 @@ class Cluster:
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server: ``"fast"``, or ``"immediate"`` as in a crash, after which the next start recovers."""
         self.run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", str(self.data))
+
+    def kill(self) -> None:
+        """Kill all processes of the server at once (POSIX only)."""
+        postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
+        os.kill(postmaster, signal.SIGSTOP)  # so that it starts no more
+        processes = [postmaster, *_children(postmaster)]
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        # A server does not start while a process with the number of the last one is there.
+        deadline = time.monotonic() + _START_S
+        while any(map(_is_there, processes)):
+            assert time.monotonic() < deadline, "a killed server is still there"
+            time.sleep(0.01)
+
+    @contextmanager
+    def standby(self) -> Generator[Cluster]:
+        """Run a copy of this server that follows it, and which each of its commits waits for (POSIX only)."""
+        folder = self.folder.with_name(f"{self.folder.name}-standby")
+        folder.mkdir(mode=0o755)
+        copy = Cluster(self.programs, folder, _free_port(), self.password)
+        try:
+            for path in (copy.data, copy.socket_folder):
+                path.mkdir(mode=0o700)
+                if account := _account():
+                    os.chown(path, account["user"], account["group"])
+            where = ("-h", str(self.socket_folder), "-p", str(self.port), "-U", "postgres")
+            self.run("pg_basebackup", *where, "-D", str(copy.data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+            copy.configure({"port": str(copy.port), **copy._sockets})
+            copy.start()
+            try:
+                self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                self.sql("SELECT pg_reload_conf()")
+                while self.sql("SELECT sync_state FROM pg_stat_replication") != ["sync"]:
+                    time.sleep(0.02)
+                yield copy
+            finally:
+                self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+                self.sql("SELECT pg_reload_conf()")
+                copy.receive(wanted=True)
+                copy.stop()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def receive(self, *, wanted: bool) -> None:
+        """Stop the process of a standby that receives commits, or let it go on (POSIX only)."""
+        postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
+        for process in _children(postmaster, "walreceiver"):
+            os.kill(process, signal.SIGCONT if wanted else signal.SIGSTOP)
 
     @property
     def log(self) -> Path:
@@ -263,6 +320,23 @@ class Cluster:
             printed = output.read()
         assert done.returncode == 0, f"{program} ended with {done.returncode}: {printed}"
         return printed
+
+
+def _children(process: int, name: str = "") -> list[int]:
+    """Return the numbers of the processes that a process has started, of one name or all."""
+    listed = subprocess.run(
+        ["/bin/ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True, timeout=_START_S
+    ).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    return [int(row[0]) for row in rows if int(row[1]) == process and name in row[2]]
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _free_port() -> int:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from factories import make_account, make_trade
-from implementations import IMPLEMENTATIONS, LIMITS
+from implementations import IMPLEMENTATIONS, LIMITS, LONG_FORMS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from implementations import Journal
 
 
-@pytest_asyncio.fixture(params=IMPLEMENTATIONS)
+PARAMETERS = [
+    pytest.param(name, marks=[pytest.mark.soak] if name in LONG_FORMS else [], id=name) for name in IMPLEMENTATIONS
+]
+
+
+@pytest_asyncio.fixture(params=PARAMETERS)
 async def empty_journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Journal]:
     """A journal without a row, of one implementation after the other."""
     async with IMPLEMENTATIONS[request.param](tmp_path) as journal:

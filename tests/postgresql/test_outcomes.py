@@ -3,90 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import asyncpg
 import pytest
 
-from factories import make_account
-from journal_server import cluster, new_journal, runtime_url, superuser_url
-from zorivest_async import (
-    CommitOutcomeUnknownError,
-    RepositoryError,
-    Vault,
-    VaultUnreachableError,
-)
+from factories import make_account, make_trade
+from journal_server import new_journal, runtime_url, superuser_url
+from server_proxy import Fault, Proxy, vault_behind
+from zorivest_async import CommitOutcomeUnknownError, RepositoryError, Vault, VaultUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from pathlib import Path
 
 pytestmark = pytest.mark.asyncio
 
-Fault = Literal["none", "answer", "commit", "silence"]
-
-COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-"""The message of a COMMIT (https://www.postgresql.org/docs/current/protocol-message-formats.html)."""
-
-
-class Proxy:
-    """A proxy before the server, which loses a COMMIT, or the answer to one, and the connection with it.
-
-    Attributes:
-        fault: What to lose: ``"commit"`` before the server gets it, its ``"answer"``, or only the answer, so that the
-            connection is silent (``"silence"``).
-        refuses: Whether new connections are closed.
-    """
-
-    def __init__(self) -> None:
-        self.fault: Fault = "none"
-        self.refuses = False
-        self._serving = set[asyncio.Task[Any] | None]()
-
-    async def aclose(self) -> None:
-        """Wait until every connection has ended, which the clients do."""
-        await asyncio.wait({task for task in self._serving if task is not None})
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward both ways until one of the sides closes, or the fault comes."""
-        self._serving.add(asyncio.current_task())
-        if self.refuses:
-            writer.close()
-            await writer.wait_closed()
-            return
-        to_server = await asyncio.open_connection("127.0.0.1", cluster().port)
-        lost = asyncio.Event()
-        tasks = [
-            asyncio.ensure_future(self._forward(reader, to_server[1], lost, watch=True)),
-            asyncio.ensure_future(self._forward(to_server[0], writer, lost, watch=False)),
-        ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        for each in (writer, to_server[1]):
-            each.close()
-            with suppress(ConnectionError):
-                await each.wait_closed()
-
-    async def _forward(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, lost: asyncio.Event, *, watch: bool
-    ) -> None:
-        with suppress(ConnectionError):
-            while data := await source.read(65_536):
-                if watch and self.fault != "none" and COMMIT in data:
-                    fault, self.fault = self.fault, "none"
-                    if fault == "commit":
-                        return
-                    lost.set()
-                    target.write(data)
-                    if fault == "answer":
-                        await asyncio.sleep(0.3)  # the server has committed by then
-                        return
-                elif not watch and lost.is_set():
-                    continue  # the answer is lost, and so is all after it
-                else:
-                    target.write(data)
-                await target.drain()
+MANY = 70
+"""More commits than tokens that a journal's row keeps."""
 
 
 @pytest.fixture
@@ -96,24 +32,10 @@ def proxy() -> Proxy:
     return Proxy()
 
 
-@asynccontextmanager
-async def vault_behind(proxy: Proxy, **options: Any) -> AsyncGenerator[Vault]:
-    """Open a new journal through a proxy."""
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    url = runtime_url().replace(f":{cluster().port}/", f":{port}/")
-    try:
-        async with Vault.connect(url, journal=new_journal(), encryption="server", **options) as vault:
-            yield vault
-    finally:
-        server.close()
-        await proxy.aclose()
-
-
 async def names(vault: Vault) -> list[str]:
     """Return the identifiers of the stored accounts."""
     async with vault.unit_of_work(read_only=True) as uow:
-        return [account.account_id for account in await uow.accounts.list_all()]
+        return [account.account_id for account in await uow.accounts.list_all(limit=None)]
 
 
 @pytest.mark.parametrize("fault", ["answer", "silence"])
@@ -144,6 +66,58 @@ async def test_a_commit_that_the_server_never_got_is_rolled_back(proxy: Proxy) -
             assert await names(vault) == (["U1"] if number else [])
 
 
+async def write(vault: Vault, name: str) -> None:
+    """Commit an account in a unit of work of its own."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account(name))
+        await uow.commit()
+
+
+@pytest.mark.parametrize("earlier", [0, 1], ids=["the first commit", "a later commit"])
+async def test_commits_of_other_machines_do_not_hide_that_one_is_not_stored(proxy: Proxy, earlier: int) -> None:
+    """However many there were since this vault's last one: a server that answers is enough for the outcome."""
+    journal = new_journal()
+    async with (
+        vault_behind(proxy, journal=journal) as vault,
+        Vault.connect(runtime_url(), journal=journal, encryption="server") as other,
+    ):
+        for number in range(earlier):
+            await write(vault, f"E{number}")
+        for number in range(MANY):
+            await write(other, f"O{number}")
+        proxy.fault = "commit"
+        with pytest.raises(VaultUnreachableError, match="rolled back"):
+            await write(vault, "U1")
+        await write(vault, "U2")
+        assert {"U1", "U2"} & {*await names(vault)} == {"U2"}
+
+
+async def test_commits_of_other_machines_do_not_hide_that_one_is_stored(proxy: Proxy) -> None:
+    """Though the server can be asked only after many of them."""
+    journal = new_journal()
+    async with (
+        vault_behind(proxy, journal=journal) as vault,
+        Vault.connect(runtime_url(), journal=journal, encryption="server") as other,
+    ):
+        await write(other, "O")
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account("U1"))
+            proxy.fault, proxy.refuses = "answer", True
+            others = asyncio.ensure_future(write_many(proxy, other))
+            await uow.commit()
+            assert uow.outcome == "committed"
+        await others
+        assert "U1" in await names(vault)
+
+
+async def write_many(proxy: Proxy, other: Vault) -> None:
+    """Wait until a COMMIT has been lost, write much, and let the proxy connect again."""
+    await proxy.lost.wait()
+    for number in range(MANY):
+        await write(other, f"M{number}")
+    proxy.refuses = False
+
+
 async def test_a_commit_is_unknown_while_no_server_answers(proxy: Proxy) -> None:
     """And never said to be stored, or not to be."""
     async with vault_behind(proxy, busy_timeout_s=1.0) as vault:
@@ -155,6 +129,26 @@ async def test_a_commit_is_unknown_while_no_server_answers(proxy: Proxy) -> None
             assert uow.outcome == "unknown"
         proxy.refuses = False
         assert await names(vault) == ["U1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
+async def test_a_commit_is_unknown_while_the_socket_of_the_server_is_missing(proxy: Proxy, tmp_path: Path) -> None:
+    """A server that starts again makes it again."""
+    socket = tmp_path / ".s.PGSQL.5432"
+    url = runtime_url().replace(f"127.0.0.1:{proxy.server_port}", "") + f"?host={quote(str(tmp_path))}&port=5432"
+    server = await asyncio.start_unix_server(proxy.serve, socket)
+    async with (
+        Vault.connect(url, journal=new_journal(), encryption="server", busy_timeout_s=1.0) as vault,
+        vault.unit_of_work() as uow,
+    ):
+        await uow.accounts.save(make_account("U1"))
+        proxy.fault = "answer"
+        await asyncio.to_thread(socket.unlink)
+        with pytest.raises(CommitOutcomeUnknownError):
+            await uow.commit()
+        assert uow.outcome == "unknown"
+    server.close()
+    await proxy.aclose()
 
 
 async def test_a_cancelled_commit_finishes(proxy: Proxy) -> None:
@@ -180,27 +174,77 @@ async def test_a_cancelled_commit_finishes(proxy: Proxy) -> None:
         assert sorted(await names(vault)) == sorted(committed)
 
 
+async def test_a_refused_statement_that_is_cancelled_loses_the_transaction(proxy: Proxy) -> None:
+    """The unit of work says so at its next statement, as after any cancelled one, and begins again after a rollback."""
+    async with vault_behind(proxy) as vault, vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account("U1"))
+        proxy.holds = "ROLLBACK TO"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await uow.trades.save(make_trade("1", account_id="U9"))
+        proxy.passing.set()
+        with pytest.raises(RepositoryError, match="cancelled"):
+            await uow.accounts.save(make_account("U2"))
+        with pytest.raises(RepositoryError, match="cancelled"):
+            await uow.commit()
+        assert uow.outcome == "rolled_back"
+        await uow.accounts.save(make_account("U3"))
+        await uow.commit()
+        assert await names(vault) == ["U3"]
+
+
+async def test_a_task_that_is_cancelled_while_it_begins_is_rolled_back(proxy: Proxy) -> None:
+    """Nothing was sent but BEGIN, so its outcome is known."""
+    async with vault_behind(proxy) as vault:
+        async with vault.unit_of_work() as uow:
+            proxy.holds = "BEGIN"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await uow.accounts.save(make_account("U1"))
+            proxy.passing.set()
+            with pytest.raises(RepositoryError, match="cancelled"):
+                await uow.commit()
+        assert uow.outcome == "rolled_back"
+        await write(vault, "U2")
+        assert await names(vault) == ["U2"]
+
+
+async def test_a_connection_that_is_lost_before_the_block_is_left_is_rolled_back(proxy: Proxy) -> None:
+    """No COMMIT was sent, so its outcome is known, too."""
+    async with vault_behind(proxy) as vault:
+        async with vault.unit_of_work() as uow:
+            await uow.accounts.save(make_account("U1"))
+            await terminate_all()
+        assert uow.outcome == "rolled_back"
+        await write(vault, "U2")
+        assert await names(vault) == ["U2"]
+
+
+async def terminate_all() -> None:
+    """Terminate the connections of vaults, and let them notice."""
+    admin = await asyncpg.connect(superuser_url(), ssl=False)
+    try:
+        await admin.fetch(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'zorivest-async' AND datname = current_database()"
+        )
+    finally:
+        await admin.close()
+    await asyncio.sleep(0.1)
+
+
 async def test_a_terminated_connection_loses_its_transaction_alone(proxy: Proxy) -> None:
     """The next statement says that the connection is lost; the next unit of work has another one."""
     async with vault_behind(proxy) as vault:
-        admin = await asyncpg.connect(superuser_url(), ssl=False)
-        try:
-            async with vault.unit_of_work() as uow:
-                await uow.accounts.save(make_account("U1"))
-                await admin.fetch(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'zorivest-async' AND datname = current_database()"
-                )
-                with pytest.raises(VaultUnreachableError):
-                    await uow.accounts.save(make_account("U2"))
-                with pytest.raises(RepositoryError):
-                    await uow.commit()
-                assert uow.outcome == "rolled_back"
-        finally:
-            await admin.close()
         async with vault.unit_of_work() as uow:
-            await uow.accounts.save(make_account("U3"))
-            await uow.commit()
+            await uow.accounts.save(make_account("U1"))
+            await terminate_all()
+            with pytest.raises(VaultUnreachableError):
+                await uow.accounts.save(make_account("U2"))
+            with pytest.raises(RepositoryError):
+                await uow.commit()
+            assert uow.outcome == "rolled_back"
+        await write(vault, "U3")
         assert await names(vault) == ["U3"]
 
 

@@ -164,6 +164,13 @@ async def test_what_belongs_to_a_file_is_not_on_a_server(vault: Vault) -> None:
     assert "runtime" not in repr(vault)
 
 
+async def test_the_server_notices_that_a_machine_has_gone(vault: Vault) -> None:
+    """It asks after 15 seconds of silence, not after two hours, in which the journal would stay locked."""
+    async with vault.unit_of_work() as uow:
+        found = await (await uow.connection()).execute(text("SHOW tcp_keepalives_idle"))
+        assert found.scalar_one() == "15"
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

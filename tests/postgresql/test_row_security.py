@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from factories import make_account
 from servers import database_of
+from zorivest_async import Vault, ZorivestError
 from zorivest_async.database.postgresql.upgrading import journal_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from journal_databases import JournalDatabase
 
 pytestmark = pytest.mark.asyncio
@@ -206,3 +213,72 @@ async def test_a_function_does_not_use_the_tables_of_its_caller(any_journal_data
         await connection.execute("CREATE TEMP TABLE journals (id bigint, name text)")
         await connection.execute("INSERT INTO pg_temp.journals VALUES (-7, $1)", name)
         assert await connection.fetchval(OPENING, name, False) == number
+
+
+async def seen_outside(vault: Vault) -> set[tuple[int, str | None]]:
+    """Return how many rows a vault's connections see in no transaction, and their setting."""
+    found = set[tuple[int, str | None]]()
+    for engine in (vault.engine, vault.read_engine):
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            question = text(f"SELECT ({COUNT}), current_setting('zorivest.journal', true)")
+            found.add(tuple((await connection.execute(question)).one()))
+    return found
+
+
+async def end_with_error(vault: Vault) -> None:
+    """Have the server refuse a statement, and leave the block with the error."""
+    with pytest.raises(DBAPIError):
+        async with vault.unit_of_work() as uow:
+            await (await uow.connection()).execute(text("SELECT no_such_column"))
+
+
+async def end_cancelled(vault: Vault) -> None:
+    """Be cancelled in a statement."""
+    with pytest.raises(TimeoutError):
+        async with vault.unit_of_work() as uow, asyncio.timeout(0.1):
+            await (await uow.connection()).execute(text("SELECT pg_sleep(10)"))
+
+
+async def end_lost(vault: Vault) -> None:
+    """Lose the connection."""
+    with pytest.raises((DBAPIError, ZorivestError)):
+        async with vault.unit_of_work() as uow:
+            await (await uow.connection()).execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+async def end_with_commit(vault: Vault) -> None:
+    """Commit."""
+    async with vault.unit_of_work() as uow:
+        await uow.accounts.save(make_account(secrets.token_hex(4)))
+        await uow.commit()
+
+
+async def end_as_reader(vault: Vault) -> None:
+    """Only read."""
+    async with vault.unit_of_work(read_only=True) as uow:
+        await uow.accounts.list_all()
+
+
+@pytest.mark.parametrize("end", [end_with_commit, end_with_error, end_cancelled, end_lost, end_as_reader])
+async def test_a_connection_that_is_used_again_has_no_journal(
+    journal_database: JournalDatabase, end: Callable[[Vault], Awaitable[None]]
+) -> None:
+    """However its last transaction ended; the next one has the vault's own, and sees its own rows alone."""
+    names = [(await asyncio.to_thread(journal_database.new_journal))[0] for _ in range(2)]
+    async with (
+        Vault.connect(journal_database.url, journal=names[0], encryption="server", readers=1) as vault,
+        Vault.connect(journal_database.url, journal=names[1], encryption="server", readers=1) as other,
+    ):
+        async with other.unit_of_work() as uow:
+            await uow.accounts.save(make_account("theirs"))
+            await uow.commit()
+        for _ in range(2):
+            await end(vault)
+            assert {rows for rows, _ in await seen_outside(vault)} == {0}
+            assert {setting or "" for _, setting in await seen_outside(vault)} == {""}
+        for read_only in (False, True):
+            async with vault.unit_of_work(read_only=read_only) as uow:
+                assert not await uow.accounts.exists("theirs")
+            async with other.unit_of_work(read_only=read_only) as uow:
+                assert [account.account_id for account in await uow.accounts.list_all()] == ["theirs"]

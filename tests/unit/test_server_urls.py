@@ -48,6 +48,25 @@ def test_an_insecure_mode_is_refused_unless_asked_for(mode: str) -> None:
     assert server(url, insecure_tls=True) == mode
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://u:p@db1/x?host=localhost", "two places"),
+        ("postgresql://u:p@localhost/x?host=db1", "two places"),
+        ("postgresql:///x", "must name its host"),
+        ("postgresql://u:p@/x?user=u", "must name its host"),
+        ("postgresql://u:p@db1@localhost/x", "%40"),
+    ],
+)
+def test_the_driver_has_no_other_host_than_the_one_that_was_looked_at(
+    monkeypatch: pytest.MonkeyPatch, url: str, problem: str
+) -> None:
+    """It would take that of the environment, or the first of two, and send the password there in clear."""
+    monkeypatch.setenv("PGHOST", "db1")
+    with pytest.raises(ConfigurationError, match=problem):
+        server(url)
+
+
 @pytest.mark.parametrize("url", ["mysql://u:p@db1/x", "postgresql://u:p@db1/x?sslmode=prefer", "db1", 7])
 def test_another_url_is_refused_without_showing_it(url: str) -> None:
     """An error that shows it would show the password."""

@@ -1,6 +1,7 @@
 """Increment one counter from many tasks, all processes starting when they are told to; print the longest wait.
 
-Usage: ``python -m workers.increment PATH TASKS INCREMENTS``; prints ``ready``, waits for a line, prints seconds.
+Usage: ``python -m workers.increment TARGET TASKS INCREMENTS``; prints ``ready``, waits for a line, prints seconds. The
+target is the path of a vault, or the URL of a server.
 """
 
 from __future__ import annotations
@@ -8,12 +9,26 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from workers.ledger import KEY
 from zorivest_async import Vault
 
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
 
-async def main(path: str, tasks: int, increments: int) -> None:
+JOURNAL = "counter"
+"""Name of the journal on a server."""
+
+
+def opened(target: str) -> AbstractAsyncContextManager[Vault]:
+    """Open a vault that exists."""
+    if target.startswith("postgresql:"):
+        return Vault.connect(target, journal=JOURNAL, encryption="server", create=False)
+    return Vault.open(target, key=KEY, create=False)
+
+
+async def main(target: str, tasks: int, increments: int) -> None:
     """Read and write back, again and again."""
     longest_s = 0.0
 
@@ -26,7 +41,7 @@ async def main(path: str, tasks: int, increments: int) -> None:
                 await uow.commit()
             longest_s = max(longest_s, time.monotonic() - asked)
 
-    async with Vault.open(path, key=KEY, create=False) as vault:
+    async with opened(target) as vault:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         await asyncio.gather(*(increment(vault) for _ in range(tasks)))

@@ -223,8 +223,10 @@ class SqlAlchemyUnitOfWork:
                 then the transaction is still open, without that change.
             VaultFullError: The disk is full; everything was rolled back.
             VaultError: The vault could not be written; everything was rolled back.
-            CommitOutcomeUnknownError: The disk failed during the commit, or during a sync that it shared, or a
-                statement of the driver has ended the transaction; :attr:`outcome` is ``"unknown"``.
+            VaultUnreachableError: The connection to the server was lost before the commit; everything was rolled back.
+            CommitOutcomeUnknownError: The disk failed during the commit, or during a sync that it shared, or no server
+                told within the busy timeout whether it is stored, or a statement of the driver has ended the
+                transaction; :attr:`outcome` is ``"unknown"``.
             VaultReplacedError: The file was moved, deleted or replaced during the transaction, which is in the file
                 that was moved away; :attr:`outcome` is ``"unknown"``.
             VaultForkedError: The unit of work was created before the process forked.

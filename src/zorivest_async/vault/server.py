@@ -122,7 +122,7 @@ class ServerOpening:
         """
         from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
         from zorivest_async.database.postgresql.journals import open_journal  # noqa: PLC0415
-        from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
+        from zorivest_async.database.postgresql.outcome import Commits  # noqa: PLC0415
 
         number = await open_journal(self.server, self.journal, create=self.create)
         if number is None:
@@ -134,7 +134,7 @@ class ServerOpening:
             busy_timeout_s=self.settings.busy_timeout_s,
             is_synced=self.settings.durability == "full",
             has_pooler=self.server.has_pooler,
-            committed=Commit(),
+            commits=Commits(),
         )
         return ServerStore(f"{self.server.name} {self.journal}", settings)
 

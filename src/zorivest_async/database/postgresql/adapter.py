@@ -15,9 +15,9 @@ from zorivest_async._finishing import start_unstoppable
 from zorivest_async.database.backend import Loss, StatementResult
 from zorivest_async.database.error_mapping import LOST
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, LOST_CONNECTION, is_lost, scrub
-from zorivest_async.database.postgresql.outcome import TOKENS, Commit, settle
+from zorivest_async.database.postgresql.outcome import RECENT, Commits, settle
 from zorivest_async.database.postgresql.text import ServerText, is_reading, savepoint_of, unnested
-from zorivest_async.errors import CommitOutcomeUnknownError, RepositoryError, VaultUnreachableError
+from zorivest_async.errors import CommitOutcomeUnknownError, RepositoryError, VaultError, VaultUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +31,9 @@ OWN: Final = "zorivest"
 
 STATEMENTS: Final = 512
 """Maximum number of prepared statements of a connection."""
+
+FAILURES: Final = (asyncio.CancelledError, *DRIVER_ERRORS, *LOST_CONNECTION)
+"""What ends a statement without its result."""
 
 ANSWER_SHARE: Final = 0.75
 """Share of the busy timeout that the answer to a COMMIT is waited for; in the rest its outcome is asked for."""
@@ -54,7 +57,7 @@ class JournalSettings:
         busy_timeout_s: How long to wait for the journal's row, another lock or the answer to a COMMIT, in seconds.
         is_synced: Whether a commit is acknowledged only when it is on the server's disk.
         has_pooler: Whether each transaction may be on another connection of the server, as through pgbouncer.
-        committed: The last commit that this vault knows to be stored.
+        commits: The commits of the vault.
     """
 
     connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]
@@ -63,7 +66,7 @@ class JournalSettings:
     busy_timeout_s: float
     is_synced: bool
     has_pooler: bool
-    committed: Commit
+    commits: Commits
 
 
 class _State(Enum):
@@ -71,8 +74,13 @@ class _State(Enum):
 
     NONE = "none was announced"
     DUE = "announced; BEGIN is sent with the first statement"
-    BEGUN = "BEGIN was sent"
+    OPENING = "BEGIN was sent, and not answered yet, or its task was cancelled meanwhile"
+    BEGUN = "BEGIN was answered"
     ABANDONED = "to be rolled back before the connection does anything else"
+
+
+_SENT: Final = (_State.OPENING, _State.BEGUN)
+"""States in which the server may have a transaction."""
 
 
 class ServerTransaction:
@@ -135,7 +143,7 @@ class ServerTransaction:
     @property
     def ended_elsewhere(self) -> bool:
         """Whether a statement, and neither the unit of work nor an error, has ended the transaction."""
-        return self._held and self._state is _State.BEGUN and not self._is_open
+        return self._held and self._state is _State.BEGUN and not (self.raw.is_closed() or self._is_open)
 
     @property
     def has_savepoints(self) -> bool:
@@ -179,11 +187,8 @@ class ServerTransaction:
             statement = self._prepared.get(sql) or await self._prepare(sql)
             rows = await statement.fetch(*values)
             count = _count_of(statement.get_statusmsg())
-        except asyncio.CancelledError:
-            self._lose()
-            raise
-        except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
-            await self._undo(error)
+        except FAILURES as error:
+            await self._note(error)
             raise
         if not reads:
             self._dirty = True
@@ -213,11 +218,8 @@ class ServerTransaction:
             await self._ready(renew=True)
             statement = await self.raw.prepare(str(sql))  # asyncpg takes no subclass
             return await statement.cursor(*values), statement.get_attributes()
-        except asyncio.CancelledError:
-            self._lose()
-            raise
-        except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
-            await self._undo(error)
+        except FAILURES as error:
+            await self._note(error)
             raise
 
     async def _prepare(self, sql: str) -> PreparedStatement[Any]:
@@ -231,6 +233,11 @@ class ServerTransaction:
     async def _ready(self, *, renew: bool) -> None:
         """Open the transaction if it is due, or renew the savepoint that a refused statement is undone to."""
         if self._state is _State.DUE:
+            await self._open()
+        elif self._state is _State.OPENING:
+            if self._held:
+                raise RepositoryError(problem=LOST)
+            self._before = "ROLLBACK; "
             await self._open()
         elif self._state is _State.BEGUN and not self._is_open:
             if self.raw.is_closed():
@@ -257,7 +264,7 @@ class ServerTransaction:
         if self.raw.is_closed():
             await self._reconnect()
             is_new = True
-        self._state, self._dirty = _State.BEGUN, False
+        self._state, self._dirty = _State.OPENING, False
         self.number += 1
         try:
             try:
@@ -267,13 +274,15 @@ class ServerTransaction:
                     raise
                 await self._reconnect()
                 await self.raw.execute(opening)
-        except (*DRIVER_ERRORS, *LOST_CONNECTION):
-            self._state = _State.DUE  # nothing is lost, and the next statement begins it again
+            if not (self._settings.reads_only or self._settings.commits.are_noted):
+                self._settings.commits.note(await self.raw.fetchval(RECENT, self._settings.journal))
+        except (*DRIVER_ERRORS, *LOST_CONNECTION, VaultError):
             if not self.raw.is_closed():
                 with suppress(*DRIVER_ERRORS, *LOST_CONNECTION):
                     await self.raw.execute("ROLLBACK")
+            self._state = _State.DUE  # nothing is lost, and the next statement begins it again
             raise
-        self._before = ""
+        self._state, self._before = _State.BEGUN, ""
 
     def _opening(self) -> str:
         settings = self._settings
@@ -290,7 +299,7 @@ class ServerTransaction:
             if not settings.is_synced:
                 text += "; SET LOCAL synchronous_commit = off"
             text += (
-                f"; UPDATE journals SET turn = turn + 1, recent = ('{token}'::uuid || recent)[1:{TOKENS}] "  # noqa: S608
+                f"; UPDATE journals SET turn = turn + 1, recent = {settings.commits.adding(token)} "  # noqa: S608
                 f"WHERE id = {settings.journal:d}"
             )
         self._savepoints = [OWN] if self._held else []
@@ -306,11 +315,8 @@ class ServerTransaction:
         try:
             await self._ready(renew=False)
             await self.raw.execute(sql)
-        except asyncio.CancelledError:
-            self._lose()
-            raise
-        except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
-            await self._undo(error)
+        except FAILURES as error:
+            await self._note(error)
             raise
         names = self._savepoints
         if action == "SAVEPOINT":
@@ -320,6 +326,17 @@ class ServerTransaction:
             place = len(names) - 1 - names[::-1].index(name)
             self._savepoints = names[: place + (action == "ROLLBACK")]
             self._dirty = action == "RELEASE"
+
+    async def _note(self, error: BaseException) -> None:
+        """Note what a failed or cancelled statement has lost, after undoing it alone if that is possible."""
+        if isinstance(error, asyncio.CancelledError):
+            self._lose()
+            return
+        try:
+            await self._undo(error)
+        except asyncio.CancelledError:
+            self._lose()
+            raise
 
     async def _undo(self, error: BaseException) -> None:
         """Undo a refused statement alone, which has aborted the transaction."""
@@ -346,6 +363,8 @@ class ServerTransaction:
         """Begin to commit, and return a future, which refuses cancellation; ``None`` if nothing was sent."""
         state, held = self._state, self._held
         self._state, self._held = _State.NONE, False
+        if state is _State.OPENING:
+            self._before = "ROLLBACK; "
         if state is not _State.BEGUN:
             return None
         if self.raw.is_closed():
@@ -372,14 +391,18 @@ class ServerTransaction:
             if token is None or settings.reads_only:
                 raise VaultUnreachableError from error
             scrub(error)
-            await settle(settings.connect, settings.journal, token, settings.committed, deadline)
+            try:
+                await settle(settings.connect, settings.journal, token, settings.commits, deadline)
+            except CommitOutcomeUnknownError:
+                settings.commits.may_have_stored(token)
+                raise
         else:
             if tag != "COMMIT":  # PostgreSQL answers so, without an error, if a statement has failed
                 raise RepositoryError(problem=LOST)
         finally:
             patience.cancel()
         if token is not None:
-            settings.committed.token = token
+            settings.commits.has_stored(token)
 
     def rolling_back(self) -> asyncio.Future[object] | None:
         """Begin to roll back, and return the future to wait for; ``None`` if nothing was sent."""
@@ -388,7 +411,7 @@ class ServerTransaction:
         if state is _State.ABANDONED:
             return None
         self._state = _State.NONE
-        if state is not _State.BEGUN or self.raw.is_closed():
+        if state not in _SENT or self.raw.is_closed():
             return None
         return start_unstoppable(self._roll_back())
 
@@ -409,7 +432,7 @@ class ServerTransaction:
         """
         state, self._held = self._state, False
         self._state = _State.NONE
-        if state in (_State.BEGUN, _State.ABANDONED):
+        if state in (*_SENT, _State.ABANDONED):
             self._state = _State.ABANDONED
             loop = asyncio.get_running_loop()
             # A task that waits for the connection runs in the turn after the next one.
@@ -424,7 +447,7 @@ class ServerTransaction:
     def give_up(self) -> None:
         """Roll back at once without waiting; for a forgotten unit of work."""
         state, self._held = self._state, False
-        self._state = _State.ABANDONED if state in (_State.BEGUN, _State.ABANDONED) else _State.NONE
+        self._state = _State.ABANDONED if state in (*_SENT, _State.ABANDONED) else _State.NONE
         self._end_abandoned()
 
 

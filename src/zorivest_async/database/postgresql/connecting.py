@@ -33,9 +33,20 @@ _FILES: Final = ("sslrootcert", "sslcert", "sslkey")
 SHORTEST_TIMEOUT_S: Final = 1.0
 """Minimum time to connect: with a busy timeout of 0 nothing is waited for but the network."""
 
+_KEEPALIVES: Final = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""The server rolls back half a minute after the machine of a client has gone, which locks the journal until then.
+
+By default that takes two hours (https://www.postgresql.org/docs/current/runtime-config-connection.html).
+"""
+
 INSECURE: Final = (
     "sslmode={!r} does not check whose server it is; leave it out, as verify-full is the default, or pass "
     "insecure_tls=True if the network is trusted"
+)
+
+
+NO_HOST: Final = (
+    "the URL of the server must name its host, such as localhost, or the folder of its socket: ?host=/run/postgresql"
 )
 
 
@@ -81,6 +92,8 @@ class Server:
             raise ConfigurationError("the URL of the server cannot be read") from None
         if parts.scheme not in _SCHEMES:
             raise ConfigurationError("the URL of the server must begin with postgresql://")
+        if parts.netloc.count("@") > 1:
+            raise ConfigurationError("the URL of the server has more than one @; write that of a password as %40")
         hosts = _hosts_of(parts.netloc.rpartition("@")[2], options)
         mode = options.pop("sslmode", None)
         if mode is not None and mode not in _MODES:
@@ -92,7 +105,7 @@ class Server:
             raise ConfigurationError(INSECURE.format(mode))
         files: dict[str, str] = {name: options.pop(name) for name in _FILES if name in options}
         rest = urlunsplit(parts._replace(query=urlencode(options)))
-        name = f"{','.join(hosts) or 'localhost'}/{parts.path.removeprefix('/')}"
+        name = f"{','.join(hosts)}/{parts.path.removeprefix('/')}"
         return cls(name, rest, mode, files, timeout_s, has_pooler)
 
     async def connect(self) -> asyncpg.Connection[Any]:
@@ -112,13 +125,15 @@ class Server:
             except BaseException:
                 connection.terminate()
                 raise
-        except asyncpg.exceptions.ClientConfigurationError as error:
+        except ConfigurationError as error:
             forget_locals(error)
-            problem = "an option of the server's URL is invalid, or a file that it names cannot be read"
-            raise ConfigurationError(problem) from None
-        except FileNotFoundError as error:
+            raise
+        except ssl.SSLError as error:  # before ValueError, which some are, too
             forget_locals(error)
-            raise ConfigurationError("a certificate or key that the server's URL names does not exist") from None
+            raise vault_error_of(error) from None
+        except ValueError as error:  # asyncpg's, and Python's for a port or a host
+            forget_locals(error)
+            raise ConfigurationError("an option of the server's URL is invalid") from None
         except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
             forget_locals(error)  # the frames down to the driver have the password as a local variable
             raise vault_error_of(error) from None
@@ -128,28 +143,41 @@ class Server:
         # asyncpg itself would read the files of certificates on the event loop.
         protection = False if self.mode == "disable" else await asyncio.to_thread(self._protection)
         options: dict[str, Any] = {"statement_cache_size": 0} if self.has_pooler else {}
+        keepalives = {} if self.has_pooler else _KEEPALIVES  # a pooler refuses settings that it does not know
         return await asyncpg.connect(
             self.url,
             ssl=protection,
             timeout=max(self.timeout_s, SHORTEST_TIMEOUT_S),
-            server_settings={"application_name": "zorivest-async"},
+            server_settings={"application_name": "zorivest-async", **keepalives},
             **options,
         )
 
     def _protection(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.files.get("sslrootcert"))
+        try:
+            context = ssl.create_default_context(cafile=self.files.get("sslrootcert"))
+            if "sslcert" in self.files:
+                context.load_cert_chain(self.files["sslcert"], self.files.get("sslkey"))
+        except OSError:
+            raise ConfigurationError(
+                "a certificate or key that the server's URL names does not exist, or cannot be read"
+            ) from None
         context.check_hostname = self.mode == "verify-full"
         if self.mode == "require":
             context.verify_mode = ssl.CERT_NONE
-        if "sslcert" in self.files:
-            context.load_cert_chain(self.files["sslcert"], self.files.get("sslkey"))
         return context
 
 
 def _hosts_of(netloc: str, options: dict[str, str]) -> Sequence[str]:
-    """Return the hosts of a URL, without their ports; a path is the folder of a socket."""
-    given = options.get("host", netloc)
-    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    """Return the hosts of a URL, without their ports; a path is the folder of a socket.
+
+    Raises:
+        ConfigurationError: It has none, and asyncpg would take one from the environment, or it has them in two places.
+    """
+    if netloc and "host" in options:
+        raise ConfigurationError("the URL of the server has hosts in two places; leave out the option host")
+    hosts = [host.strip() for host in (netloc or options.get("host", "")).split(",") if host.strip()]
+    if not hosts:
+        raise ConfigurationError(NO_HOST)
     return [host if host.startswith(("/", "%2F", "%2f")) else _without_port(host) for host in hosts]
 
 

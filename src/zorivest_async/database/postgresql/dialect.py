@@ -6,6 +6,7 @@ Its connections have the library's own transaction (:class:`~zorivest_async.data
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -162,12 +163,12 @@ class ServerConnection(AsyncAdapt_asyncpg_connection):
         self.transaction.autocommit = level == "autocommit"
 
     def close(self) -> None:
-        """Close the connection."""
-        self.rollback()
-        await_(self._connection.close(timeout=2))
+        """Close the connection, without waiting for the server, which rolls back and may not answer."""
+        await_(self._terminate_graceful_close())
 
     async def _terminate_graceful_close(self) -> None:
-        await self._connection.close(timeout=2)
+        self._connection.terminate()
+        await asyncio.sleep(0)  # in which the event loop closes the socket
 
 
 async def _done(answer: Any) -> None:
@@ -197,6 +198,7 @@ class ServerDialect(PGDialect_asyncpg):
     driver = "zorivest"
     supports_statement_cache = True
     statement_compiler = _Compiler
+    default_isolation_level = "READ COMMITTED"  # what a connection returns to from AUTOCOMMIT
 
     colspecs = {  # noqa: RUF012 - SQLAlchemy's way
         **PGDialect_asyncpg.colspecs,

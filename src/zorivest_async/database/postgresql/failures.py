@@ -5,6 +5,7 @@ The server's messages are for its own log: they contain values, and their langua
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,6 +78,15 @@ _VAULT: Final[dict[str, tuple[type[VaultError], str | None]]] = {
 _VALUES: Final = frozenset({"22021", "22001", "22003", "22P05", "54000"})
 """SQLSTATEs of values that no column takes, which the domain refuses before; here one got through."""
 
+_NOT_TRUSTED: Final = (
+    "the certificate of the server is not for the host of the URL, or not by an authority that this machine trusts; "
+    "name its authority with sslrootcert"
+)
+_NO_TLS: Final = (
+    "the server does not encrypt connections; switch TLS on there, or, if the network is trusted, pass "
+    "insecure_tls=True and sslmode=disable"
+)
+
 _UNREACHABLE: Final = ("08", "57P")
 """Classes of SQLSTATEs after which the connection is of no use."""
 
@@ -121,6 +131,10 @@ def vault_error_of(error: BaseException) -> VaultError:
         return kind(problem=problem)
     if isinstance(error, asyncpg.exceptions.TargetServerAttributeNotMatched):
         return VaultUnreachableError(problem="no host of the URL is the primary server now; try again")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return VaultUnreachableError(problem=_NOT_TRUSTED)
+    if type(error) is ConnectionError and "SSL" in str(error):  # asyncpg's own
+        return VaultUnreachableError(problem=_NO_TLS)
     return VaultUnreachableError(problem=f"the server cannot be reached ({type(error).__name__})")
 
 
