@@ -14,11 +14,11 @@ from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from datetime import datetime
 
-    from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table
+    from sqlalchemy import Column, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -37,7 +37,9 @@ __all__ = [
     "BulkInsert",
     "ByteStream",
     "Channel",
+    "Confidence",
     "DirectPool",
+    "ForeignKey",
     "Loss",
     "Owner",
     "SearchIndex",
@@ -64,6 +66,25 @@ class Loss(Enum):
     NONE = "nothing"
     CANCELLED = "a statement was cancelled, so it is unknown what it has changed"
     USELESS = "a statement read a page that does not authenticate, or the connection is closed; it is useless now"
+
+
+class ForeignKey(NamedTuple):
+    """A foreign key.
+
+    Attributes:
+        child: The referring table.
+        parent: The table that it refers to.
+        refuses: Whether it refuses the deletion of the parent's rows; the effects of other actions may be refused in
+            turn.
+        columns: Columns of the child, each with the parent's column that it refers to.
+        is_number: Whether the database compares its values with nothing but whole numbers.
+    """
+
+    child: str
+    parent: str
+    refuses: bool
+    columns: tuple[tuple[str, str], ...]
+    is_number: bool = False
 
 
 class Owner(Protocol):
@@ -230,6 +251,31 @@ class BulkInsert(Protocol):
         ...
 
 
+class Confidence(Protocol):
+    """How the statements of SQLAlchemy's store and read confidential values, if the dialect has a ``confidence``."""
+
+    def storing(self, encode: Callable[[Any], Any] | None, /) -> Callable[[Any], Any] | None:
+        """Return what makes the stored form of a value.
+
+        Args:
+            encode: Makes the text of the value; ``None`` if it is one.
+        """
+        ...
+
+    def reading(self, decode: Callable[[Any], Any] | None, /, *, is_bytes: bool) -> Callable[[Any], Any] | None:
+        """Return what makes the value of a stored form.
+
+        Args:
+            decode: Makes the value of its text; ``None`` if it is one.
+            is_bytes: Whether the value is bytes, and no text.
+        """
+        ...
+
+    def joining(self) -> Callable[[Any], Any] | None:
+        """Return what makes the original of an image of its chunks; ``None`` if the library's statements do that."""
+        ...
+
+
 class Backend(Protocol):
     """A backend: the operations that differ between databases.
 
@@ -295,35 +341,8 @@ class Backend(Protocol):
         """Return whether a commit that failed with an error may still be stored."""
         ...
 
-    async def find_refusing_table(
-        self,
-        channel: Channel,
-        table: Table,
-        condition: ColumnElement[bool],
-        parameters: Mapping[str, Any],
-        *,
-        besides: set[str],
-    ) -> str | None:
-        """Return the name of a table, except those in ``besides``, whose rows prevent the deletion of some rows."""
-        ...
-
-    async def what_refers(
-        self,
-        channel: Channel,
-        table: Table,
-        condition: ColumnElement[bool] | None,
-        parameters: Mapping[str, Any],
-        *,
-        owner: Table,
-        columns: Collection[str] | None = None,
-    ) -> str | None:
-        """Return a message that names a table that refers to rows of a table, or ``None`` if none is found."""
-        ...
-
-    async def what_is_missing(
-        self, channel: Channel, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], /
-    ) -> str | None:
-        """Return a message that names the missing row that rows refer to, or ``None`` if none is found."""
+    async def foreign_keys(self, channel: Channel, /) -> list[ForeignKey]:
+        """Return the foreign keys of the schema."""
         ...
 
     def bulk_insert(self, channel: Channel, table: Table, /) -> BulkInsert:
@@ -336,8 +355,8 @@ class Backend(Protocol):
         """Open the bytes of a column in the row with a number, for reading from an offset."""
         ...
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        """Index the texts of objects that a session has inserted or changed; runs in a greenlet."""
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        """Prepare objects that a session inserts or changes in the block, and index them afterwards; in a greenlet."""
         ...
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:

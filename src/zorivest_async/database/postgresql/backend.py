@@ -12,16 +12,18 @@ from zorivest_async.database.postgresql.comparing import comparable
 from zorivest_async.database.postgresql.compiling import DIALECT, text_of
 from zorivest_async.database.postgresql.dialect import ServerDialect
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, is_lost, translation_of
-from zorivest_async.database.postgresql.foreign_keys import find_refusing_table, what_is_missing, what_refers
+from zorivest_async.database.postgresql.flushing import flushing
+from zorivest_async.database.postgresql.foreign_keys import foreign_keys
 from zorivest_async.database.postgresql.identifiers import check_of
 from zorivest_async.database.postgresql.images import ChunkReader
-from zorivest_async.database.postgresql.search import WordSearch, index_objects
+from zorivest_async.database.postgresql.search import WordSearch
 from zorivest_async.database.postgresql.times import read_time, store_time
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.errors import NotOnThisBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
@@ -50,9 +52,7 @@ class _ServerBackend:
     comparable = staticmethod(comparable)
     owner = staticmethod(current)
     translation_of = staticmethod(translation_of)
-    find_refusing_table = staticmethod(find_refusing_table)
-    what_refers = staticmethod(what_refers)
-    what_is_missing = staticmethod(what_is_missing)
+    foreign_keys = staticmethod(foreign_keys)
 
     def drives(self, dialect: Dialect, /) -> bool:
         if not isinstance(dialect, ServerDialect):
@@ -76,8 +76,8 @@ class _ServerBackend:
         del table, column  # images are the only streams
         return await ChunkReader.open(connection, number, start)
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        index_objects(connection, changed)
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        return flushing(connection, changed)
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:  # noqa: ARG002
         """Refuse: ``zorivest server upgrade`` creates the schema.

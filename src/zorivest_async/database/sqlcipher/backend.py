@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, false
@@ -15,7 +16,7 @@ from zorivest_async.database.sqlcipher.bulk import SqliteBulkInsert
 from zorivest_async.database.sqlcipher.compiling import DIALECT
 from zorivest_async.database.sqlcipher.dialect import SQLiteDialect_aiosqlcipher
 from zorivest_async.database.sqlcipher.failures import result_code, translation_of
-from zorivest_async.database.sqlcipher.foreign_keys import find_refusing_table, what_is_missing, what_refers
+from zorivest_async.database.sqlcipher.foreign_keys import foreign_keys
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.search import Fts5Search
 from zorivest_async.database.sqlcipher.times import from_text, to_text
@@ -23,6 +24,7 @@ from zorivest_async.database.tables import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
@@ -48,9 +50,7 @@ class _SqliteBackend:
     read_time = staticmethod(from_text)
     owner = staticmethod(current)
     translation_of = staticmethod(translation_of)
-    find_refusing_table = staticmethod(find_refusing_table)
-    what_refers = staticmethod(what_refers)
-    what_is_missing = staticmethod(what_is_missing)
+    foreign_keys = staticmethod(foreign_keys)
 
     def text_of(self, core: ClauseElement, compiled: Any, /) -> str:  # noqa: ARG002 - the protocol's
         return str(compiled)
@@ -88,8 +88,10 @@ class _SqliteBackend:
     ) -> BlobReader:
         return await BlobReader.open(connection, table.name, column, number, start)
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        """Do nothing: triggers update the search index."""
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        """Do nothing: the database numbers rows, and triggers update the search index."""
+        del connection, changed
+        return nullcontext()
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
         search_schema.after_create(connection, tables)
