@@ -100,6 +100,10 @@ class Channel(Protocol):
         """Undo only the statements of the block if it raises an exception."""
         ...
 
+    def keep_turn(self) -> None:
+        """Let others wait for the end of the open transaction, however long it takes: it works, and does not wait."""
+        ...
+
     async def connection(self) -> AsyncConnection:
         """Return the connection, in its transaction."""
         ...

@@ -198,6 +198,9 @@ class BorrowedChannel(_ThroughSqlAlchemy):
         source = self._source
         return isinstance(source, AsyncSession) and isinstance(source.bind, AsyncEngine) and not source.in_transaction()
 
+    def keep_turn(self) -> None:
+        """Do nothing: who lends the transaction decides who waits for it."""
+
     async def connection(self) -> AsyncConnection:
         """Return the connection, after flushing the session's changes, as before an ORM query."""
         source = self._source

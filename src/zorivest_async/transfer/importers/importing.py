@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback, run_operation
@@ -13,13 +14,16 @@ from zorivest_async.security.tracebacks import sealed_coroutine
 from zorivest_async.transfer.importers.blocks import Blocks
 from zorivest_async.transfer.importers.cancellations import Cancellations
 from zorivest_async.transfer.importers.merging import corrected, merge
+from zorivest_async.transfer.importers.origin import read_source
 from zorivest_async.transfer.importers.packing import FIELDS, PackedTrade, pack_trade, sequenced, unpack_trade
+from zorivest_async.transfer.importers.recording import Recording
 from zorivest_async.transfer.importers.results import ImportEntries, ImportReport, Reason
 from zorivest_async.transfer.importers.versions import find_families
 
 if TYPE_CHECKING:
     from zorivest_async.domain.entities import Trade
     from zorivest_async.ports import UnitOfWork
+    from zorivest_async.transfer.importers.origin import Origin
     from zorivest_async.transfer.importers.packing import Execution
     from zorivest_async.transfer.importers.source import ReadRows, TradeSource
     from zorivest_async.vault import Vault
@@ -91,9 +95,10 @@ async def import_trades(
     """
     if accounts not in ("require", "create") or on_conflict not in ("fail", "keep", "update"):
         raise ConfigurationError('accounts must be "require" or "create", and on_conflict "fail", "keep" or "update"')
-    rows = await run_operation(source.read, progress)
+    rows, origin = await run_operation(partial(read_source, source), progress)
     async with vault.unit_of_work(read_only=dry_run) as uow:
         importing = _Import(uow, rows, dry_run=dry_run, create_accounts=accounts == "create", on_conflict=on_conflict)
+        await importing.begin(origin)
         total = len(rows.executions)
         reporting = Operation(progress)
         for start in range(0, total, SLICE_ROWS):
@@ -121,7 +126,7 @@ class _Import:
         self._uow = uow
         self._rows = rows
         self._place = 0
-        self._dry_run = dry_run
+        self._recording = Recording(uow, dry_run=dry_run)
         self._create_accounts = create_accounts
         self._on_conflict: OnConflict = on_conflict
         self._accounts: dict[str, bool] = {}
@@ -141,9 +146,13 @@ class _Import:
             duplicate=rows.duplicate, failed=rows.failed, warnings=rows.warnings, dry_run=dry_run
         )
 
+    async def begin(self, origin: Origin) -> None:
+        """Begin to write, once it is this import's turn."""
+        await self._recording.begin(origin, self.report)
+
     async def take(self, start: int, rows: list[Execution]) -> None:
         """Import a slice of rows, which begins at index ``start``."""
-        if any(row.booking is not None for row in rows):
+        if any(row.booking is not None or row.family is not None for row in rows):
             await self._know_cancellations()
         ids = {row.trade.exec_id for row in rows if row.trade is not None}
         families = {row.family for row in rows if row.family is not None and row.family not in self._families}
@@ -154,6 +163,8 @@ class _Import:
         ids |= {exec_id for row in rows for exec_id in row.earlier_ids}
         stored = await self._uow.trades.get_many(exec_id for exec_id in ids if exec_id not in self._taken)
         self._stored = {exec_id: pack_trade(trade) for exec_id, trade in stored.items()}
+        met = [*stored, *(key for row in rows for key in self._cancellations.keys_about(row))]
+        await self._recording.look_up(met)
         for self._place, row in enumerate(rows, start):
             if row.trade is None:
                 await self._cancel(row)
@@ -168,21 +179,18 @@ class _Import:
             f"{_SAVE_ACCOUNTS_FIRST}"
             for currency, count in self._assumed.items()
         ]
-        if not self._dry_run:
-            await self._cancellations.save(self._uow)
+        await self._recording.save_cancellations(self._cancellations.changed())
+        await self._recording.finish(self.report)
 
     async def _know_cancellations(self) -> None:
         await self._cancellations.load(self._uow)
         for booking, order in self._rows.cancelled.items():
-            self._cancellations.remember(booking, order)
+            self._cancellations.remember_name(booking, order)
 
     async def _flush(self) -> None:
         inserting, self._to_insert = self._to_insert, []
         updating, self._to_update = self._to_update, []
-        if inserting and not self._dry_run:
-            await self._uow.trades.save_many(inserting)
-        if updating and not self._dry_run:
-            await self._uow.trades.save_many(updating, on_duplicate="update")
+        await self._recording.store(inserting, updating)
 
     def _get(self, exec_id: str) -> PackedTrade | None:
         if exec_id not in self._taken:
@@ -205,6 +213,7 @@ class _Import:
 
     async def _execute_or_cancel(self, row: Execution, trade: Trade) -> None:
         cancelled = self._cancellations.about(row)
+        self._recording.rely_on(self._cancellations.keys_about(row))
         if cancelled is None:
             await self._execute(row, trade)
         elif row.order is None:
@@ -223,7 +232,8 @@ class _Import:
             self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
             return False
         versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
-        if any(_revision(version) > row.revision for version in versions):
+        if later := [version for version in versions if _revision(version) > row.revision]:
+            self._recording.rely_on(later)
             self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
             return False
         present = self._get(trade.exec_id)
@@ -235,6 +245,7 @@ class _Import:
         if present is not None and not earlier:
             return self._compare(row, present, trade)
         packed = pack_trade(trade)
+        self._recording.book(trade.exec_id, row.order)
         known = [each for each in (present, *earlier.values()) if each is not None]
         values = corrected(packed, row.stated, known) if known else packed
         self._take(trade.exec_id, packed, values)
@@ -260,8 +271,7 @@ class _Import:
     async def _replace(self, earlier: list[str], new: str) -> None:
         await self._flush()
         for old in earlier:
-            if not self._dry_run:
-                await self._uow.trades.supersede(old, new)
+            await self._recording.supersede(old, new)
             self._taken[old] = None
 
     def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
@@ -285,7 +295,9 @@ class _Import:
 
     def _skip(self, row: Execution, packed: PackedTrade, present: PackedTrade, reason: Reason) -> bool:
         exec_id = str(packed[0])
+        self._recording.rely_on([exec_id])
         if reason is Reason.STORED:
+            self._recording.book_again(exec_id, row.order)
             again = exec_id in self._taken
             self._take(exec_id, packed, present)
             reason = Reason.REPEATED if again else reason
@@ -303,6 +315,7 @@ class _Import:
         fields: tuple[str, ...] = (),
     ) -> bool:
         trade = unpack_trade(values)
+        self._recording.book(trade.exec_id, row.order)
         # An execution without units is of a release that stored no positions; the others keep the one they have.
         self._to_update.append(self._sequenced(trade) if present[_ASSET_CLASS] is None else trade)
         self._take(trade.exec_id, packed, values)
@@ -311,34 +324,59 @@ class _Import:
 
     async def _cancel(self, row: Execution) -> None:
         known = self._cancellations.about(row)
+        self._recording.rely_on(self._cancellations.keys_about(row))
         again = known is not None and row.order is not None and row.order <= known.order
         if row.earlier_ids:
+            earlier = dict.fromkeys((*row.earlier_ids, *self._versions_before(row)))
             kept = known.booked_since if known is not None and again else ()
-            await self._delete(row, [exec_id for exec_id in row.earlier_ids if exec_id not in kept], row.order)
+            await self._delete(row, [exec_id for exec_id in earlier if exec_id not in kept], row.order)
         elif known is not None and known.met and again:
             self._note(self.report.duplicate, row, None, Reason.CANCELLED)
         else:
-            self._cancellations.remember(row.booking, row.order, met=False)
+            self._cancellations.remember(row, row.order, met=False)
             self._note(self.report.failed, row, None, Reason.CANCELLED_UNKNOWN, _IMPORT_AGAIN)
 
     async def _delete(self, row: Execution, exec_ids: list[str], order: int | None) -> None:
-        """Delete the execution that a row cancels, and store the cancellation, unless the execution is in use."""
+        """Delete the execution that a row cancels, and store the cancellation, unless the execution is in use.
+
+        One that was booked again since stays.
+        """
         stored = sorted(exec_id for exec_id in exec_ids if self._get(exec_id) is not None)
+        booked_since = await self._booked_since(stored, order)
+        stored = [exec_id for exec_id in stored if exec_id not in booked_since]
         reference = await self._uow.trades.find_reference(stored) if stored else None
         if reference or await self._uow.trades.count_in_use(stored):
             self._note(self.report.failed, row, stored[0], Reason.CANCELLED_IN_USE, reference or "")
             return
-        self._cancellations.remember(row.booking, order)
+        self._cancellations.remember(row, order)
+        for exec_id in booked_since:
+            self._cancellations.book_again(row, exec_id)
         if not stored:
             about = row.earlier_ids[0] if row.trade is None else row.trade.exec_id
             self._note(self.report.duplicate, row, about, Reason.CANCELLED)
         else:
             await self._flush()
             for exec_id in stored:
-                if not self._dry_run:
-                    await self._uow.trades.delete(exec_id)
+                await self._recording.delete(exec_id)
                 self._taken[exec_id] = None
             self._note(self.report.updated, row, stored[0], Reason.CANCELLED)
+
+    def _versions_before(self, row: Execution) -> list[str]:
+        """Return the stored versions of a cancelled execution up to the cancelled one, which it had replaced."""
+        versions = filter(None, self._families.get(row.family or "", "").split("\0"))
+        return [
+            version
+            for version in versions
+            if _revision(version) <= row.revision and _account_of(self._get(version)) == row.account_id
+        ]
+
+    async def _booked_since(self, exec_ids: list[str], order: int | None) -> list[str]:
+        """Return the stored executions among some that were booked after a position of the broker's transactions."""
+        if order is None or not exec_ids:
+            return []
+        await self._flush()
+        latest = await self._recording.latest_bookings(exec_ids)
+        return [exec_id for exec_id in exec_ids if latest.get(exec_id, order) > order]
 
     async def _has_account(self, trade: Trade) -> bool:
         account_id = trade.account_id
@@ -350,9 +388,8 @@ class _Import:
                 currency = stated or _DEFAULT_CURRENCY
                 if stated is None or account_id in self._rows.assumed_currencies:
                     self._assumed[currency] += 1
-                if not self._dry_run:
-                    account = Account(account_id, account_id, AccountType.BROKER, currency=currency)
-                    await self._uow.accounts.save(account)
+                account = Account(account_id, account_id, AccountType.BROKER, currency=currency)
+                await self._recording.create_account(account)
                 self.report.accounts_created.append(account_id)
                 known = True
             self._accounts[account_id] = known
