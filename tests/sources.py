@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from factories import make_trade
 from zorivest_async.transfer.importers import Execution, ReadRows
@@ -30,24 +30,20 @@ class Given:
         return read
 
 
-def booked(row: int, trade: Trade | str, order: int | None = None, **more: Any) -> Execution:
+def booked(row: int, trade: Trade | str, order: int | None = None) -> Execution:
     """Return the booking of a trade; one of an identifier with a period has versions."""
     trade = make_trade(trade) if isinstance(trade, str) else trade
-    family, period, revision = trade.exec_id.rpartition(".")
-    version = {"family": family, "revision": int(revision)} if period else {}
-    return Execution(row, trade, **version, booking=more.pop("booking", f"U1/{trade.exec_id}"), order=order, **more)
+    family, revision = _version_of(trade.exec_id)
+    return Execution(row, trade, family, revision, booking=f"U1/{trade.exec_id}", order=order)
 
 
-def cancelled(row: int, exec_id: str, order: int | None = None, *, booking: str | None = None) -> Execution:
+def cancelled(row: int, exec_id: str, order: int | None = None) -> Execution:
     """Return the cancellation of a version of an execution."""
+    family, revision = _version_of(exec_id)
+    ids = (exec_id,)
+    return Execution(row, None, family, revision, False, ids, f"U1/{exec_id}", order, account_id="U1")
+
+
+def _version_of(exec_id: str) -> tuple[str | None, int]:
     family, period, revision = exec_id.rpartition(".")
-    version = {"family": family, "revision": int(revision)} if period else {}
-    return Execution(
-        row,
-        None,
-        **version,
-        earlier_ids=(exec_id,),
-        booking=booking or f"U1/{exec_id}",
-        order=order,
-        account_id="U1",
-    )
+    return (family, int(revision)) if period else (None, 0)

@@ -360,3 +360,11 @@ async def test_a_booking_that_is_found_again_counts_with_its_last_position(empty
     await store(empty_journal, cancelled(1, "a", 2))
     async with empty_journal.unit_of_work(read_only=True) as uow:
         assert await uow.trades.exists("a")
+
+
+async def test_an_account_passes_to_the_next_import_that_uses_it(empty_journal: Journal) -> None:
+    """So that it is deleted with the last of them."""
+    first, second = [await store(empty_journal, booked(1, exec_id)) for exec_id in ("a", "b")]
+    assert (await undo(empty_journal, first.import_id)).accounts_deleted == 0
+    assert (await undo(empty_journal, second.import_id)).accounts_deleted == 1
+    assert not any((await snapshot(empty_journal)).values())

@@ -56,7 +56,8 @@ class TurnQueue:
         turn: asyncio.Future[None] = loop.create_future()
 
         self._waiting.append(turn)
-        patience = [loop.call_later(self._timeout_s, lambda: self._lose_patience(turn, patience))]
+        patience = list[asyncio.TimerHandle]()
+        patience.append(loop.call_later(self._timeout_s, self._lose_patience, turn, patience))
         try:
             await turn
         except asyncio.CancelledError:
@@ -71,7 +72,7 @@ class TurnQueue:
         if turn.done():
             return
         if self._is_kept:
-            patience[:] = [turn.get_loop().call_later(self._timeout_s, lambda: self._lose_patience(turn, patience))]
+            patience[0] = turn.get_loop().call_later(self._timeout_s, self._lose_patience, turn, patience)
         else:
             turn.set_exception(VaultBusyError(problem=self._problem))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy import cast as sql_cast
 
 from zorivest_async.database.repositories.accounts import SqlAlchemyAccountRepository
@@ -17,12 +17,13 @@ from zorivest_async.database.repositories.import_rows import (
 )
 from zorivest_async.database.repositories.settings import SqlAlchemySettingRepository
 from zorivest_async.database.repositories.trades import SqlAlchemyTradeRepository
-from zorivest_async.database.statements import Statement, each
+from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import (
     ACCOUNTS,
     BALANCE_SNAPSHOTS,
     IMAGES,
     IMPORT_ROWS,
+    IMPORTS,
     TRADE_PLANS,
     TRADE_REPORTS,
     TRADES,
@@ -125,7 +126,12 @@ _MOVES_BACK: Final = {
         .values(linked_trade_id=_FROM)
     ),
 }
-_DELETE = Statement(delete(TRADES).where(TRADES.c.exec_id.in_(each("exec_ids"))))
+# One statement: SQLite keeps each page that a statement changes until the savepoint ends, once for each statement.
+_DELETE = Statement(
+    delete(TRADES).where(
+        TRADES.c.exec_id.in_(select(_ROWS.key).where(_OF_IMPORT, _ROWS.kind == ImportKind.INSERTED.value))
+    )
+)
 _ACCOUNT: Final = bindparam("account_id", type_=String)
 _OF_ACCOUNT: Final = ACCOUNTS.c.account_id == _ACCOUNT
 _ACCOUNT_IS_USED = Statement(
@@ -138,16 +144,38 @@ _ACCOUNT_IS_USED = Statement(
     )
 )
 
+_HEIR = Statement(
+    select(func.min(_ROWS.import_id)).where(
+        _ROWS.import_id != bindparam("import_id"),
+        _ROWS.kind == ImportKind.INSERTED.value,
+        _ROWS.key.in_(select(TRADES.c.exec_id).where(TRADES.c.account_id == _ACCOUNT)),
+    )
+)
+
+_DELETERS = Statement(
+    select(_ROWS.import_id)
+    .distinct()
+    .where(_ROWS.import_id != bindparam("import_id"), _ROWS.kind == ImportKind.DELETED.value)
+    .order_by(_ROWS.import_id)
+)
+
+_FORGET_IMPORT = Statement(delete(IMPORTS).where(IMPORTS.c.id == bindparam("import_id")))
+
 
 async def undo_import(source: Repository[Any], import_id: int) -> UndoResult:
-    """Undo an import, except its own row; call it in a savepoint.
+    """Undo an import, all of it or nothing.
 
     Raises:
         ImportUndoError: Something of the user's, or of a later import, would be lost.
     """
     undoing = _Undoing(source, import_id)
     await undoing.check()
-    return await undoing.run()
+    try:
+        return await undoing.run()
+    except ImportUndoError as error:
+        if error.obstacle is UndoObstacle.REFERENCED:
+            error.executions = tuple(await undoing.referenced())
+        raise
 
 
 class _Undoing(Repository[Any]):
@@ -185,19 +213,21 @@ class _Undoing(Repository[Any]):
 
     async def run(self) -> UndoResult:
         """Undo everything, in an order in which each step finds what it needs."""
-        brought_back = await self._bring_back()
-        for kind in _MOVES_BACK:
-            await self._move_back(kind)
-        restored = await self._restore()
-        deleted = await self._delete()
-        await self._restore_cancellations()
-        accounts = await self._delete_accounts()
-        await self._rows.forget_all(self._import_id)
+        async with self._all_or_nothing():
+            brought_back = await self._bring_back()
+            for kind in _MOVES_BACK:
+                await self._move_back(kind)
+            restored = await self._restore()
+            deleted = await self._delete()
+            await self._restore_cancellations()
+            accounts = await self._delete_accounts()
+            await self._rows.forget_all(self._import_id)
+            await self._execute(_FORGET_IMPORT, import_id=self._import_id)
         return UndoResult(deleted=deleted, restored=restored, brought_back=brought_back, accounts_deleted=accounts)
 
-    async def _pages(self, kind: ImportKind) -> AsyncGenerator[list[ImportRow]]:
+    async def _pages(self, kind: ImportKind, import_id: int | None = None) -> AsyncGenerator[list[ImportRow]]:
         after = ""
-        while rows := await self._rows.page(self._import_id, kind, after):
+        while rows := await self._rows.page(import_id or self._import_id, kind, after):
             after = rows[-1].key
             yield rows
 
@@ -257,14 +287,17 @@ class _Undoing(Repository[Any]):
         return count
 
     async def _delete(self) -> int:
-        count = 0
+        try:
+            return (await self._execute(_DELETE, import_id=self._import_id)).rowcount
+        except ForeignKeyError as error:
+            raise self._error(UndoObstacle.REFERENCED, error.problem) from None
+
+    async def referenced(self) -> list[str]:
+        """Return inserted executions that a row of a table of the user's refers to."""
         async for rows in self._pages(ImportKind.INSERTED):
-            names = [row.key for row in rows]
-            try:
-                count += (await self._execute(_DELETE, exec_ids=json.dumps(names))).rowcount
-            except ForeignKeyError as error:
-                raise self._error(UndoObstacle.REFERENCED, error.problem, names) from None
-        return count
+            if await self._trades.find_reference(row.key for row in rows):
+                return [row.key for row in rows if await self._trades.find_reference([row.key])]
+        return []
 
     async def _restore_cancellations(self) -> None:
         async for rows in self._pages(ImportKind.CANCELLATION):
@@ -283,7 +316,9 @@ class _Undoing(Repository[Any]):
                 account = await self._accounts.get(row.key)
                 if account is None or fingerprint(account) != row.hash_after:
                     continue
-                if await self._scalar(_ACCOUNT_IS_USED, account_id=row.key):
+                heir = await self._heir_of(row.key)
+                if heir is not None or await self._scalar(_ACCOUNT_IS_USED, account_id=row.key):
+                    await self._hand_over(row, heir)
                     continue
                 ours = {TRADES.name, TRADE_PLANS.name, BALANCE_SNAPSHOTS.name}
                 channel = self._channel
@@ -292,6 +327,22 @@ class _Undoing(Repository[Any]):
                     continue
                 count += await self._accounts.delete(row.key)
         return count
+
+    async def _heir_of(self, account_id: str) -> int | None:
+        """Return another import that has inserted executions of an account, or could bring some back."""
+        heir: int | None = await self._scalar(_HEIR, account_id=account_id, import_id=self._import_id)
+        if heir is not None:
+            return heir
+        for (other,) in await self._fetch_rows(_DELETERS, import_id=self._import_id):
+            async for rows in self._pages(ImportKind.DELETED, other):
+                if any(parsed_before(row).get("trade", {}).get("account_id") == account_id for row in rows):
+                    return int(other)
+        return None
+
+    async def _hand_over(self, row: ImportRow, heir: int | None) -> None:
+        """Let another import that uses an account be the one that has created it."""
+        if heir is not None and not await self._rows.own(heir, [ImportKind.ACCOUNT], [row.key]):
+            await self._rows.add([replace(row, import_id=heir)])
 
     def _error(
         self,

@@ -82,11 +82,8 @@ class SqlAlchemyImportRepository(NumberedRepository[Import]):
         """
         if not await self.exists(import_id):
             raise NotFoundError("Import", import_id)
-        async with self._all_or_nothing():
-            self._channel.keep_turn()
-            result = await undo_import(self, import_id)
-            await self.delete(import_id)
-        return result
+        self._channel.keep_turn()
+        return await undo_import(self, import_id)
 
     async def begin(self, record: Import) -> SqlAlchemyImportRecorder:
         """Store an import that begins, and return its recorder; other writers wait for its end, however long."""

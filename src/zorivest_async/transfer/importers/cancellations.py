@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zorivest_async.ports import UnitOfWork
     from zorivest_async.transfer.importers.packing import Execution
 
-__all__ = ["Cancellation", "Cancellations", "family_of", "version_name"]
+__all__ = ["Cancellation", "Cancellations", "family_of", "key_of", "version_name"]
 
 _PREFIX: Final = "zorivest.cancelled/"
 _VERSION: Final = "#"
@@ -48,14 +48,14 @@ class Cancellations:
     _changed: set[str] = field(default_factory=set[str])
     _loaded: bool = False
 
-    async def load(self, uow: UnitOfWork) -> None:
-        """Read the stored cancellations, once.
+    async def load(self, uow: UnitOfWork) -> bool:
+        """Read the stored cancellations, once; return whether it was now.
 
         Raises:
             ValidationError: Another program has changed one of the settings.
         """
         if self._loaded:
-            return
+            return False
         self._loaded = True
         try:
             stored = await uow.settings.list_prefixed(_PREFIX)
@@ -65,6 +65,7 @@ class Cancellations:
             name = setting.key.removeprefix(_PREFIX)
             if name not in self._known:
                 self._keep(name, _decoded(setting.value))
+        return True
 
     def about(self, row: Execution) -> Cancellation | None:
         """Return the last cancellation of a row's booking, or of its version of an execution or a later one."""
@@ -73,7 +74,7 @@ class Cancellations:
 
     def keys_about(self, row: Execution) -> list[str]:
         """Return the keys of the settings of the cancellations of a row's booking, and of its version or later ones."""
-        return [_PREFIX + name for name in self._names_about(row)]
+        return [*map(key_of, self._names_about(row))]
 
     def _names_about(self, row: Execution) -> list[str]:
         names = [row.booking] if row.booking is not None and row.booking in self._known else []
@@ -113,7 +114,7 @@ class Cancellations:
     def changed(self) -> dict[str, SettingValue]:
         """Return the settings of new cancellations, and of those that were changed."""
         names = {name: self._known[name] for name in sorted(self._changed)}
-        return {_PREFIX + name: [each.order, each.met, *each.booked_since] for name, each in names.items()}
+        return {key_of(name): [each.order, each.met, *each.booked_since] for name, each in names.items()}
 
     def _set(self, name: str, cancellation: Cancellation) -> None:
         self._keep(name, cancellation)
@@ -144,6 +145,11 @@ def _strange() -> ValidationError:
     return ValidationError(
         "Setting", "value", f"is not a valid cancellation; delete the settings that begin with {_PREFIX}"
     )
+
+
+def key_of(name: str) -> str:
+    """Return the key of the setting in which a cancellation is remembered."""
+    return _PREFIX + name
 
 
 def version_name(family: str, revision: int) -> str:

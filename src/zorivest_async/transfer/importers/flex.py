@@ -32,7 +32,7 @@ from zorivest_async.transfer.importers.source import (
     listed,
     to_utc,
 )
-from zorivest_async.transfer.importers.units import SPLITS
+from zorivest_async.transfer.importers.units import SPLITS, refuse_bought_back
 from zorivest_async.transfer.importers.versions import LONGEST_REVISION
 
 if TYPE_CHECKING:
@@ -231,6 +231,8 @@ class _Reader:
             absent.append("tradePrice")
         if absent:
             raise FieldError(f"{', '.join(absent)} is missing; add it to the Flex query")
+        action = TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD
+        refuse_bought_back(action, quantity)
         price = Decimal() if price is None else price
         fields = units_of(texts, quantity, price, commission or Decimal())
         if commission is not None:
@@ -244,7 +246,7 @@ class _Reader:
             exec_id=exec_id,
             time=self._time(parsed, texts),
             instrument=parsed.symbol or "",
-            action=TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD,
+            action=action,
             quantity=quantity.copy_abs(),
             price=price,
             account_id=parsed.accountId or "",

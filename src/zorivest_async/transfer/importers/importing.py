@@ -12,7 +12,7 @@ from zorivest_async.domain.enums import AccountType
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.security.tracebacks import sealed_coroutine
 from zorivest_async.transfer.importers.blocks import Blocks
-from zorivest_async.transfer.importers.cancellations import Cancellations
+from zorivest_async.transfer.importers.cancellations import Cancellations, key_of
 from zorivest_async.transfer.importers.merging import corrected, merge
 from zorivest_async.transfer.importers.origin import read_source
 from zorivest_async.transfer.importers.packing import FIELDS, PackedTrade, pack_trade, sequenced, unpack_trade
@@ -23,6 +23,7 @@ from zorivest_async.transfer.importers.versions import find_families
 if TYPE_CHECKING:
     from zorivest_async.domain.entities import Trade
     from zorivest_async.ports import UnitOfWork
+    from zorivest_async.transfer.importers.merging import Merge
     from zorivest_async.transfer.importers.origin import Origin
     from zorivest_async.transfer.importers.packing import Execution
     from zorivest_async.transfer.importers.source import ReadRows, TradeSource
@@ -183,7 +184,11 @@ class _Import:
         await self._recording.finish(self.report)
 
     async def _know_cancellations(self) -> None:
-        await self._cancellations.load(self._uow)
+        if not await self._cancellations.load(self._uow):
+            return
+        keys = [key_of(booking) for booking in self._rows.cancelled]
+        await self._recording.look_up(keys)
+        self._recording.rely_on(keys)
         for booking, order in self._rows.cancelled.items():
             self._cancellations.remember_name(booking, order)
 
@@ -243,7 +248,7 @@ class _Import:
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
             return False
         if present is not None and not earlier:
-            return self._compare(row, present, trade)
+            return await self._compare(row, present, trade)
         packed = pack_trade(trade)
         self._recording.book(trade.exec_id, row.order)
         known = [each for each in (present, *earlier.values()) if each is not None]
@@ -274,7 +279,7 @@ class _Import:
             await self._recording.supersede(old, new)
             self._taken[old] = None
 
-    def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
+    async def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
         """Compare a row with the stored execution, and return whether it is stored as the row states it."""
         packed = pack_trade(trade)
         if _account_of(present) != trade.account_id:
@@ -282,16 +287,27 @@ class _Import:
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, detail)
             return False
         merged = merge(present, packed, row.stated)
-        if merged.conflicts and row.corrected:
+        if merged.conflicts:
+            return await self._resolve(row, packed, present, merged)
+        if merged.adds:
+            return self._change(row, packed, present, merged.filled, Reason.FILLED, fields=merged.adds)
+        return self._skip(row, packed, present, Reason.STORED)
+
+    async def _resolve(self, row: Execution, packed: PackedTrade, present: PackedTrade, merged: Merge) -> bool:
+        """Decide between a row and the stored execution, which contradict each other."""
+        place = await self._place_among_bookings(row, str(packed[0]))
+        if place < 0:
+            return self._skip(row, packed, present, Reason.SUPERSEDED)
+        if row.corrected or place > 0:
             return self._change(row, packed, present, corrected(packed, row.stated, [present]), Reason.CORRECTED)
-        if merged.conflicts and self._on_conflict == "update":
+        if self._on_conflict == "update":
             return self._change(row, packed, present, merged.replaced, Reason.CHANGED)
-        if merged.conflicts and self._on_conflict == "fail":
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, ", ".join(merged.conflicts))
+        if self._on_conflict == "fail":
+            self._note(self.report.failed, row, str(packed[0]), Reason.CONFLICT, ", ".join(merged.conflicts))
             return False
         if merged.adds:
             return self._change(row, packed, present, merged.filled, Reason.FILLED, fields=merged.adds)
-        return self._skip(row, packed, present, Reason.KEPT if merged.conflicts else Reason.STORED)
+        return self._skip(row, packed, present, Reason.KEPT)
 
     def _skip(self, row: Execution, packed: PackedTrade, present: PackedTrade, reason: Reason) -> bool:
         exec_id = str(packed[0])
@@ -302,7 +318,7 @@ class _Import:
             self._take(exec_id, packed, present)
             reason = Reason.REPEATED if again else reason
         self._note(self.report.duplicate, row, exec_id, reason)
-        return reason is not Reason.KEPT
+        return reason not in (Reason.KEPT, Reason.SUPERSEDED)
 
     def _change(
         self,
@@ -369,6 +385,14 @@ class _Import:
             for version in versions
             if _revision(version) <= row.revision and _account_of(self._get(version)) == row.account_id
         ]
+
+    async def _place_among_bookings(self, row: Execution, exec_id: str) -> int:
+        """Return 1 for a row of a later booking than the stored execution's, -1 for an earlier one, 0 if unknown."""
+        if row.order is None:
+            return 0
+        await self._flush()
+        latest = (await self._recording.latest_bookings([exec_id])).get(exec_id, row.order)
+        return (row.order > latest) - (row.order < latest)
 
     async def _booked_since(self, exec_ids: list[str], order: int | None) -> list[str]:
         """Return the stored executions among some that were booked after a position of the broker's transactions."""
