@@ -21,6 +21,8 @@ from zorivest_async.transfer.importers.results import ImportEntries, ImportRepor
 from zorivest_async.transfer.importers.versions import find_families
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zorivest_async.domain.entities import Trade
     from zorivest_async.ports import UnitOfWork
     from zorivest_async.transfer.importers.merging import Merge
@@ -160,7 +162,8 @@ class _Import:
         if families:
             found = await find_families(self._uow, families)
             self._families |= {family: "\0".join(found.get(family, ())) for family in families}
-            ids |= {exec_id for exec_ids in found.values() for exec_id in exec_ids}
+        known = (self._families.get(row.family, "") for row in rows if row.family is not None)
+        ids |= {exec_id for exec_ids in known if exec_ids for exec_id in exec_ids.split("\0")}
         ids |= {exec_id for row in rows for exec_id in row.earlier_ids}
         stored = await self._uow.trades.get_many(exec_id for exec_id in ids if exec_id not in self._taken)
         self._stored = {exec_id: pack_trade(trade) for exec_id, trade in stored.items()}
@@ -226,29 +229,32 @@ class _Import:
         elif row.order > cancelled.order:
             if await self._execute(row, trade):
                 self._cancellations.book_again(row, trade.exec_id)
-        elif trade.exec_id in cancelled.booked_since:
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+        elif trade.exec_id in cancelled.booked_since and self._get(trade.exec_id) is not None:
+            await self._pass_over(row, trade, trade.exec_id)
         else:
-            await self._delete(row, [trade.exec_id], cancelled.order)
+            await self._delete(row, [trade.exec_id, *row.earlier_ids], cancelled.order)
 
     async def _execute(self, row: Execution, trade: Trade) -> bool:
         """Store an execution, and return whether it is stored as the row states it."""
         if not await self._has_account(trade):
             self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
             return False
-        versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
+        versions = self._versions_of(row)
         if later := [version for version in versions if _revision(version) > row.revision]:
             self._recording.rely_on(later)
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+            await self._pass_over(row, trade, max(later, key=_revision))
             return False
         present = self._get(trade.exec_id)
-        replaced = sorted({*versions, *row.earlier_ids} - {trade.exec_id}, reverse=True)
-        earlier = {old: packed for old in replaced if (packed := self._get(old)) is not None}
-        if problem := await self._problem_of(trade, earlier):
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
-            return False
+        earlier = self._stored_among({*versions, *row.earlier_ids} - {trade.exec_id})
         if present is not None and not earlier:
             return await self._compare(row, present, trade)
+        if present is not None and await self._place_among_bookings(row, trade.exec_id) < 0:
+            self._recording.rely_on([trade.exec_id])
+            await self._pass_over(row, trade, trade.exec_id)
+            return False
+        if problem := await self._problem_of(trade, earlier, trade.exec_id):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
+            return False
         packed = pack_trade(trade)
         self._recording.book(trade.exec_id, row.order)
         known = [each for each in (present, *earlier.values()) if each is not None]
@@ -265,16 +271,37 @@ class _Import:
             self._note(self.report.inserted, row, trade.exec_id, Reason.NEW)
         return True
 
-    async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade]) -> str | None:
+    async def _pass_over(self, row: Execution, trade: Trade, heir: str) -> None:
+        """Leave out a row, as a later booking is stored, which also takes the place of what the row replaces."""
+        earlier = self._stored_among({*row.earlier_ids} - {heir})
+        if problem := await self._problem_of(trade, earlier, heir):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
+            return
+        entries = self.report.updated if earlier else self.report.duplicate
+        self._note(entries, row, trade.exec_id, Reason.CORRECTED if earlier else Reason.SUPERSEDED)
+        await self._replace([*earlier], heir)
+
+    def _versions_of(self, row: Execution) -> list[str]:
+        """Return the stored versions of a row's execution."""
+        versions = filter(None, self._families.get(row.family or "", "").split("\0"))
+        return [version for version in versions if self._get(version) is not None]
+
+    def _stored_among(self, exec_ids: Iterable[str]) -> dict[str, PackedTrade]:
+        """Return the values of the stored ones of some executions."""
+        ordered = sorted(exec_ids, reverse=True)
+        return {old: packed for old in ordered if (packed := self._get(old)) is not None}
+
+    async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade], heir: str) -> str | None:
         """Return why an execution cannot replace its earlier versions."""
         if any(_account_of(old) != trade.account_id for old in earlier.values()):
             return "it belongs to another account"
-        if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
+        if earlier and await self._uow.trades.count_in_use([*earlier, heir]) > 1:
             return "several of its versions are in use"
         return await self._uow.trades.find_reference(earlier) if earlier else None
 
     async def _replace(self, earlier: list[str], new: str) -> None:
-        await self._flush()
+        if earlier:
+            await self._flush()
         for old in earlier:
             await self._recording.supersede(old, new)
             self._taken[old] = None
@@ -379,10 +406,9 @@ class _Import:
 
     def _versions_before(self, row: Execution) -> list[str]:
         """Return the stored versions of a cancelled execution up to the cancelled one, which it had replaced."""
-        versions = filter(None, self._families.get(row.family or "", "").split("\0"))
         return [
             version
-            for version in versions
+            for version in self._versions_of(row)
             if _revision(version) <= row.revision and _account_of(self._get(version)) == row.account_id
         ]
 
