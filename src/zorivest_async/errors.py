@@ -35,6 +35,8 @@
     │   ├── DuplicateError
     │   ├── ForeignKeyError
     │   ├── CurrencyChangeError                 trades without a currency of their own would get another one
+    │   ├── ImportUndoError                     undoing an import would lose something
+    │   ├── ImportUndoError                 trades without a currency of their own would get another one
     │   ├── ReadOnlyError
     │   └── InvalidQueryError (ValueError)
     └── ImageError (ValueError)

@@ -68,10 +68,10 @@ class SqlAlchemyImportRepository(NumberedRepository[Import]):
     async def undo(self, import_id: int) -> UndoResult:
         """Undo an import, all of it or nothing; :meth:`commit <zorivest_async.SqlAlchemyUnitOfWork.commit>` afterwards.
 
-        Executions that it changed get their earlier values. Executions, images, reports, plans and remembered
-        cancellations that it deleted or moved are as they were. Executions that it inserted are deleted, and so are
-        the accounts that it created, unless something uses them, or you have changed them. An execution that you have
-        deleted since stays deleted.
+        Executions that it changed get their earlier values. Executions that it deleted are stored again, with the
+        images, reports and plans that it moved, and remembered cancellations get their earlier state. Executions that
+        it inserted are deleted, and so are the accounts that it created, unless something uses them, or you have
+        changed them. An execution that you have deleted since stays deleted.
 
         It holds the turn to write while it runs; other writers wait for it however long it takes.
 

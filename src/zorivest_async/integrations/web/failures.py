@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from zorivest_async.errors import (
     CorruptImageError,
     CurrencyChangeError,
+    ImportUndoError,
     DuplicateError,
     ForeignKeyError,
     ImageTooLargeError,
@@ -36,6 +37,7 @@ STATUS_CODES: Final[dict[type[Exception], int]] = {
     DuplicateError: 409,
     ForeignKeyError: 409,
     CurrencyChangeError: 409,
+    ImportUndoError: 409,
     ImageTooLargeError: 413,
     UnsupportedImageError: 415,
     CorruptImageError: 422,

@@ -60,7 +60,7 @@ def _is_cancelled_by(each: tuple[int, Execution], cancelled: tuple[int, Executio
 
 
 def _heir(cancelled: tuple[int, Execution], places: Mapping[int, Execution | None]) -> tuple[int, Execution] | None:
-    """Return the row that takes the place of what a cancellation cancels: itself, or a booking that followed."""
+    """Return the row that replaces what a cancellation cancels: itself, or a booking that followed."""
     place, cancellation = cancelled
     row = places.get(place, cancellation)
     if row is not None:

@@ -272,7 +272,7 @@ class _Import:
         return True
 
     async def _pass_over(self, row: Execution, trade: Trade, heir: str) -> None:
-        """Leave out a row, as a later booking is stored, which also takes the place of what the row replaces."""
+        """Leave out a row, as a later booking is stored, which also replaces what the row does."""
         earlier = self._stored_among({*row.earlier_ids} - {heir})
         if problem := await self._problem_of(trade, earlier, heir):
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
