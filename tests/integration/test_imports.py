@@ -245,7 +245,7 @@ async def test_other_writers_wait_for_a_large_import(tmp_path: Path) -> None:
 
     async with Vault.open(file, passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST, busy_timeout_s=0.02) as vault:
         importing = asyncio.ensure_future(
-            import_large(vault, path, progress=lambda report: report.phase == "store" and begun.set())
+            import_large(vault, path, progress=lambda report: begun.set() if report.phase == "store" else None)
         )
         await begun.wait()
         await asyncio.sleep(0)

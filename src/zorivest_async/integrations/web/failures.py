@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse
 from zorivest_async.errors import (
     CorruptImageError,
     CurrencyChangeError,
-    ImportUndoError,
     DuplicateError,
     ForeignKeyError,
     ImageTooLargeError,
+    ImportUndoError,
     InvalidQueryError,
     NotFoundError,
     UnsupportedImageError,
