@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from sources import Given, booked
 from zorivest_async import (
     Account,
     AccountType,
@@ -35,7 +36,7 @@ from zorivest_async import (
 )
 from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.domain.entities import SequencedTrade
-from zorivest_async.transfer.importers import ImportSourceError
+from zorivest_async.transfer.importers import ImportSourceError, import_trades
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.transfer.journal_tables import journal_tables
 
@@ -88,6 +89,10 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
+NEW_TABLES = ("zorivest_imports", "zorivest_import_rows")
+"""Tables that journals did not have before version 4."""
+
+
 async def fill(vault: Vault) -> None:
     """Store something in every table, with gaps between row numbers and text that is hard to write."""
     async with vault.unit_of_work() as uow:
@@ -110,6 +115,9 @@ async def fill(vault: Vault) -> None:
         await uow.settings.bulk_upsert({"a": "x", "b": 10**30, "c": 0.1, "d": True, "e": {"f": [None]}, "g": None})
         await uow.market_provider_settings.save(MarketProviderSetting("p", api_key="canary-5e7a91", rate_limit=7))
         await uow.commit()
+    changed = replace(UNITS[0], price=UNITS[0].price + 1)
+    report = await import_trades(vault, Given((booked(1, changed, 3), booked(2, "new"))), on_conflict="update")
+    assert (len(report.updated), len(report.failed)) == (1, 1)
 
 
 async def everything(vault: Vault) -> dict[str, list[Any]]:
@@ -145,6 +153,9 @@ async def test_a_journal_comes_back_equal(vault: Vault, tmp_path: Path) -> None:
         with pytest.raises(DuplicateError):
             await import_journal(other, tmp_path / "journal")
         assert await everything(other) == before
+        async with other.unit_of_work() as uow:  # its imports can be undone there, too
+            assert (await uow.imports.undo(1)).restored == 1
+            assert (await uow.trades.get_one(UNITS[0].exec_id)).price == UNITS[0].price
 
 
 def change_lines(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -170,13 +181,15 @@ async def test_a_journal_of_an_earlier_release_is_imported(vault: Vault, tmp_pat
     await export_journal(vault, folder)
 
     def make_older() -> None:
-        rewrite(folder, lambda manifest: manifest.pop("schema"))
+        rewrite(folder, lambda manifest: (manifest.pop("schema"), [manifest["rows"].pop(name) for name in NEW_TABLES]))
         change_lines(folder / "trades.jsonl", lambda line: [line.pop(name) for name in ADDED])
 
     await asyncio.to_thread(make_older)
     async with Vault.in_memory() as other:
         await import_journal(other, folder)
         before, after = await everything(vault), await everything(other)
+        assert [after.pop(name) for name in NEW_TABLES] == [[], []]
+        before = {name: rows for name, rows in before.items() if name not in NEW_TABLES}
         trades, expected = after.pop("trades"), dict(before.pop("trades"))
         assert after == before
         for exec_id, trade in trades:

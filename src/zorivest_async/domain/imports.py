@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ImportKind", "ImportRow", "ImportTrace", "fingerprint", "trade_from_json", "trade_to_json"]
 
 _SHORT_HASH_BYTES: Final = 16
+_HASH: Final = re.compile(rf"[0-9a-f]{{{2 * _SHORT_HASH_BYTES}}}", re.ASCII)
 _LONGEST_BEFORE: Final = 8 * MAX_TEXT_LENGTH
 """Maximum length of a before-image: all texts of an execution, and their names."""
 
@@ -64,6 +66,12 @@ def _before(entity: str, field: str, value: object) -> str:
     return value
 
 
+def _hash(entity: str, field: str, value: object) -> str:
+    if not isinstance(value, str) or _HASH.fullmatch(value) is None:
+        raise ValidationError(entity, field, f"must be {2 * _SHORT_HASH_BYTES} hexadecimal digits, in lower case")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class ImportRow(Entity):
     """One thing that an import has stored, changed, deleted or moved.
@@ -80,7 +88,7 @@ class ImportRow(Entity):
     kind: ImportKind
     key: Identifier
     before: Annotated[str, _before] | None = None
-    hash_after: Identifier | None = None
+    hash_after: Annotated[str, _hash] | None = None
 
 
 class ImportTrace(NamedTuple):

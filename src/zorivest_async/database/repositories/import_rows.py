@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sqlalchemy import String, bindparam, cast, delete, literal, or_, select, union_all
 
-from zorivest_async.database.aggregates import TRADE
-from zorivest_async.database.mapping import Codec, RowMapper
+from zorivest_async.database.aggregates import IMPORT_ROW, TRADE
 from zorivest_async.database.repositories.base import Repository, decoded
 from zorivest_async.database.repositories.currencies import CURRENCIES
 from zorivest_async.database.statements import Statement, each
@@ -29,7 +28,7 @@ __all__ = ["EXECUTION_KINDS", "ImportRowRepository", "is_of_execution", "order_o
 EXECUTION_KINDS: Final = (ImportKind.INSERTED, ImportKind.CHANGED, ImportKind.DELETED, ImportKind.BOOKED)
 """The kinds of rows whose key is an ``exec_id``."""
 
-_MAPPER: Final = RowMapper(ImportRow, IMPORT_ROWS, key="key", codecs={"kind": Codec(ImportKind, str.__str__)})
+_MAPPER: Final = IMPORT_ROW.mapper
 _ROWS: Final = IMPORT_ROWS.c
 _OF_IMPORT: Final = _ROWS.import_id == bindparam("import_id")
 _OF_OTHERS: Final = _ROWS.import_id != bindparam("import_id")

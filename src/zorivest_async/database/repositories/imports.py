@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from sqlalchemy import bindparam, func, select
 
-from zorivest_async.database.mapping import RowMapper
+from zorivest_async.database.aggregates import IMPORT
 from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.repositories.import_recorder import SqlAlchemyImportRecorder
 from zorivest_async.database.repositories.import_rows import ImportRowRepository, is_of_execution
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlAlchemyImportRepository"]
 
-_MAPPER: Final = RowMapper(Import, IMPORTS, fixed=frozenset({"source", "sha256", "profile", "imported_at"}))
+_MAPPER: Final = IMPORT.mapper
 _COUNT = Statement(select(func.count()).select_from(IMPORTS))
 _NEWEST_FIRST: Final = _MAPPER.select.order_by(IMPORTS.c.id.desc())
 _OF_FILE = Statement(_NEWEST_FIRST.where(IMPORTS.c.sha256 == bindparam("sha256")))
