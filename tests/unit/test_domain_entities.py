@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import zorivest_async
+from zorivest_async import ValidationError
 from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,
@@ -169,7 +170,7 @@ def test_fields_keep_what_they_were_given(example: Any) -> None:
 def test_an_import_has_a_hash_and_counts(changes: dict[str, Any], field: str) -> None:
     """Others are refused by name."""
     with pytest.raises(ValidationError, match=field):
-        Import(**{"source": "a.csv", "sha256": "0" * 64} | changes)
+        Import(**{"source": "a.csv", "sha256": "0" * 64, **changes})
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_an_import_has_a_hash_and_counts(changes: dict[str, Any], field: str) ->
 def test_a_row_of_an_import_is_checked(changes: dict[str, Any]) -> None:
     """It may come from another person's journal."""
     with pytest.raises(ValidationError, match=next(iter(changes))):
-        ImportRow(**{"import_id": 1, "kind": ImportKind.INSERTED, "key": "a"} | changes)
+        ImportRow(**{"import_id": 1, "kind": ImportKind.INSERTED, "key": "a", **changes})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +49,7 @@ def read_source(source: TradeSource, operation: Operation) -> tuple[ReadRows, Or
     """
     given: Any = source
     path: Any = getattr(given, "path", None)
-    if not isinstance(path, str | os.PathLike):
+    if not _is_file(path):
         rows = source.read(operation)
         return rows, Origin(type(source).__name__, _hash_of_rows(rows, operation), _profile_of(given))
     digest, before = _hash_of_file(path, operation)
@@ -56,6 +57,14 @@ def read_source(source: TradeSource, operation: Operation) -> tuple[ReadRows, Or
     if _state(os.stat(path)) != before:  # noqa: PTH116 - the path may be any path-like
         raise ImportSourceError(_CHANGED)
     return rows, Origin(_name_of(path), digest, _profile_of(given))
+
+
+def _is_file(path: Any) -> bool:
+    """Return whether a source is one file; another one, or one that is missing, is the source's to read."""
+    try:
+        return isinstance(path, str | os.PathLike) and stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
 
 
 def _state(found: os.stat_result) -> tuple[int, ...]:

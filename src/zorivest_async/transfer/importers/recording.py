@@ -23,6 +23,7 @@ __all__ = ["Recording"]
 PATIENCE_S: Final = 1_800.0
 """How long an import waits for its turn to write while another process stores a large one."""
 
+_PAUSE_S: Final = 0.02
 _OTHER_PROFILE: Final = (
     "this file was imported before as {before!r}, and now as {now!r}: if that was wrong, undo it (report.repeats)"
 )
@@ -63,6 +64,7 @@ class Recording:
             except VaultBusyError:
                 if self._dry_run or loop.time() >= deadline:
                     raise
+                await asyncio.sleep(_PAUSE_S)
         report.repeats = next(iter(earlier), None)
         if earlier and all(each.profile != origin.profile for each in earlier):
             report.warnings.append(_OTHER_PROFILE.format(before=earlier[0].profile, now=origin.profile))
