@@ -13,6 +13,7 @@ from sources import Given, booked, cancelled
 from zorivest_async import (
     AssetClass,
     BalanceSnapshot,
+    ImageOwnerType,
     ImportUndoError,
     NotFoundError,
     ReadOnlyError,
@@ -55,6 +56,24 @@ async def refused(journal: Journal, import_id: int | None) -> ImportUndoError:
         await uow.commit()
     assert await snapshot(journal) == before
     return refusal.value
+
+
+async def test_what_the_unit_of_work_did_before_stays(journal: Journal) -> None:
+    """A refused undoing undoes only itself; one that is not refused belongs to the transaction around it."""
+    report = await store(journal, booked(1, "x1"))
+    async with journal.unit_of_work() as uow:
+        await uow.trades.save(make_trade("mine"))
+        await uow.images.save("x1", make_image_entity())
+        with pytest.raises(ImportUndoError):
+            await uow.imports.undo(report.import_id or 0)
+        assert (await uow.trades.exists("mine"), await uow.trades.exists("x1")) == (True, True)
+        (image,) = await uow.images.list_for_owner(ImageOwnerType.TRADE, "x1")
+        await uow.images.delete(image.id or 0)
+        async with uow.savepoint():
+            await uow.imports.undo(report.import_id or 0)
+        assert (await uow.trades.exists("mine"), await uow.trades.exists("x1")) == (True, False)
+    async with journal.unit_of_work(read_only=True) as uow:
+        assert (await uow.trades.exists("mine"), await uow.trades.exists("x1")) == (False, True)
 
 
 async def attach(journal: Journal, exec_id: str) -> None:
@@ -215,7 +234,7 @@ async def test_what_was_given_to_a_correction_since_is_the_users(journal: Journa
         await uow.commit()
     await undo(journal, report.import_id)
     async with journal.unit_of_work(read_only=True) as uow:
-        assert len(await uow.images.list_for_owner("trade", "a.1")) == 1  # type: ignore[arg-type]
+        assert len(await uow.images.list_for_owner(ImageOwnerType.TRADE, "a.1")) == 1
         assert await uow.trade_reports.get_for_trade("a.1") is not None
 
 

@@ -350,6 +350,19 @@ class _Channel:
     def is_idle(self) -> bool:
         return self._transaction.is_idle
 
+    @asynccontextmanager
+    async def whole(self) -> AsyncGenerator[None]:
+        if self.session is not None or not self._transaction.is_idle:
+            async with self.savepoint():
+                yield
+            return
+        self.require_own_task()
+        try:
+            yield
+        except BaseException:
+            await self._transaction.end(self.session, commit=False)
+            raise
+
     def keep_turn(self) -> None:
         self._transaction.keep_turn()
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.entities import SequencedTrade
     from zorivest_async.domain.imports import ImportRow
 
-__all__ = ["undo_import"]
+__all__ = ["referenced", "undo_import"]
 
 MAX_NAMES: Final = 100
 """Maximum number of executions that an error names."""
@@ -126,7 +126,7 @@ _MOVES_BACK: Final = {
         .values(linked_trade_id=_FROM)
     ),
 }
-# One statement: SQLite keeps each page that a statement changes until the savepoint ends, once for each statement.
+# One statement: in a savepoint, SQLite keeps each page that a statement changes in memory, once for each statement.
 _DELETE = Statement(
     delete(TRADES).where(
         TRADES.c.exec_id.in_(select(_ROWS.key).where(_OF_IMPORT, _ROWS.kind == ImportKind.INSERTED.value))
@@ -163,19 +163,25 @@ _FORGET_IMPORT = Statement(delete(IMPORTS).where(IMPORTS.c.id == bindparam("impo
 
 
 async def undo_import(source: Repository[Any], import_id: int) -> UndoResult:
-    """Undo an import, all of it or nothing.
+    """Undo an import; what it has written stays if it raises, so call it in a block that undoes that.
 
     Raises:
         ImportUndoError: Something of the user's, or of a later import, would be lost.
     """
     undoing = _Undoing(source, import_id)
     await undoing.check()
-    try:
-        return await undoing.run()
-    except ImportUndoError as error:
-        if error.obstacle is UndoObstacle.REFERENCED:
-            error.executions = tuple(await undoing.referenced())
-        raise
+    return await undoing.run()
+
+
+async def referenced(source: Repository[Any], import_id: int) -> tuple[str, ...]:
+    """Return executions that an import has inserted and a row of a table of the user's refers to, some of them."""
+    rows, trades = ImportRowRepository(source), SqlAlchemyTradeRepository(source)
+    after = ""
+    while page := await rows.page(import_id, ImportKind.INSERTED, after):
+        after = page[-1].key
+        if await trades.find_reference(row.key for row in page):
+            return tuple([row.key for row in page if await trades.find_reference([row.key])])
+    return ()
 
 
 class _Undoing(Repository[Any]):
@@ -213,16 +219,15 @@ class _Undoing(Repository[Any]):
 
     async def run(self) -> UndoResult:
         """Undo everything, in an order in which each step finds what it needs."""
-        async with self._all_or_nothing():
-            brought_back = await self._bring_back()
-            for kind in _MOVES_BACK:
-                await self._move_back(kind)
-            restored = await self._restore()
-            deleted = await self._delete()
-            await self._restore_cancellations()
-            accounts = await self._delete_accounts()
-            await self._rows.forget_all(self._import_id)
-            await self._execute(_FORGET_IMPORT, import_id=self._import_id)
+        brought_back = await self._bring_back()
+        for kind in _MOVES_BACK:
+            await self._move_back(kind)
+        restored = await self._restore()
+        deleted = await self._delete()
+        await self._restore_cancellations()
+        accounts = await self._delete_accounts()
+        await self._rows.forget_all(self._import_id)
+        await self._execute(_FORGET_IMPORT, import_id=self._import_id)
         return UndoResult(deleted=deleted, restored=restored, brought_back=brought_back, accounts_deleted=accounts)
 
     async def _pages(self, kind: ImportKind, import_id: int | None = None) -> AsyncGenerator[list[ImportRow]]:
@@ -291,13 +296,6 @@ class _Undoing(Repository[Any]):
             return (await self._execute(_DELETE, import_id=self._import_id)).rowcount
         except ForeignKeyError as error:
             raise self._error(UndoObstacle.REFERENCED, error.problem) from None
-
-    async def referenced(self) -> list[str]:
-        """Return inserted executions that a row of a table of the user's refers to."""
-        async for rows in self._pages(ImportKind.INSERTED):
-            if await self._trades.find_reference(row.key for row in rows):
-                return [row.key for row in rows if await self._trades.find_reference([row.key])]
-        return []
 
     async def _restore_cancellations(self) -> None:
         async for rows in self._pages(ImportKind.CANCELLATION):

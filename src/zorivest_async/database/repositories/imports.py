@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from sqlalchemy import bindparam, func, select
 
 from zorivest_async.database.aggregates import IMPORT
+from zorivest_async.database.error_mapping import translated
 from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.repositories.import_recorder import SqlAlchemyImportRecorder
 from zorivest_async.database.repositories.import_rows import ImportRowRepository, is_of_execution
-from zorivest_async.database.repositories.import_undo import undo_import
+from zorivest_async.database.repositories.import_undo import referenced, undo_import
 from zorivest_async.database.statements import Statement
 from zorivest_async.database.tables import IMPORT_ROWS, IMPORTS
 from zorivest_async.domain.entities import Import
-from zorivest_async.errors import NotFoundError
+from zorivest_async.domain.enums import UndoObstacle
+from zorivest_async.errors import ImportUndoError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,10 +82,18 @@ class SqlAlchemyImportRepository(NumberedRepository[Import]):
             ImportUndoError: Something of yours or of a later import would be lost. Its ``obstacle`` says what, and its
                 ``executions`` or ``imports`` where.
         """
-        if not await self.exists(import_id):
-            raise NotFoundError("Import", import_id)
-        self._channel.keep_turn()
-        return await undo_import(self, import_id)
+        channel = self._channel
+        try:
+            with translated(channel.backend, self._name):
+                async with channel.whole():
+                    if not await self.exists(import_id):
+                        raise NotFoundError("Import", import_id)
+                    channel.keep_turn()
+                    return await undo_import(self, import_id)
+        except ImportUndoError as error:
+            if error.obstacle is UndoObstacle.REFERENCED:
+                error.executions = await referenced(self, import_id)
+            raise
 
     async def begin(self, record: Import) -> SqlAlchemyImportRecorder:
         """Store an import that begins, and return its recorder; other writers wait for its end, however long."""
