@@ -161,6 +161,18 @@ async def test_a_cancelled_correction_leaves_no_version(vault: Vault, tmp_path: 
         assert await uow.trades.list_all() == []
 
 
+async def test_a_statement_with_a_cancelled_correction_inserts_nothing(vault: Vault, tmp_path: Path) -> None:
+    """What it cancels itself is not stored first; what replaced it under another identifier is the only one."""
+    path = await flex(tmp_path / "statement.xml", BOOKED, CORRECTED, CANCELLED)
+    report = await import_trades(vault, FlexTrades(path), accounts="create")
+    assert [entry.reason for entry in report.duplicate] == [Reason.SUPERSEDED, Reason.SUPERSEDED, Reason.CANCELLED]
+    assert (len(report.inserted), len(report.updated)) == (0, 0)
+    again = trade(4, ibExecID="0004.cd.01.01", tradeID="2", transactionID="104")
+    path = await flex(tmp_path / "statement.xml", BOOKED, CORRECTED, CANCELLED, again)
+    report = await import_trades(vault, FlexTrades(path), accounts="create")
+    assert [entry.key for entry in report.inserted] == ["0004.cd.01.01"]
+
+
 async def test_versions_of_another_account_are_no_versions(vault: Vault) -> None:
     """A cancellation reaches only into its own account."""
     other = make_trade("f.1", account_id="U2")
