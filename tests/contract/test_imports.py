@@ -299,6 +299,18 @@ async def test_the_account_of_what_is_restored_must_be_as_it_was(journal: Journa
     assert (await undo(journal, report.import_id)).brought_back == 1
 
 
+async def test_an_undoing_that_is_refused_half_way_changes_nothing(journal: Journal) -> None:
+    """Also if its unit of work commits: one execution is back already when another would get another currency."""
+    await store(journal, booked(1, "a", 1), booked(2, make_trade("c", account_id="U9")))
+    report = await store(journal, cancelled(1, "a", 2), booked(2, make_trade("c", account_id="U9", currency="USD")))
+    assert len(report.updated) == 2
+    async with journal.unit_of_work() as uow:
+        await uow.accounts.update(replace(await uow.accounts.get_one("U9"), currency="SEK"))
+        await uow.commit()
+    error = await refused(journal, report.import_id)
+    assert (error.obstacle, error.executions) == (UndoObstacle.ACCOUNT, ("c",))
+
+
 async def test_a_cancellation_that_was_changed_since_prevents_it(empty_journal: Journal) -> None:
     """One that its user has deleted does not."""
     report = await store(empty_journal, cancelled(1, "a", 2))
