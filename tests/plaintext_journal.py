@@ -175,6 +175,8 @@ SOUND: Rows = {
         {"key": "panes", "value": '{"a": [1, null]}', "value_type": "json"},
     ],
     "market_provider_settings": [{"provider_name": "Alpha", "rate_limit": 3, "timeout": 9, "is_enabled": 1}],
+    "zorivest_imports": [],
+    "zorivest_import_rows": [],
     "images": [],
 }
 """Rows that a vault takes as they are, times apart."""

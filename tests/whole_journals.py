@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from sources import Given, booked
 from zorivest_async import (
     Account,
     AccountType,
@@ -24,6 +26,7 @@ from zorivest_async import (
     WatchlistItem,
 )
 from zorivest_async.domain.entities import SequencedTrade
+from zorivest_async.transfer.importers import import_trades
 from zorivest_async.transfer.journal_tables import journal_tables
 
 if TYPE_CHECKING:
@@ -88,6 +91,9 @@ async def fill(vault: Vault) -> None:
         await uow.settings.bulk_upsert({"a": "x", "b": 10**30, "c": 0.1, "d": True, "e": {"f": [None]}, "g": None})
         await uow.market_provider_settings.save(MarketProviderSetting("p", api_key="canary-5e7a91", rate_limit=7))
         await uow.commit()
+    changed = replace(UNITS[0], price=UNITS[0].price + 1)
+    report = await import_trades(vault, Given((booked(1, changed, 3), booked(2, "new"))), on_conflict="update")
+    assert (len(report.updated), len(report.failed)) == (1, 1)
 
 
 async def everything(vault: Vault) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ from zorivest_async.domain.entities import (
     BalanceSnapshot,
     ImageAttachment,
     ImageInfo,
+    Import,
     Trade,
     TradePlan,
     TradeReport,
@@ -22,8 +23,9 @@ from zorivest_async.domain.enums import (
     PlanStatus,
     SearchKind,
     TradeAction,
+    UndoObstacle,
 )
-from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilter
+from zorivest_async.domain.queries import Page, SaveResult, SearchHit, TradeFilter, UndoResult
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 from zorivest_async.errors import (
     AdoptionError,
@@ -37,6 +39,7 @@ from zorivest_async.errors import (
     ImageError,
     ImageTooLargeError,
     ImportSourceError,
+    ImportUndoError,
     InvalidQueryError,
     MissingDependencyError,
     NotAVaultError,
@@ -97,7 +100,9 @@ __all__ = [
     "ImageOwnerType",
     "ImagePolicy",
     "ImageTooLargeError",
+    "Import",
     "ImportSourceError",
+    "ImportUndoError",
     "InvalidQueryError",
     "KdfProfile",
     "MarketProviderSetting",
@@ -122,6 +127,8 @@ __all__ = [
     "TradeFilter",
     "TradePlan",
     "TradeReport",
+    "UndoObstacle",
+    "UndoResult",
     "UnitOfWorkError",
     "UnsupportedImageError",
     "ValidationError",

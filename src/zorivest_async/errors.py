@@ -35,6 +35,8 @@
     │   ├── DuplicateError
     │   ├── ForeignKeyError
     │   ├── CurrencyChangeError                 trades without a currency of their own would get another one
+    │   ├── ImportUndoError                     undoing an import would lose something
+    │   ├── ImportUndoError                 trades without a currency of their own would get another one
     │   ├── ReadOnlyError
     │   └── InvalidQueryError (ValueError)
     └── ImageError (ValueError)
@@ -54,8 +56,9 @@ from typing import Any
 __all__ = [
     "AdoptionError", "CommitOutcomeUnknownError", "ConfigurationError", "CorruptImageError", "CurrencyChangeError",
     "DuplicateError", "ExportError", "ForeignKeyError", "ImageError", "ImageTooLargeError", "ImportSourceError",
-    "InvalidQueryError", "MissingDependencyError", "NotAVaultError", "NotEncryptedError", "NotFoundError",
-    "NotOnThisBackendError", "ReadOnlyError", "RepositoryError", "UnitOfWorkError", "UnsupportedImageError",
+    "ImportUndoError", "InvalidQueryError", "MissingDependencyError", "NotAVaultError", "NotEncryptedError",
+    "NotFoundError", "NotOnThisBackendError", "ReadOnlyError", "RepositoryError", "UnitOfWorkError",
+    "UnsupportedImageError",
     "ValidationError", "VaultAccessError", "VaultBusyError", "VaultClosedError", "VaultDamagedError", "VaultError",
     "VaultForkedError", "VaultFullError", "VaultInUseError", "VaultNotFoundError", "VaultReplacedError",
     "VaultSchemaError", "VaultUnreachableError", "VaultUpgradeError", "VaultVersionError", "WrongPassphraseError",
@@ -394,6 +397,21 @@ class CurrencyChangeError(RepositoryError):
     """
 
     problem = "trades without a currency of their own would get another one; set the currency of these trades first"
+
+
+class ImportUndoError(RepositoryError):
+    """An import cannot be undone without losing something of yours or of a later import; nothing was changed.
+
+    Attributes:
+        obstacle: The :class:`~zorivest_async.UndoObstacle`.
+        executions: ``exec_id`` of at most 100 executions that prevent it; they are not part of the message.
+        imports: Identifiers of the later imports to undo first, the newest first.
+    """
+
+    problem = "the import cannot be undone; nothing was changed"
+    obstacle: Any = None
+    executions: tuple[str, ...] = ()
+    imports: tuple[int, ...] = ()
 
 
 class ReadOnlyError(RepositoryError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Account,
         BalanceSnapshot,
         ImageAttachment,
+        Import,
         MarketProviderSetting,
         Setting,
         SqlAlchemyUnitOfWork,
@@ -133,6 +134,12 @@ def zorivest_make_balance_snapshot() -> EntityFactory[BalanceSnapshot]:
 def zorivest_make_image() -> EntityFactory[ImageAttachment]:
     """Makes images of trade ``0001`` as entities; ``zorivest_make_chart`` gives bytes to attach."""
     return _factory("ImageAttachment")
+
+
+@pytest.fixture
+def zorivest_make_import() -> EntityFactory[Import]:
+    """Makes records of imports that brought nothing."""
+    return _factory("Import")
 
 
 @pytest.fixture

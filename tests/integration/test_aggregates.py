@@ -65,16 +65,9 @@ def test_an_aggregate_of_its_own_is_offered_by_the_pytest_plugin(pytester: pytes
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
-OWN_RECORDS = {
-    "zorivest_imports": "which files were imported into this vault; a journal has the rows, not the story",
-    "zorivest_import_rows": "what each import changed, and how to undo it in this vault",
-}
-"""Tables of the library's own records, which stay in their vault, and why."""
-
-
 def test_every_table_belongs_to_one_aggregate() -> None:
     """A table that is declared and not registered would be missing from exports, in silence."""
-    assert sorted([*AGGREGATES.by_name, *OWN_RECORDS]) == sorted(Base.metadata.tables)
+    assert sorted(AGGREGATES.by_name) == sorted(Base.metadata.tables)
 
 
 def test_each_aggregate_refers_to_earlier_ones() -> None:

@@ -101,7 +101,10 @@ def test_every_entity_has_columns(tmp_path: Path, name: str) -> None:
     write_csv(tmp_path / "rows.csv", [example], aggregate.entity)
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert row[aggregate.mapper.key] == str(aggregate.key_of(example) or "")
+    keys = aggregate.key_of(example)
+    assert [row[name] for name in aggregate.mapper.keys] == [
+        str(key or "") for key in (keys if isinstance(keys, tuple) else (keys,))
+    ]
 
 
 def test_values_of_settings_are_texts_of_json() -> None:

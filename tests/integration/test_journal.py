@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whole_journals import everything, fill, picture
+from whole_journals import UNITS, everything, fill, picture
 from zorivest_async import (
     ConfigurationError,
     DuplicateError,
@@ -37,6 +37,10 @@ ADDED = (
 """Fields of trades that the release before did not have."""
 
 
+NEW_TABLES = ("zorivest_imports", "zorivest_import_rows")
+"""Tables that journals did not have before version 4."""
+
+
 async def test_a_journal_comes_back_equal(vault: Vault, tmp_path: Path) -> None:
     """Every row of every table, with its number; images byte for byte; and a second import is refused whole."""
     await fill(vault)
@@ -57,6 +61,9 @@ async def test_a_journal_comes_back_equal(vault: Vault, tmp_path: Path) -> None:
         with pytest.raises(DuplicateError):
             await import_journal(other, tmp_path / "journal")
         assert await everything(other) == before
+        async with other.unit_of_work() as uow:  # its imports can be undone there, too
+            assert (await uow.imports.undo(1)).restored == 1
+            assert (await uow.trades.get_one(UNITS[0].exec_id)).price == UNITS[0].price
 
 
 def change_lines(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -82,13 +89,15 @@ async def test_a_journal_of_an_earlier_release_is_imported(vault: Vault, tmp_pat
     await export_journal(vault, folder)
 
     def make_older() -> None:
-        rewrite(folder, lambda manifest: manifest.pop("schema"))
+        rewrite(folder, lambda manifest: (manifest.pop("schema"), [manifest["rows"].pop(name) for name in NEW_TABLES]))
         change_lines(folder / "trades.jsonl", lambda line: [line.pop(name) for name in ADDED])
 
     await asyncio.to_thread(make_older)
     async with Vault.in_memory() as other:
         await import_journal(other, folder)
         before, after = await everything(vault), await everything(other)
+        assert [after.pop(name) for name in NEW_TABLES] == [[], []]
+        before = {name: rows for name, rows in before.items() if name not in NEW_TABLES}
         trades, expected = after.pop("trades"), dict(before.pop("trades"))
         assert after == before
         for exec_id, trade in trades:

@@ -21,6 +21,7 @@ from zorivest_async import (
     BalanceSnapshot,
     ConvictionLevel,
     ImageOwnerType,
+    Import,
     ImportSourceError,
     MarketProviderSetting,
     Trade,
@@ -31,6 +32,7 @@ from zorivest_async import (
     Watchlist,
     WatchlistItem,
 )
+from zorivest_async.domain.imports import ImportKind, ImportRow
 from zorivest_async.transfer import journal_lines
 from zorivest_async.transfer.journal import export_journal, import_journal
 from zorivest_async.transfer.journal_folder import DescriptorFolder, NamedFolder, open_folder
@@ -61,6 +63,8 @@ async def make_journal(folder: Path) -> None:
             await uow.balance_snapshots.save(BalanceSnapshot("A", NOON, 1.5))
             await uow.settings.set("s", {"a": [1.5]})
             await uow.market_provider_settings.save(MarketProviderSetting("p"))
+            await uow.imports.begin(Import("a.csv", "0" * 64, profile="p"))
+            await uow.rows.insert([ImportRow(1, ImportKind.INSERTED, "T", "{}", "0" * 32)])
             await uow.commit()
         await export_journal(vault, folder)
 
@@ -166,7 +170,7 @@ async def test_the_journal_itself_may_be_a_link(folder: Path) -> None:
     """The caller has chosen it."""
     await asyncio.to_thread((folder.parent / "alias").symlink_to, folder)
     async with Vault.in_memory() as vault:
-        assert len((await import_journal(vault, folder.parent / "alias")).inserted) == 10
+        assert len((await import_journal(vault, folder.parent / "alias")).inserted) == 12
 
 
 @pytest.mark.parametrize("number", ["../../elsewhere", "/etc/passwd", 1.0, True, "1", None, [1], -1, 2**70])

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 import zorivest_async
+from zorivest_async import ValidationError
 from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,
     ImageAttachment,
     ImageInfo,
+    Import,
     Trade,
     TradePlan,
     TradeReport,
@@ -35,6 +37,7 @@ from zorivest_async.domain.enums import (
     PlanStatus,
     TradeAction,
 )
+from zorivest_async.domain.imports import ImportKind, ImportRow
 from zorivest_async.domain.queries import Page, SaveResult, TradeFilter
 from zorivest_async.domain.settings import MarketProviderSetting, Setting
 
@@ -71,6 +74,7 @@ CONTRACT: dict[type[Any], str] = {
     Watchlist: "name, description=None, items=(), id=None, created_at=now, updated_at=None",
     WatchlistItem: "ticker, watchlist_id=None, notes=None, id=None, added_at=now",
     BalanceSnapshot: "account_id, datetime, balance, id=None",
+    Import: ("source, sha256, profile=None, imported_at=now, inserted=0, duplicate=0, updated=0, failed=0, id=None"),
     Setting: "key, value, value_type, updated_at",
     MarketProviderSetting: (
         "provider_name, api_key=None, rate_limit=5, timeout=30, is_enabled=False, last_tested_at=None, "
@@ -83,6 +87,7 @@ CONTRACT: dict[type[Any], str] = {
 }
 
 EXAMPLES: list[Any] = [
+    Import("a.csv", "0" * 64, "exchange", NOON, 1, 2, 3, 4, 5),
     Trade(
         *(
             "0001",
@@ -159,6 +164,25 @@ def test_fields_keep_what_they_were_given(example: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"sha256": "0" * 63}, "sha256"), ({"sha256": "A" * 64}, "sha256"), ({"failed": -1}, "failed")],
+)
+def test_an_import_has_a_hash_and_counts(changes: dict[str, Any], field: str) -> None:
+    """Others are refused by name."""
+    with pytest.raises(ValidationError, match=field):
+        Import(**{"source": "a.csv", "sha256": "0" * 64, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kind": "other"}, {"hash_after": "0"}, {"before": "\0"}, {"before": 1}, {"import_id": 0}]
+)
+def test_a_row_of_an_import_is_checked(changes: dict[str, Any]) -> None:
+    """It may come from another person's journal."""
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        ImportRow(**{"import_id": 1, "kind": ImportKind.INSERTED, "key": "a", **changes})
+
+
+@pytest.mark.parametrize(
     ("cls", "arguments", "field"),
     [
         (Account, ("U1", "margin", "broker"), "created_at"),
@@ -167,6 +191,7 @@ def test_fields_keep_what_they_were_given(example: Any) -> None:
         (TradeReport, ("0001",), "created_at"),
         (TradePlan, ("SPY", "BOT", "low"), "created_at"),
         (Watchlist, ("gaps",), "created_at"),
+        (Import, ("a.csv", "0" * 64), "imported_at"),
         (WatchlistItem, ("SPY",), "added_at"),
         (MarketProviderSetting, ("Polygon",), "created_at"),
     ],

@@ -50,6 +50,7 @@ CONTRACT: dict[str, tuple[str, str | None]] = {
     "DuplicateError": ("RepositoryError", None),
     "ForeignKeyError": ("RepositoryError", None),
     "CurrencyChangeError": ("RepositoryError", None),
+    "ImportUndoError": ("RepositoryError", None),
     "ReadOnlyError": ("RepositoryError", None),
     "InvalidQueryError": ("RepositoryError", "ValueError"),
     "ImageError": ("ZorivestError", "ValueError"),

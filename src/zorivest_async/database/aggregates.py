@@ -17,6 +17,8 @@ from zorivest_async.database.tables import (
     ACCOUNTS,
     BALANCE_SNAPSHOTS,
     IMAGES,
+    IMPORT_ROWS,
+    IMPORTS,
     MARKET_PROVIDER_SETTINGS,
     SCHEMA_VERSION,
     SETTINGS,
@@ -30,6 +32,7 @@ from zorivest_async.domain.entities import (
     Account,
     BalanceSnapshot,
     ImageAttachment,
+    Import,
     SequencedTrade,
     Trade,
     TradePlan,
@@ -39,6 +42,7 @@ from zorivest_async.domain.entities import (
 )
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.enums import AccountType, ConvictionLevel, TradeAction
+from zorivest_async.domain.imports import ImportKind, ImportRow
 from zorivest_async.domain.settings import MarketProviderSetting, Setting, decode_setting, encode_setting
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.images.sample import draw_chart
@@ -52,6 +56,8 @@ __all__ = [
     "AGGREGATES",
     "BALANCE_SNAPSHOT",
     "IMAGE",
+    "IMPORT",
+    "IMPORT_ROW",
     "MARKET_PROVIDER_SETTING",
     "SCHEMA_VERSION",
     "SETTING",
@@ -122,8 +128,9 @@ class Aggregate(Generic[_EntityT]):
         return tuple(field.name for field in fields(self.as_stored.entity) if field.name not in left_out)
 
     def key_of(self, entity: _EntityT) -> Any:
-        """Return the primary key of an entity."""
-        return getattr(entity, self.mapper.key)
+        """Return the primary key of an entity; one of several columns is a tuple."""
+        keys = self.mapper.keys
+        return getattr(entity, self.mapper.key) if len(keys) == 1 else tuple(getattr(entity, name) for name in keys)
 
 
 def _without_secrets(mapper: RowMapper[_EntityT]) -> RowMapper[_EntityT]:
@@ -238,6 +245,16 @@ MARKET_PROVIDER_SETTING: Final = Aggregate(
     ),
     lambda n: {"provider_name": f"Provider {n}"},
 )
+IMPORT: Final = Aggregate(
+    RowMapper(Import, IMPORTS, fixed=frozenset({"source", "sha256", "profile", "imported_at"})),
+    lambda n: {"source": f"statement-{n}.csv", "sha256": f"{n:064x}", "imported_at": _OPENING_BELL},
+    since=4,
+)
+IMPORT_ROW: Final = Aggregate(
+    RowMapper(ImportRow, IMPORT_ROWS, codecs={"kind": Codec(ImportKind, str.__str__)}),
+    lambda n: {"import_id": 1, "kind": ImportKind.INSERTED, "key": f"{n:04}", "hash_after": f"{n:032x}"},
+    since=4,
+)
 IMAGE: Final = Aggregate(
     RowMapper(ImageAttachment, IMAGES),
     lambda _: {"data": draw_chart(1), "owner_id": "0001", "width": 640, "height": 360},
@@ -255,6 +272,8 @@ AGGREGATES: Final = Registry(
     BALANCE_SNAPSHOT,
     SETTING,
     MARKET_PROVIDER_SETTING,
+    IMPORT,
+    IMPORT_ROW,
     IMAGE,
 )
 """The aggregates of a vault, in the order of adoption, export and import. Images are last, because they belong to a

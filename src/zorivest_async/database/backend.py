@@ -121,6 +121,18 @@ class Channel(Protocol):
         """Undo only the statements of the block if it raises an exception."""
         ...
 
+    def whole(self) -> AbstractAsyncContextManager[None]:
+        """Undo the statements of the block if it raises an exception, and no others.
+
+        A block that begins the transaction needs no savepoint, for which SQLite would keep each page that a statement
+        changes in memory, once for each statement: the transaction is rolled back.
+        """
+        ...
+
+    def keep_turn(self) -> None:
+        """Let others wait for the end of the open transaction, however long it takes: it works, and does not wait."""
+        ...
+
     async def connection(self) -> AsyncConnection:
         """Return the connection, in its transaction."""
         ...

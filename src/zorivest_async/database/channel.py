@@ -16,6 +16,7 @@ from zorivest_async.errors import RepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
@@ -197,6 +198,13 @@ class BorrowedChannel(_ThroughSqlAlchemy):
         """Whether it holds no connection: it is a session outside a transaction, over an engine."""
         source = self._source
         return isinstance(source, AsyncSession) and isinstance(source.bind, AsyncEngine) and not source.in_transaction()
+
+    def whole(self) -> AbstractAsyncContextManager[None]:
+        """Undo only the statements of the block if it raises an exception."""
+        return self.savepoint()
+
+    def keep_turn(self) -> None:
+        """Do nothing: who lends the transaction decides who waits for it."""
 
     async def connection(self) -> AsyncConnection:
         """Return the connection, after flushing the session's changes, as before an ORM query."""

@@ -94,6 +94,8 @@ class RowMapper(Generic[_EntityT]):
 
     Attributes:
         for_backend: The converter of rows and entities by backend.
+        keys: The fields of the primary key.
+        key: The last of them, by which statements find a row of a table that has one.
     """
 
     def __init__(
@@ -117,7 +119,8 @@ class RowMapper(Generic[_EntityT]):
         # In the order of the table, which is the order of the columns in SQLAlchemy's INSERT and UPDATE.
         self.columns: dict[str, Column[Any]] = {mapped[c.name]: c for c in table.columns if c.name in mapped}
         self.fields = tuple(self.columns)
-        (self.key,) = (name for name, column in self.columns.items() if column.primary_key)
+        self.keys = tuple(name for name, column in self.columns.items() if column.primary_key)
+        self.key = self.keys[-1]
         self.changeable = tuple(name for name in self.fields if name != self.key and name not in fixed)
         self.for_backend = _RowCodecs(self)
         self.secrets = tuple(name for name, codec in codecs.items() if codec.is_secret and name in self.columns)

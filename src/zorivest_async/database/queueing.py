@@ -26,6 +26,11 @@ class TurnQueue:
         self._timeout_s = timeout_s
         self._problem = problem
         self._waiting = deque[asyncio.Future[None]]()
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Let others wait for the holder's turn to end, however long it takes: it works, and does not wait."""
+        self._is_kept = True
 
     @property
     def others_wait(self) -> bool:
@@ -49,8 +54,10 @@ class TurnQueue:
             return
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
+
         self._waiting.append(turn)
-        patience = loop.call_later(self._timeout_s, _give_up, turn, self._problem)
+        patience = list[asyncio.TimerHandle]()
+        patience.append(loop.call_later(self._timeout_s, self._lose_patience, turn, patience))
         try:
             await turn
         except asyncio.CancelledError:
@@ -58,21 +65,26 @@ class TurnQueue:
                 self.release()  # the turn came in the same turn of the event loop as the cancellation
             raise
         finally:
-            patience.cancel()
+            patience.pop().cancel()
+
+    def _lose_patience(self, turn: asyncio.Future[None], patience: list[asyncio.TimerHandle]) -> None:
+        """Let a task give up, unless the holder keeps its turn."""
+        if turn.done():
+            return
+        if self._is_kept:
+            patience[0] = turn.get_loop().call_later(self._timeout_s, self._lose_patience, turn, patience)
+        else:
+            turn.set_exception(VaultBusyError(problem=self._problem))
 
     def release(self) -> None:
         """Give the turn to the next task."""
+        self._is_kept = False
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():  # its task was cancelled, or its time is over
                 turn.set_result(None)
                 return
         self._free += 1
-
-
-def _give_up(turn: asyncio.Future[None], problem: str) -> None:
-    if not turn.done():
-        turn.set_exception(VaultBusyError(problem=problem))
 
 
 class WriteQueue(TurnQueue):
@@ -119,7 +131,7 @@ class WriteQueue(TurnQueue):
 
     def release(self) -> None:
         """Give the turn to the next task."""
-        self._holder = None
+        self._holder, self._is_kept = None, False
         if self._waiting:
             super().release()
         else:

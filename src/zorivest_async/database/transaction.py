@@ -118,6 +118,11 @@ class Transaction:
         async with (await self._opened()).savepoint():
             yield
 
+    def keep_turn(self) -> None:
+        """Let others wait for the end of the open transaction, however long it takes."""
+        if self._turns is not None and not self.is_idle:
+            self._turns.keep()
+
     @property
     def is_idle(self) -> bool:
         """Whether it holds no connection."""

@@ -16,6 +16,7 @@ from zorivest_async.database.repositories import (
     SqlAlchemyAccountRepository,
     SqlAlchemyBalanceSnapshotRepository,
     SqlAlchemyImageRepository,
+    SqlAlchemyImportRepository,
     SqlAlchemyMarketProviderSettingRepository,
     SqlAlchemyRowRepository,
     SqlAlchemySearchRepository,
@@ -145,6 +146,11 @@ class SqlAlchemyUnitOfWork:
     def market_provider_settings(self) -> SqlAlchemyMarketProviderSettingRepository:
         """Credentials and limits of market-data providers."""
         return SqlAlchemyMarketProviderSettingRepository(self._channel, self._api_key_cipher)
+
+    @property
+    def imports(self) -> SqlAlchemyImportRepository:
+        """Imports of executions, and their undoing."""
+        return SqlAlchemyImportRepository(self._channel)
 
     @property
     def search(self) -> SqlAlchemySearchRepository:
@@ -345,6 +351,22 @@ class _Channel:
     @property
     def is_idle(self) -> bool:
         return self._transaction.is_idle
+
+    @asynccontextmanager
+    async def whole(self) -> AsyncGenerator[None]:
+        if self.session is not None or not self._transaction.is_idle:
+            async with self.savepoint():
+                yield
+            return
+        self.require_own_task()
+        try:
+            yield
+        except BaseException:
+            await self._transaction.end(self.session, commit=False)
+            raise
+
+    def keep_turn(self) -> None:
+        self._transaction.keep_turn()
 
     async def connection_of_session(self) -> AsyncConnection:
         # Without this check, a session that is used after the block would begin a transaction that nothing ends.

@@ -22,6 +22,7 @@ from zorivest_async.domain.enums import (
 )
 from zorivest_async.domain.validation import (
     Blob,
+    Count,
     Currency,
     Flag,
     Identifier,
@@ -29,6 +30,7 @@ from zorivest_async.domain.validation import (
     Number,
     PositiveNumber,
     Rating,
+    Sha256,
     Size,
     Tags,
     Text,
@@ -42,6 +44,7 @@ __all__ = [
     "BalanceSnapshot",
     "ImageAttachment",
     "ImageInfo",
+    "Import",
     "SequencedTrade",
     "Trade",
     "TradePlan",
@@ -324,4 +327,31 @@ class BalanceSnapshot(Entity):
     account_id: Identifier
     datetime: Timestamp
     balance: Number
+    id: Size | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Import(Entity):
+    """An import of executions that the journal remembers, and can undo.
+
+    Attributes:
+        source: Name of the file, without its folder; for another source, the name of its class.
+        sha256: SHA-256 of the file; for another source, of its executions.
+        profile: How the source was read, such as the name of the profile and the time zone.
+        imported_at: When it was imported.
+        inserted: Number of new rows.
+        duplicate: Number of rows that changed nothing.
+        updated: Number of rows that changed a stored execution.
+        failed: Number of rows that were not stored.
+        id: Row number.
+    """
+
+    source: Identifier
+    sha256: Sha256
+    profile: Text | None = None
+    imported_at: Timestamp = field(default_factory=utc_now)
+    inserted: Count = 0
+    duplicate: Count = 0
+    updated: Count = 0
+    failed: Count = 0
     id: Size | None = field(default=None, compare=False)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["AccountType", "AssetClass", "ConvictionLevel", "ImageOwnerType", "PlanStatus", "SearchKind", "TradeAction"]
+__all__ = [
+    "AccountType",
+    "AssetClass",
+    "ConvictionLevel",
+    "ImageOwnerType",
+    "PlanStatus",
+    "SearchKind",
+    "TradeAction",
+    "UndoObstacle",
+]
 
 
 class TradeAction(StrEnum):
@@ -78,3 +87,28 @@ class SearchKind(StrEnum):
     ACCOUNT = "account"
     WATCHLIST = "watchlist"
     WATCHLIST_ITEM = "watchlist_item"
+
+
+class UndoObstacle(StrEnum):
+    """Why an import cannot be undone."""
+
+    LATER_IMPORT = "later import"
+    """Later imports changed what it stored, or found it stored already."""
+
+    EDITED = "edited"
+    """Executions differ from what it left."""
+
+    IN_USE = "in use"
+    """Executions that it inserted have images, a report or a plan."""
+
+    REFERENCED = "referenced"
+    """A row of a table of your own refers to an execution that it inserted."""
+
+    STORED_AGAIN = "stored again"
+    """Executions that it deleted are stored again."""
+
+    ACCOUNT = "account"
+    """The account of an execution is gone, or has another currency."""
+
+    CANCELLATION = "cancellation"
+    """A remembered cancellation differs from what it left."""

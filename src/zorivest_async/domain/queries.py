@@ -21,6 +21,7 @@ __all__ = [
     "SaveResult",
     "SearchHit",
     "TradeFilter",
+    "UndoResult",
     "UnitRow",
 ]
 
@@ -110,6 +111,23 @@ class TradeFilter(Entity):
     asset_class: AssetClass | None = None
     currency: Currency | None = None
     strategy: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """Result of undoing an import.
+
+    Attributes:
+        deleted: Number of executions that the import had inserted.
+        restored: Number of executions that have their earlier values again.
+        brought_back: Number of executions that the import had deleted.
+        accounts_deleted: Number of accounts that the import had created.
+    """
+
+    deleted: int = 0
+    restored: int = 0
+    brought_back: int = 0
+    accounts_deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

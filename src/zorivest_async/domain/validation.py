@@ -27,6 +27,7 @@ __all__ = [
     "MAX_TEXT_LENGTH",
     "ApiKey",
     "Blob",
+    "Count",
     "Currency",
     "Flag",
     "Identifier",
@@ -35,6 +36,7 @@ __all__ = [
     "PositiveNumber",
     "Rating",
     "Rule",
+    "Sha256",
     "Size",
     "Tags",
     "Text",
@@ -46,6 +48,7 @@ __all__ = [
 MAX_TEXT_LENGTH = 1_000_000
 """Maximum length of a text field: a long book, and short enough to be checked without blocking the event loop."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z0-9]{2,12}", re.ASCII)
 
 Rule: TypeAlias = Callable[[str, str, Any], Any]
@@ -86,6 +89,14 @@ def currency(entity: str, field: str, value: object) -> str:
     checked = text(entity, field, value)
     if _CURRENCY.fullmatch(checked) is None:
         raise ValidationError(entity, field, 'must be 2 to 12 capital letters or digits, such as "USD" or "USDT"')
+    return checked
+
+
+def sha256(entity: str, field: str, value: object) -> str:
+    """Accept the 64 hexadecimal digits of a SHA-256, in lower case."""
+    checked = text(entity, field, value)
+    if _SHA256.fullmatch(checked) is None:
+        raise ValidationError(entity, field, "must be the 64 hexadecimal digits of a SHA-256, in lower case")
     return checked
 
 
@@ -220,6 +231,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 ApiKey: TypeAlias = Annotated[str, api_key]
 Blob: TypeAlias = Annotated[bytes, blob]
+Count: TypeAlias = Annotated[int, integer_between(0, LARGEST_INTEGER)]
 Currency: TypeAlias = Annotated[str, currency]
 Flag: TypeAlias = Annotated[bool, flag]
 Identifier: TypeAlias = Annotated[str, identifier]
@@ -228,6 +240,7 @@ Multiplier: TypeAlias = Annotated[float, multiplier]
 Number: TypeAlias = Annotated[float, number]
 PositiveNumber: TypeAlias = Annotated[float, positive_number]
 Rating: TypeAlias = Annotated[int, integer_between(1, 5)]
+Sha256: TypeAlias = Annotated[str, sha256]
 Size: TypeAlias = Annotated[int, integer_between(1, LARGEST_INTEGER)]
 Tags: TypeAlias = Annotated[tuple[str, ...], tags]
 Text: TypeAlias = Annotated[str, text]

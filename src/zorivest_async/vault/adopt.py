@@ -47,9 +47,6 @@ __all__ = ["adopt"]
 
 _NOT_DATA: Final = frozenset({"alembic_version"})
 
-_OWN_RECORDS: Final = frozenset({"zorivest_imports", "zorivest_import_rows"})
-"""Tables of the library's records about a vault, which are not adopted."""
-
 _OWNER_EXISTS: Final = {
     ImageOwnerType.TRADE: "SELECT 1 FROM trades WHERE exec_id = ?1",
     ImageOwnerType.REPORT: "SELECT 1 FROM trade_reports WHERE id = ?1 AND CAST(id AS TEXT) = ?1",
@@ -213,8 +210,6 @@ class _Adoption:
     def _note_others(self, table: PlaintextTable, size: int) -> None:
         """Note a table that is not a vault's, with its number of rows if counting them runs no code of the file."""
         if table.name in self._aggregates or table.name in _NOT_DATA or table.is_view:
-            return
-        if table.name in _OWN_RECORDS and not size:
             return
         reason = "is not a table of a vault" if table.is_ordinary else "is a virtual table, which is not read"
         self._findings.note_column(table.name, None, "dropped", reason, size)

@@ -23,6 +23,7 @@ ASKED_FOR = {
     "DuplicateError": 409,
     "ForeignKeyError": 409,
     "CurrencyChangeError": 409,
+    "ImportUndoError": 409,
     "ImageTooLargeError": 413,
     "UnsupportedImageError": 415,
     "CorruptImageError": 422,

@@ -3,6 +3,7 @@
 from zorivest_async.database.repositories.accounts import SqlAlchemyAccountRepository
 from zorivest_async.database.repositories.balance_snapshots import SqlAlchemyBalanceSnapshotRepository
 from zorivest_async.database.repositories.images import SqlAlchemyImageRepository
+from zorivest_async.database.repositories.imports import SqlAlchemyImportRepository
 from zorivest_async.database.repositories.market_provider_settings import SqlAlchemyMarketProviderSettingRepository
 from zorivest_async.database.repositories.rows import SqlAlchemyRowRepository
 from zorivest_async.database.repositories.search import SqlAlchemySearchRepository
@@ -16,6 +17,7 @@ __all__ = [
     "SqlAlchemyAccountRepository",
     "SqlAlchemyBalanceSnapshotRepository",
     "SqlAlchemyImageRepository",
+    "SqlAlchemyImportRepository",
     "SqlAlchemyMarketProviderSettingRepository",
     "SqlAlchemyRowRepository",
     "SqlAlchemySearchRepository",

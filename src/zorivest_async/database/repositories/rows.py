@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, literal_column, or_, select
+from sqlalchemy import String, and_, bindparam, case, cast, exists, func, literal, literal_column, or_, select, tuple_
 
 from zorivest_async.database.aggregates import AGGREGATES, Aggregate
 from zorivest_async.database.repositories.base import Repository
@@ -88,10 +88,11 @@ class _Table(Repository[Any]):
     def __init__(self, source: Source, aggregate: Aggregate[Any], entity: type[Entity]) -> None:
         super().__init__(source)
         self.mapper = aggregate.mapper_of(entity)  # type: ignore[misc]
-        key = self.mapper.key_column
-        limited = self._select(self.mapper).order_by(key).limit(aggregate.page_rows)
+        self._keys = {f"after_{name}": self.mapper.columns[name] for name in self.mapper.keys}
+        limited = self._select(self.mapper).order_by(*self._keys.values()).limit(aggregate.page_rows)
+        last = (bindparam(name, type_=key.type) for name, key in self._keys.items())
         self._first = Statement(limited)
-        self._next = Statement(limited.where(key > bindparam("after", type_=key.type)))
+        self._next = Statement(limited.where(tuple_(*self._keys.values()) > tuple_(*last)))
         self._count = Statement(select(func.count()).select_from(self.mapper.table))
 
     @staticmethod
@@ -102,7 +103,10 @@ class _Table(Repository[Any]):
         return int(await self._scalar(self._count))
 
     async def page(self, after: Any) -> list[Any]:
-        return await (self._fetch(self._first) if after is None else self._fetch(self._next, after=after))
+        if after is None:
+            return await self._fetch(self._first)
+        last = after if isinstance(after, tuple) else (after,)
+        return await self._fetch(self._next, **dict(zip(self._keys, last, strict=True)))
 
     async def insert(self, entities: Sequence[Any]) -> None:
         first: object = entities[0]

@@ -32,6 +32,7 @@ from zorivest_async.transfer.importers.source import (
     parse_iso,
     to_utc,
 )
+from zorivest_async.transfer.importers.units import refuse_bought_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,6 +182,7 @@ class _RowParser:
     def _trade(self, fields: dict[str, Any]) -> Trade:
         if "action" not in fields:
             fields["action"] = TradeAction.SLD if fields["quantity"] < 0 else TradeAction.BOT
+        refuse_bought_back(fields["action"], fields["quantity"])
         fields["quantity"] = fields["quantity"].copy_abs()  # abs() would round
         if self._profile.commission_is_negative:
             fields |= {name: fields[name].copy_negate() for name in ("commission", "fees") if name in fields}

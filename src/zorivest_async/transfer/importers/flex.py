@@ -17,9 +17,11 @@ from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ValidationError
+from zorivest_async.transfer.importers.cancellations import family_of, version_name
 from zorivest_async.transfer.importers.facts import Facts
 from zorivest_async.transfer.importers.flex_elements import elements_of
 from zorivest_async.transfer.importers.flex_units import UNIT_ATTRIBUTES, is_one, units_of
+from zorivest_async.transfer.importers.flex_versions import settle_versions
 from zorivest_async.transfer.importers.packing import Execution, Executions
 from zorivest_async.transfer.importers.results import Reason
 from zorivest_async.transfer.importers.source import (
@@ -30,7 +32,7 @@ from zorivest_async.transfer.importers.source import (
     listed,
     to_utc,
 )
-from zorivest_async.transfer.importers.units import SPLITS
+from zorivest_async.transfer.importers.units import SPLITS, refuse_bought_back
 from zorivest_async.transfer.importers.versions import LONGEST_REVISION
 
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ class _Reader:
         self._seen = Executions()
         # The index of a booking's only version, or the indexes of all its versions.
         self._by_booking: dict[str, int | list[int]] = {}
+        self._cancelled_families = set[str]()
         self._without_order = 0
         self._corporate_actions: Counter[str] = Counter()
         self._facts = Facts(grouped=True)
@@ -183,8 +186,13 @@ class _Reader:
         booking = f"{parsed.accountId}/{trade_id}" if trade_id else None
         if cancels:
             ids = (self._exec_id(parsed.accountId, own_id, trade_id),) if own_id else ()
-            execution = Execution(self.count, None, earlier_ids=ids, booking=booking, order=order)
+            family, revision = self._family(ids[0]) if ids else (None, 0)
+            execution = Execution(
+                self.count, None, family, revision, False, ids, booking, order, account_id=parsed.accountId or ""
+            )
             self._without_order += booking is None or order is None
+            if (cancelled := family_of(execution)) is not None:
+                self._cancelled_families.add(cancelled)
         else:
             trade, stated = self._trade(parsed, texts, self._exec_id(parsed.accountId, own_id, trade_id))
             family, revision = self._family(trade.exec_id)
@@ -223,6 +231,8 @@ class _Reader:
             absent.append("tradePrice")
         if absent:
             raise FieldError(f"{', '.join(absent)} is missing; add it to the Flex query")
+        action = TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD
+        refuse_bought_back(action, quantity)
         price = Decimal() if price is None else price
         fields = units_of(texts, quantity, price, commission or Decimal())
         if commission is not None:
@@ -236,7 +246,7 @@ class _Reader:
             exec_id=exec_id,
             time=self._time(parsed, texts),
             instrument=parsed.symbol or "",
-            action=TradeAction.BOT if parsed.buySell.value == "BUY" else TradeAction.SLD,
+            action=action,
             quantity=quantity.copy_abs(),
             price=price,
             account_id=parsed.accountId or "",
@@ -275,15 +285,16 @@ class _Reader:
         for places in self._by_booking.values():
             if isinstance(places, list):
                 final |= self._settle(places)
+        if self._cancelled_families:
+            final |= settle_versions(self._seen, final, self._cancelled_families)
         cancellations: list[Execution] = []
         for place, execution in enumerate(self._seen):
             settled = final.get(place, execution)
             if settled is None:
                 key = None if execution.trade is None else execution.trade.exec_id
                 self._rows.duplicate.add(execution.row, key, Reason.SUPERSEDED)
-                if execution.trade is None and execution.booking is not None and execution.order is not None:
-                    known = self._rows.cancelled.get(execution.booking, execution.order)
-                    self._rows.cancelled[execution.booking] = max(known, execution.order)
+                if execution.trade is None:
+                    self._note_cancelled(execution)
             elif settled.trade is None:
                 cancellations.append(settled)
             elif settled.trade.currency is None and self._states_currency:
@@ -295,6 +306,14 @@ class _Reader:
         self._facts.finish(self._rows)
         self._rows.warnings += self._warnings()
         return self._rows
+
+    def _note_cancelled(self, cancellation: Execution) -> None:
+        """Note a cancellation that a later booking of the statement has settled."""
+        family, order = family_of(cancellation), cancellation.order
+        names = [cancellation.booking, None if family is None else version_name(family, cancellation.revision)]
+        for name in names:
+            if name is not None and order is not None:
+                self._rows.cancelled[name] = max(self._rows.cancelled.get(name, order), order)
 
     def _warnings(self) -> list[str]:
         found: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from zorivest_async.database.sqlcipher.long_operation import Operation, ProgressCallback, run_operation
@@ -11,15 +12,21 @@ from zorivest_async.domain.enums import AccountType
 from zorivest_async.errors import ConfigurationError
 from zorivest_async.security.tracebacks import sealed_coroutine
 from zorivest_async.transfer.importers.blocks import Blocks
-from zorivest_async.transfer.importers.cancellations import Cancellations
+from zorivest_async.transfer.importers.cancellations import Cancellations, key_of
 from zorivest_async.transfer.importers.merging import corrected, merge
+from zorivest_async.transfer.importers.origin import read_source
 from zorivest_async.transfer.importers.packing import FIELDS, PackedTrade, pack_trade, sequenced, unpack_trade
+from zorivest_async.transfer.importers.recording import Recording
 from zorivest_async.transfer.importers.results import ImportEntries, ImportReport, Reason
 from zorivest_async.transfer.importers.versions import find_families
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zorivest_async.domain.entities import Trade
     from zorivest_async.ports import UnitOfWork
+    from zorivest_async.transfer.importers.merging import Merge
+    from zorivest_async.transfer.importers.origin import Origin
     from zorivest_async.transfer.importers.packing import Execution
     from zorivest_async.transfer.importers.source import ReadRows, TradeSource
     from zorivest_async.vault import Vault
@@ -91,9 +98,10 @@ async def import_trades(
     """
     if accounts not in ("require", "create") or on_conflict not in ("fail", "keep", "update"):
         raise ConfigurationError('accounts must be "require" or "create", and on_conflict "fail", "keep" or "update"')
-    rows = await run_operation(source.read, progress)
+    rows, origin = await run_operation(partial(read_source, source), progress)
     async with vault.unit_of_work(read_only=dry_run) as uow:
         importing = _Import(uow, rows, dry_run=dry_run, create_accounts=accounts == "create", on_conflict=on_conflict)
+        await importing.begin(origin)
         total = len(rows.executions)
         reporting = Operation(progress)
         for start in range(0, total, SLICE_ROWS):
@@ -121,7 +129,7 @@ class _Import:
         self._uow = uow
         self._rows = rows
         self._place = 0
-        self._dry_run = dry_run
+        self._recording = Recording(uow, dry_run=dry_run)
         self._create_accounts = create_accounts
         self._on_conflict: OnConflict = on_conflict
         self._accounts: dict[str, bool] = {}
@@ -141,19 +149,26 @@ class _Import:
             duplicate=rows.duplicate, failed=rows.failed, warnings=rows.warnings, dry_run=dry_run
         )
 
+    async def begin(self, origin: Origin) -> None:
+        """Begin to write, once it is this import's turn."""
+        await self._recording.begin(origin, self.report)
+
     async def take(self, start: int, rows: list[Execution]) -> None:
         """Import a slice of rows, which begins at index ``start``."""
-        if any(row.booking is not None for row in rows):
+        if any(row.booking is not None or row.family is not None for row in rows):
             await self._know_cancellations()
         ids = {row.trade.exec_id for row in rows if row.trade is not None}
         families = {row.family for row in rows if row.family is not None and row.family not in self._families}
         if families:
             found = await find_families(self._uow, families)
             self._families |= {family: "\0".join(found.get(family, ())) for family in families}
-            ids |= {exec_id for exec_ids in found.values() for exec_id in exec_ids}
+        known = (self._families.get(row.family, "") for row in rows if row.family is not None)
+        ids |= {exec_id for exec_ids in known if exec_ids for exec_id in exec_ids.split("\0")}
         ids |= {exec_id for row in rows for exec_id in row.earlier_ids}
         stored = await self._uow.trades.get_many(exec_id for exec_id in ids if exec_id not in self._taken)
         self._stored = {exec_id: pack_trade(trade) for exec_id, trade in stored.items()}
+        met = [*stored, *(key for row in rows for key in self._cancellations.keys_about(row))]
+        await self._recording.look_up(met)
         for self._place, row in enumerate(rows, start):
             if row.trade is None:
                 await self._cancel(row)
@@ -168,21 +183,22 @@ class _Import:
             f"{_SAVE_ACCOUNTS_FIRST}"
             for currency, count in self._assumed.items()
         ]
-        if not self._dry_run:
-            await self._cancellations.save(self._uow)
+        await self._recording.save_cancellations(self._cancellations.changed())
+        await self._recording.finish(self.report)
 
     async def _know_cancellations(self) -> None:
-        await self._cancellations.load(self._uow)
+        if not await self._cancellations.load(self._uow):
+            return
+        keys = [key_of(booking) for booking in self._rows.cancelled]
+        await self._recording.look_up(keys)
+        self._recording.rely_on(keys)
         for booking, order in self._rows.cancelled.items():
-            self._cancellations.remember(booking, order)
+            self._cancellations.remember_name(booking, order)
 
     async def _flush(self) -> None:
         inserting, self._to_insert = self._to_insert, []
         updating, self._to_update = self._to_update, []
-        if inserting and not self._dry_run:
-            await self._uow.trades.save_many(inserting)
-        if updating and not self._dry_run:
-            await self._uow.trades.save_many(updating, on_duplicate="update")
+        await self._recording.store(inserting, updating)
 
     def _get(self, exec_id: str) -> PackedTrade | None:
         if exec_id not in self._taken:
@@ -205,6 +221,7 @@ class _Import:
 
     async def _execute_or_cancel(self, row: Execution, trade: Trade) -> None:
         cancelled = self._cancellations.about(row)
+        self._recording.rely_on(self._cancellations.keys_about(row))
         if cancelled is None:
             await self._execute(row, trade)
         elif row.order is None:
@@ -212,29 +229,34 @@ class _Import:
         elif row.order > cancelled.order:
             if await self._execute(row, trade):
                 self._cancellations.book_again(row, trade.exec_id)
-        elif trade.exec_id in cancelled.booked_since:
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+        elif trade.exec_id in cancelled.booked_since and self._get(trade.exec_id) is not None:
+            await self._pass_over(row, trade, trade.exec_id)
         else:
-            await self._delete(row, [trade.exec_id], cancelled.order)
+            await self._delete(row, [trade.exec_id, *row.earlier_ids], cancelled.order)
 
     async def _execute(self, row: Execution, trade: Trade) -> bool:
         """Store an execution, and return whether it is stored as the row states it."""
         if not await self._has_account(trade):
             self._note(self.report.failed, row, trade.exec_id, Reason.UNKNOWN_ACCOUNT, _SAVE_ACCOUNT)
             return False
-        versions = [*filter(None, self._families.get(row.family or "", "").split("\0"))]
-        if any(_revision(version) > row.revision for version in versions):
-            self._note(self.report.duplicate, row, trade.exec_id, Reason.SUPERSEDED)
+        versions = self._versions_of(row)
+        if later := [version for version in versions if _revision(version) > row.revision]:
+            self._recording.rely_on(later)
+            await self._pass_over(row, trade, max(later, key=_revision))
             return False
         present = self._get(trade.exec_id)
-        replaced = sorted({*versions, *row.earlier_ids} - {trade.exec_id}, reverse=True)
-        earlier = {old: packed for old in replaced if (packed := self._get(old)) is not None}
-        if problem := await self._problem_of(trade, earlier):
+        earlier = self._stored_among({*versions, *row.earlier_ids} - {trade.exec_id})
+        if present is not None and not earlier:
+            return await self._compare(row, present, trade)
+        if present is not None and await self._place_among_bookings(row, trade.exec_id) < 0:
+            self._recording.rely_on([trade.exec_id])
+            await self._pass_over(row, trade, trade.exec_id)
+            return False
+        if problem := await self._problem_of(trade, earlier, trade.exec_id):
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
             return False
-        if present is not None and not earlier:
-            return self._compare(row, present, trade)
         packed = pack_trade(trade)
+        self._recording.book(trade.exec_id, row.order)
         known = [each for each in (present, *earlier.values()) if each is not None]
         values = corrected(packed, row.stated, known) if known else packed
         self._take(trade.exec_id, packed, values)
@@ -249,22 +271,42 @@ class _Import:
             self._note(self.report.inserted, row, trade.exec_id, Reason.NEW)
         return True
 
-    async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade]) -> str | None:
+    async def _pass_over(self, row: Execution, trade: Trade, heir: str) -> None:
+        """Leave out a row, as a later booking is stored, which also replaces what the row does."""
+        earlier = self._stored_among({*row.earlier_ids} - {heir})
+        if problem := await self._problem_of(trade, earlier, heir):
+            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, problem)
+            return
+        entries = self.report.updated if earlier else self.report.duplicate
+        self._note(entries, row, trade.exec_id, Reason.CORRECTED if earlier else Reason.SUPERSEDED)
+        await self._replace([*earlier], heir)
+
+    def _versions_of(self, row: Execution) -> list[str]:
+        """Return the stored versions of a row's execution."""
+        versions = filter(None, self._families.get(row.family or "", "").split("\0"))
+        return [version for version in versions if self._get(version) is not None]
+
+    def _stored_among(self, exec_ids: Iterable[str]) -> dict[str, PackedTrade]:
+        """Return the values of the stored ones of some executions."""
+        ordered = sorted(exec_ids, reverse=True)
+        return {old: packed for old in ordered if (packed := self._get(old)) is not None}
+
+    async def _problem_of(self, trade: Trade, earlier: dict[str, PackedTrade], heir: str) -> str | None:
         """Return why an execution cannot replace its earlier versions."""
         if any(_account_of(old) != trade.account_id for old in earlier.values()):
             return "it belongs to another account"
-        if earlier and await self._uow.trades.count_in_use([*earlier, trade.exec_id]) > 1:
+        if earlier and await self._uow.trades.count_in_use([*earlier, heir]) > 1:
             return "several of its versions are in use"
         return await self._uow.trades.find_reference(earlier) if earlier else None
 
     async def _replace(self, earlier: list[str], new: str) -> None:
-        await self._flush()
+        if earlier:
+            await self._flush()
         for old in earlier:
-            if not self._dry_run:
-                await self._uow.trades.supersede(old, new)
+            await self._recording.supersede(old, new)
             self._taken[old] = None
 
-    def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
+    async def _compare(self, row: Execution, present: PackedTrade, trade: Trade) -> bool:
         """Compare a row with the stored execution, and return whether it is stored as the row states it."""
         packed = pack_trade(trade)
         if _account_of(present) != trade.account_id:
@@ -272,25 +314,38 @@ class _Import:
             self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, detail)
             return False
         merged = merge(present, packed, row.stated)
-        if merged.conflicts and row.corrected:
+        if merged.conflicts:
+            return await self._resolve(row, packed, present, merged)
+        if merged.adds:
+            return self._change(row, packed, present, merged.filled, Reason.FILLED, fields=merged.adds)
+        return self._skip(row, packed, present, Reason.STORED)
+
+    async def _resolve(self, row: Execution, packed: PackedTrade, present: PackedTrade, merged: Merge) -> bool:
+        """Decide between a row and the stored execution, which contradict each other."""
+        place = await self._place_among_bookings(row, str(packed[0]))
+        if place < 0:
+            return self._skip(row, packed, present, Reason.SUPERSEDED)
+        if row.corrected or place > 0:
             return self._change(row, packed, present, corrected(packed, row.stated, [present]), Reason.CORRECTED)
-        if merged.conflicts and self._on_conflict == "update":
+        if self._on_conflict == "update":
             return self._change(row, packed, present, merged.replaced, Reason.CHANGED)
-        if merged.conflicts and self._on_conflict == "fail":
-            self._note(self.report.failed, row, trade.exec_id, Reason.CONFLICT, ", ".join(merged.conflicts))
+        if self._on_conflict == "fail":
+            self._note(self.report.failed, row, str(packed[0]), Reason.CONFLICT, ", ".join(merged.conflicts))
             return False
         if merged.adds:
             return self._change(row, packed, present, merged.filled, Reason.FILLED, fields=merged.adds)
-        return self._skip(row, packed, present, Reason.KEPT if merged.conflicts else Reason.STORED)
+        return self._skip(row, packed, present, Reason.KEPT)
 
     def _skip(self, row: Execution, packed: PackedTrade, present: PackedTrade, reason: Reason) -> bool:
         exec_id = str(packed[0])
+        self._recording.rely_on([exec_id])
         if reason is Reason.STORED:
+            self._recording.book_again(exec_id, row.order)
             again = exec_id in self._taken
             self._take(exec_id, packed, present)
             reason = Reason.REPEATED if again else reason
         self._note(self.report.duplicate, row, exec_id, reason)
-        return reason is not Reason.KEPT
+        return reason not in (Reason.KEPT, Reason.SUPERSEDED)
 
     def _change(
         self,
@@ -303,6 +358,7 @@ class _Import:
         fields: tuple[str, ...] = (),
     ) -> bool:
         trade = unpack_trade(values)
+        self._recording.book(trade.exec_id, row.order)
         # An execution without units is of a release that stored no positions; the others keep the one they have.
         self._to_update.append(self._sequenced(trade) if present[_ASSET_CLASS] is None else trade)
         self._take(trade.exec_id, packed, values)
@@ -311,34 +367,66 @@ class _Import:
 
     async def _cancel(self, row: Execution) -> None:
         known = self._cancellations.about(row)
+        self._recording.rely_on(self._cancellations.keys_about(row))
         again = known is not None and row.order is not None and row.order <= known.order
         if row.earlier_ids:
+            earlier = dict.fromkeys((*row.earlier_ids, *self._versions_before(row)))
             kept = known.booked_since if known is not None and again else ()
-            await self._delete(row, [exec_id for exec_id in row.earlier_ids if exec_id not in kept], row.order)
+            await self._delete(row, [exec_id for exec_id in earlier if exec_id not in kept], row.order)
         elif known is not None and known.met and again:
             self._note(self.report.duplicate, row, None, Reason.CANCELLED)
         else:
-            self._cancellations.remember(row.booking, row.order, met=False)
+            self._cancellations.remember(row, row.order, met=False)
             self._note(self.report.failed, row, None, Reason.CANCELLED_UNKNOWN, _IMPORT_AGAIN)
 
     async def _delete(self, row: Execution, exec_ids: list[str], order: int | None) -> None:
-        """Delete the execution that a row cancels, and store the cancellation, unless the execution is in use."""
+        """Delete the execution that a row cancels, and store the cancellation, unless the execution is in use.
+
+        One that was booked again since stays.
+        """
         stored = sorted(exec_id for exec_id in exec_ids if self._get(exec_id) is not None)
+        booked_since = await self._booked_since(stored, order)
+        stored = [exec_id for exec_id in stored if exec_id not in booked_since]
         reference = await self._uow.trades.find_reference(stored) if stored else None
         if reference or await self._uow.trades.count_in_use(stored):
             self._note(self.report.failed, row, stored[0], Reason.CANCELLED_IN_USE, reference or "")
             return
-        self._cancellations.remember(row.booking, order)
+        self._cancellations.remember(row, order)
+        for exec_id in booked_since:
+            self._cancellations.book_again(row, exec_id)
         if not stored:
             about = row.earlier_ids[0] if row.trade is None else row.trade.exec_id
             self._note(self.report.duplicate, row, about, Reason.CANCELLED)
         else:
             await self._flush()
             for exec_id in stored:
-                if not self._dry_run:
-                    await self._uow.trades.delete(exec_id)
+                await self._recording.delete(exec_id)
                 self._taken[exec_id] = None
             self._note(self.report.updated, row, stored[0], Reason.CANCELLED)
+
+    def _versions_before(self, row: Execution) -> list[str]:
+        """Return the stored versions of a cancelled execution up to the cancelled one, which it had replaced."""
+        return [
+            version
+            for version in self._versions_of(row)
+            if _revision(version) <= row.revision and _account_of(self._get(version)) == row.account_id
+        ]
+
+    async def _place_among_bookings(self, row: Execution, exec_id: str) -> int:
+        """Return 1 for a row of a later booking than the stored execution's, -1 for an earlier one, 0 if unknown."""
+        if row.order is None:
+            return 0
+        await self._flush()
+        latest = (await self._recording.latest_bookings([exec_id])).get(exec_id, row.order)
+        return (row.order > latest) - (row.order < latest)
+
+    async def _booked_since(self, exec_ids: list[str], order: int | None) -> list[str]:
+        """Return the stored executions among some that were booked after a position of the broker's transactions."""
+        if order is None or not exec_ids:
+            return []
+        await self._flush()
+        latest = await self._recording.latest_bookings(exec_ids)
+        return [exec_id for exec_id in exec_ids if latest.get(exec_id, order) > order]
 
     async def _has_account(self, trade: Trade) -> bool:
         account_id = trade.account_id
@@ -350,9 +438,8 @@ class _Import:
                 currency = stated or _DEFAULT_CURRENCY
                 if stated is None or account_id in self._rows.assumed_currencies:
                     self._assumed[currency] += 1
-                if not self._dry_run:
-                    account = Account(account_id, account_id, AccountType.BROKER, currency=currency)
-                    await self._uow.accounts.save(account)
+                account = Account(account_id, account_id, AccountType.BROKER, currency=currency)
+                await self._recording.create_account(account)
                 self.report.accounts_created.append(account_id)
                 known = True
             self._accounts[account_id] = known

@@ -36,7 +36,8 @@ class Execution:
     Attributes:
         row: The number of the row.
         trade: The trade; ``None`` for a cancellation.
-        family: The part of ``exec_id`` that all versions of the same execution share.
+        family: The part of ``exec_id`` that all versions of the same execution share. A cancellation with one also
+            cancels the versions of the account before its own.
         revision: The number of the version.
         corrected: Whether the source says that the row replaces what is stored under its ``exec_id``.
         earlier_ids: Other identifiers of versions that the row replaces or cancels; a cancellation without any is of an
@@ -45,6 +46,7 @@ class Execution:
         order: The position among the broker's transactions; ``None`` if it is unknown.
         stated: The fields that the source states for this row; the others are neither compared with a stored execution
             nor change it. ``None`` for the fields that differ from their default, and those without one.
+        account_id: The account of a cancellation, which has no trade.
     """
 
     row: int
@@ -56,6 +58,7 @@ class Execution:
     booking: str | None = None
     order: int | None = None
     stated: frozenset[str] | None = None
+    account_id: str | None = None
 
 
 def pack_trade(trade: Trade) -> PackedTrade:
@@ -103,6 +106,7 @@ class Executions:
                 execution.booking,
                 execution.order,
                 execution.stated,
+                execution.account_id,
                 None if execution.trade is None else pack_trade(execution.trade),
             )
         )

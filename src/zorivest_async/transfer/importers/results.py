@@ -12,6 +12,8 @@ from zorivest_async.transfer.importers.blocks import Blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from zorivest_async.domain.entities import Import
+
 __all__ = ["ImportEntries", "ImportEntry", "ImportReport", "Reason"]
 
 
@@ -102,6 +104,9 @@ class ImportReport:
         warnings: Other findings, such as columns that were not imported.
         accounts_created: ``account_id`` of the created accounts.
         dry_run: Whether nothing was written.
+        import_id: Row number of the remembered import, which ``uow.imports.undo`` takes; ``None`` for a dry run, for a
+            journal, and if the same file was imported before and nothing has changed.
+        repeats: The last import of the same file before this one, by its SHA-256; ``None`` if there is none.
     """
 
     inserted: ImportEntries = field(default_factory=ImportEntries)
@@ -111,9 +116,12 @@ class ImportReport:
     warnings: list[str] = field(default_factory=list[str])
     accounts_created: list[str] = field(default_factory=list[str])
     dry_run: bool = False
+    import_id: int | None = None
+    repeats: Import | None = None
 
     def __repr__(self) -> str:
         return (
             f"<ImportReport inserted={len(self.inserted)} duplicate={len(self.duplicate)} updated={len(self.updated)} "
-            f"failed={len(self.failed)} warnings={len(self.warnings)}{' dry_run' if self.dry_run else ''}>"
+            f"failed={len(self.failed)} warnings={len(self.warnings)}"
+            f"{'' if self.repeats is None else f' repeats={self.repeats.id}'}{' dry_run' if self.dry_run else ''}>"
         )

@@ -6,10 +6,18 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from zorivest_async.domain.enums import AssetClass
+from zorivest_async.domain.enums import AssetClass, TradeAction
 from zorivest_async.transfer.importers.source import FieldError
 
-__all__ = ["INVERSE", "NEEDS_MULTIPLIER", "SPLITS", "implied_multiplier", "multiplier_of_bond", "refuse_inverse"]
+__all__ = [
+    "INVERSE",
+    "NEEDS_MULTIPLIER",
+    "SPLITS",
+    "implied_multiplier",
+    "multiplier_of_bond",
+    "refuse_bought_back",
+    "refuse_inverse",
+]
 
 NEEDS_MULTIPLIER: Final = frozenset(
     {AssetClass.OPTION, AssetClass.FUTURE, AssetClass.WARRANT, AssetClass.BOND, AssetClass.OTHER}
@@ -29,6 +37,16 @@ _PERCENT: Final = Decimal("0.01")
 _LARGEST_DIFFERENCE: Final = Decimal("0.00001")
 _ROUNDED: Final = Decimal("0.005")
 _QUOTED_IN: Final = re.compile(r"[/_.:-]?([A-Za-z]{3,})")
+
+
+def refuse_bought_back(action: TradeAction | None, quantity: Decimal) -> None:
+    """Refuse a purchase of less than nothing: some brokers book a purchase back so, and others a sale.
+
+    Raises:
+        FieldError: It is one.
+    """
+    if action is TradeAction.BOT and quantity < 0:
+        raise FieldError("quantity is negative, and the side is a purchase: the row contradicts itself")
 
 
 def refuse_inverse(instrument: str, asset_class: AssetClass | None, currency: str | None) -> None:
