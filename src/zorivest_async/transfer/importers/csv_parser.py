@@ -11,6 +11,7 @@ from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import TradeAction
 from zorivest_async.errors import ValidationError
 from zorivest_async.transfer.columns import columns_of
+from zorivest_async.transfer.importers.csv_cancelled import CancelledRows
 from zorivest_async.transfer.importers.csv_closings import Closings
 from zorivest_async.transfer.importers.csv_numbers import DecimalMarkError, parse_amount
 from zorivest_async.transfer.importers.csv_times import Times
@@ -74,6 +75,7 @@ class RowParser:
         # The execution of each identifier whose rows are merged, with its first line.
         self._parts: dict[str, tuple[int, _Parsed]] = {}
         self._closings = Closings(self._trade, self._note) if profile.closing_words else None
+        self._cancelled = CancelledRows(profile)
         self._may_be_decimal = False
         self._ambiguous_lines: set[int] = set()
         self._contradiction: int | None = None
@@ -110,6 +112,7 @@ class RowParser:
             self._add(line, each, rows)
         if self._closings is not None:
             self._closings.finish(rows)
+        self._cancelled.finish(rows)
         if self._contradiction is not None and self._ambiguous_lines:
             self._remove_ambiguous(rows)
         if self._prepared_out:
@@ -156,7 +159,7 @@ class RowParser:
         return found
 
     def _parse(self, record: Mapping[str, str], line: int) -> _Parsed | None:
-        """Return the execution of a row; ``None`` for one that waits for the position that it closes."""
+        """Return the execution of a row; ``None`` for one that is settled after all rows."""
         units: dict[str, str] = {}
         texts = self._texts(record)
         closes = str(texts.get("action", "")).lower() in self._profile.closing_words
@@ -168,7 +171,11 @@ class RowParser:
         if closes and self._closings is not None:
             self._closings.wait(line, fields)
             return None
-        return _Parsed(self._trade(fields), frozenset(fields))
+        stated = frozenset(fields)
+        if not self._cancelled.is_one(record):
+            return _Parsed(self._trade(fields), stated)
+        self._cancelled.take(line, self._trade(fields, counted=False))
+        return None
 
     def _parsed(self, name: str, text: _Text, record: Mapping[str, str], units: dict[str, str]) -> Any:
         try:
@@ -229,7 +236,8 @@ class RowParser:
                 trade = replace(trade, quantity=float(quantity))
             self._parts[trade.exec_id] = (first, _Parsed(trade, each.stated))
 
-    def _trade(self, fields: dict[str, Any]) -> Trade:
+    def _trade(self, fields: dict[str, Any], *, counted: bool = True) -> Trade:
+        """Return the execution with these fields, ``counted`` for its identifier among those that are alike."""
         if "action" not in fields:
             fields["action"] = TradeAction.SLD if fields["quantity"] < 0 else TradeAction.BOT
         fields["quantity"] = fields["quantity"].copy_abs()  # abs() would round
@@ -244,6 +252,8 @@ class RowParser:
         # Checked first: an identifier is formed only of valid fields.
         fields["exec_id"] = own_id or "none yet"
         trade = Trade(**fields)
+        if not counted:
+            return trade
         parts: dict[str, object] = {name: getattr(trade, name) for name in self._exec_id_fields - {"ordinal"}}
         if "time" in parts:
             parts["time"] = trade.time.isoformat().replace("+00:00", "Z")

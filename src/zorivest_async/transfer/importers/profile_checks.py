@@ -177,14 +177,13 @@ def _check_number(profile: CsvProfile, field: str, text: object) -> None:
 def _check_text(profile: CsvProfile) -> None:
     for name, groups in _PATTERNS.items():
         pattern: str | None = getattr(profile, name)
-        if pattern is None:
-            continue
-        try:
-            compiled = re.compile(pattern)
-        except (re.error, TypeError):
-            raise wrong(profile, name, "is not a regular expression") from None
-        if compiled.groups < groups:
+        if pattern is not None and _compiled(profile, name, pattern).groups < groups:
             raise wrong(profile, name, "has no group")
+    cancellations: object = profile.cancellations
+    if cancellations is not None:
+        if not (isinstance(cancellations, tuple) and len(cancellations) == 2 and all(map(_is_text, cancellations))):  # noqa: PLR2004
+            raise wrong(profile, "cancellations", "must be a column and a regular expression")
+        _compiled(profile, "cancellations", cancellations[1])
     delimiter: object = profile.delimiter
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n ':
         raise wrong(profile, "delimiter", "must be one character, neither a quotation mark, a blank nor a line break")
@@ -192,6 +191,15 @@ def _check_text(profile: CsvProfile) -> None:
         TextIOWrapper(BytesIO(), profile.encoding)
     except (LookupError, TypeError, ValueError):
         raise wrong(profile, "encoding", "Python knows no such encoding of text") from None
+
+
+def _compiled(profile: CsvProfile, field: str, pattern: object) -> re.Pattern[str]:
+    if not isinstance(pattern, str):
+        raise wrong(profile, field, "is not a regular expression")
+    try:
+        return re.compile(pattern)
+    except re.error:
+        raise wrong(profile, field, "is not a regular expression") from None
 
 
 def _check_times(profile: CsvProfile) -> None:

@@ -86,6 +86,8 @@ class CsvProfile:
         actions: The side of each word for it, in lower case.
         closing_words: Words for executions without a side, in lower case, such as ``"expired"``: they close the
             position that the file's other executions of the instrument opened. Without these, the row fails.
+        cancellations: A column and a regular expression: a row in which it finds something cancels the row of this file
+            with its account, instrument, time and price, and the opposite quantity.
         asset_classes: The asset class of each word for it, in lower case. Options, futures, warrants, bonds and others
             need a multiplier; without one, the row fails. The multiplier of the other classes is 1.
         multipliers: The multiplier of instruments, by patterns of :mod:`fnmatch` such as ``"MNQ??"``; the first that
@@ -154,6 +156,7 @@ class CsvProfile:
     newest: Newest = "detect"
     actions: Mapping[str, TradeAction] = field(default_factory=lambda: _BUY_SELL)
     closing_words: frozenset[str] = frozenset()
+    cancellations: tuple[str, str] | None = None
     asset_classes: Mapping[str, AssetClass] = field(default_factory=lambda: _ASSET_CLASSES)
     multipliers: Mapping[str, str] = field(default_factory=dict[str, str])
     needs_multiplier: bool = False

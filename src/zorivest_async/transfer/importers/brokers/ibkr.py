@@ -59,11 +59,14 @@ IBKR_ACTIVITY: Final = CsvProfile(
     standard_multipliers={("equity and index options", "USD"): "100"},
     empty_values=frozenset({"--"}),
     only={"DataDiscriminator": frozenset({"Order"})},
+    cancellations=("Code", r"(?:^|;)Ca(?:;|$)"),
     optional_columns=frozenset({"Account"}),
     ignored_columns=frozenset({"C. Price", "Proceeds", "Basis", "MTM P/L", "Code", "Notional Value", ""}),
     source="KapJI/capital-gains-calculator:docs/brokers/interactive-brokers.md and seven other projects (2021-2026)",
 )
 """Activity statement of Interactive Brokers; it has orders, but no execution identifiers. Prefer Flex XML.
+
+A row with the code ``Ca`` cancels the row with the opposite quantity.
 
 Its results are **after** costs; the tables of currencies have none. Executions get their currency, their asset class,
 the currency of the commission where the table names one (``Comm in USD``), and their multiplier: from *Financial
