@@ -3,6 +3,7 @@
 from zorivest_async.errors import ImportSourceError
 from zorivest_async.transfer.importers.brokers import IBKR_ACTIVITY, THINKORSWIM
 from zorivest_async.transfer.importers.csv_file import CsvTrades
+from zorivest_async.transfer.importers.detecting import Detected, detect_profile
 from zorivest_async.transfer.importers.flex import FlexTrades
 from zorivest_async.transfer.importers.importing import import_trades
 from zorivest_async.transfer.importers.packing import Execution
@@ -22,6 +23,7 @@ __all__ = [
     "ZORIVEST",
     "CsvProfile",
     "CsvTrades",
+    "Detected",
     "Execution",
     "FieldError",
     "FlexTrades",
@@ -33,6 +35,7 @@ __all__ = [
     "Reason",
     "Screenshots",
     "TradeSource",
+    "detect_profile",
     "import_screenshots",
     "import_trades",
 ]

@@ -74,6 +74,12 @@ class Table:
         self._empty: dict[str, str] = {}
 
     @property
+    def nearest(self) -> list[str]:
+        """The columns that the nearest line to a header lacks, if it has most of them."""
+        needed = len(self._columns - self._profile.optional_columns)
+        return [] if self._nearest is None or len(self._nearest) * 2 > needed else self._nearest
+
+    @property
     def missing(self) -> str:
         """What is wrong with a file that has no header."""
         if self._profile.layout != "table":
@@ -110,6 +116,8 @@ class Table:
         return record
 
     def _is_header(self, cells: list[str]) -> bool:
+        if cells[0].strip() == "HEADER" and "HEADER" not in self._columns:
+            return False  # of the layout "records"
         missing = sorted(self._columns - self._profile.optional_columns - {*map(self._name_of, _names(cells))})
         if missing and (self._nearest is None or len(missing) < len(self._nearest)):
             self._nearest = missing
