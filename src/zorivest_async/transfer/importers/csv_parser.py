@@ -113,6 +113,8 @@ class RowParser:
         if self._closings is not None:
             self._closings.finish(rows)
         self._cancelled.finish(rows)
+        if self._profile.newest == "first" and "ordinal" in self._exec_id_fields:
+            self._number_from_the_oldest(rows)
         if self._contradiction is not None and self._ambiguous_lines:
             self._remove_ambiguous(rows)
         if self._prepared_out:
@@ -131,6 +133,21 @@ class RowParser:
         if trade.account_id not in self._accounts:
             self._accounts.add(trade.account_id)
             self._facts.base_currency(trade.account_id, self._table.base_currency or "")
+
+    def _number_from_the_oldest(self, rows: ReadRows) -> None:
+        """Count executions that are alike from the end of the file, so that later ones do not change the numbers."""
+        if "exec_id" in self._exec_id_fields:
+            return  # the broker's part of the identifier is not kept
+        numbered, seen = Executions(), Counter[str]()
+        for execution in rows.executions:
+            trade = execution.trade
+            if trade is not None:
+                alike = self._exec_id(trade, "#")
+                seen[alike] += 1
+                exec_id = self._exec_id(trade, self._ordinals[alike] + 1 - seen[alike])
+                execution = replace(execution, trade=replace(trade, exec_id=exec_id))  # noqa: PLW2901
+            numbered.append(execution)
+        rows.executions = numbered
 
     def _remove_ambiguous(self, rows: ReadRows) -> None:
         """Fail the rows whose numbers could be meant either way, as another row has the other decimal mark."""
@@ -254,13 +271,16 @@ class RowParser:
         trade = Trade(**fields)
         if not counted:
             return trade
+        alike = self._exec_id(trade, "#")
+        self._ordinals[alike] += 1
+        fields["exec_id"] = self._exec_id(trade, self._ordinals[alike])
+        return Trade(**fields)
+
+    def _exec_id(self, trade: Trade, ordinal: object) -> str:
         parts: dict[str, object] = {name: getattr(trade, name) for name in self._exec_id_fields - {"ordinal"}}
         if "time" in parts:
             parts["time"] = trade.time.isoformat().replace("+00:00", "Z")
-        alike = self._profile.exec_id.format(**parts, ordinal="#")
-        self._ordinals[alike] += 1
-        fields["exec_id"] = self._profile.exec_id.format(**parts, ordinal=self._ordinals[alike])
-        return Trade(**fields)
+        return self._profile.exec_id.format(**parts, ordinal=ordinal)
 
     def _number(self, name: str, text: _Text, units: dict[str, str]) -> Decimal:
         if isinstance(text, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from zorivest_async.errors import ImportSourceError
@@ -246,10 +247,14 @@ class Table:
             return commission
         return column
 
+    def _is_ignored(self, name: str) -> bool:
+        ignored = self._profile.ignored_columns
+        return name in ignored or any(fnmatchcase(name, pattern) for pattern in ignored)
+
     def warnings(self) -> list[str]:
         """Return warnings about the file."""
         found: list[str] = []
-        if unknown := [name for name in self._unknown if name not in self._profile.ignored_columns]:
+        if unknown := [name for name in self._unknown if not self._is_ignored(name)]:
             found.append(f"columns that were not imported: {listed(name or '(without a name)' for name in unknown)}")
         if self._no_rows:
             found.append(f"{self._no_rows} lines that are no rows of executions left out")

@@ -71,8 +71,9 @@ class CsvProfile:
         exec_id: Template of the execution's identifier, with the names of fields in braces. ``{exec_id}`` is the
             broker's own, from its column; ``"{account_id}:{exec_id}"`` is for a broker that reuses identifiers in other
             accounts. For a broker without identifiers, ``{ordinal}`` numbers the rows that agree in the other fields of
-            the template, in the order of the file: identical fills stay separate, and files that overlap by whole days
-            agree. Quantity and price are not allowed, so that a corrected value does not become another execution.
+            the template, in the order of the file, or from its end if ``newest`` is ``"first"``: identical fills stay
+            separate, and files that overlap by whole days agree. Quantity and price are not allowed, so that a
+            corrected value does not become another execution.
         time_zone: Time zone of times without an offset, such as ``"America/New_York"``; ``None`` if all have one.
         zone_column: A column with the IANA name of the time zone of its row.
         zone_names: Offsets of the names of zones after a time, such as ``{"EST": "-05:00"}``.
@@ -112,7 +113,7 @@ class CsvProfile:
             digits fails its row.
         empty_values: Texts that mean no value.
         strip: Whether to strip blanks around values.
-        ignored_columns: Columns that need no warning.
+        ignored_columns: Columns that need no warning, or patterns of :mod:`fnmatch` for them, such as ``"Net *"``.
         only: Read only the rows that have one of these values in a column.
         excluded: Leave out the rows that have one of these values in a column. If the column also is in ``only``, a row
             with a value in neither fails.

@@ -62,6 +62,7 @@ CTRADER: Final = CsvProfile(
     header=frozenset(
         {"ID", "Symbol", "Opening Direction", "Entry Price", "Closing Price", "Closing Quantity", "Commission", "Swap"}
     ),
+    ignored_columns=frozenset({"Opening Time (*", "Closing Time (*", "Gross *", "Net *", "Balance *"}),
     exec_id="ctrader/{account_id}/{exec_id}",
     time_formats=("%d/%m/%Y %H:%M:%S.%f %z",),
     actions=SIDES,

@@ -61,7 +61,7 @@ IBKR_ACTIVITY: Final = CsvProfile(
     only={"DataDiscriminator": frozenset({"Order"})},
     cancellations=("Code", r"(?:^|;)Ca(?:;|$)"),
     optional_columns=frozenset({"Account"}),
-    ignored_columns=frozenset({"C. Price", "Proceeds", "Basis", "MTM P/L", "Code", "Notional Value", ""}),
+    ignored_columns=frozenset({"C. Price", "Proceeds", "Basis", "MTM P/L", "Code", "Notional Value", "MTM in *", ""}),
     source="KapJI/capital-gains-calculator:docs/brokers/interactive-brokers.md and seven other projects (2021-2026)",
 )
 """Activity statement of Interactive Brokers; it has orders, but no execution identifiers. Prefer Flex XML.
