@@ -21,10 +21,10 @@ _SPELLINGS: Final = str.maketrans(
     {**dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "), **dict.fromkeys("\u2212\u2012\u2013", "-"), "\u2019": "'"}
 )
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
-_CURRENCY: Final = r"[A-Za-z]{2,4}\$|[A-Z]{3,5}|[$€£¥₹₿]"
+_CURRENCY: Final = r"[A-Za-z]{1,3}\$|[A-Z]{3,5}|[$€£¥₹₿]"
 _AMOUNT: Final = re.compile(
     rf"(?P<before>(?:[+-]|\(|(?:{_CURRENCY})| )*)"
-    r"(?P<digits>\d[\d.,' ]*\d|[.,]?\d+|\d[.,]?)(?P<exponent>[eE][+-]?\d+)?"
+    r"(?P<digits>\d[\d.,' ]*\d|[.,]?\d+)(?P<exponent>[eE][+-]?\d+)?"
     rf"(?P<after>(?:\)|-|(?:{_CURRENCY}|[A-Z][A-Z0-9]{{1,11}}|[A-Za-z][a-z]{{0,11}})| )*)",
     re.ASCII,
 )

@@ -188,8 +188,8 @@ def _check_text(profile: CsvProfile) -> None:
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n ':
         raise wrong(profile, "delimiter", "must be one character, neither a quotation mark, a blank nor a line break")
     try:
-        TextIOWrapper(BytesIO(), profile.encoding)
-    except (LookupError, TypeError, ValueError):
+        TextIOWrapper(BytesIO(), str(profile.encoding))  # None would be the encoding of the system
+    except (LookupError, ValueError):
         raise wrong(profile, "encoding", "Python knows no such encoding of text") from None
 
 
