@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from zorivest_async.domain.enums import TradeAction
-from zorivest_async.transfer.importers.packing import Execution, Executions
+from zorivest_async.transfer.importers.packing import Execution, Executions, identified
 from zorivest_async.transfer.importers.results import Reason
+from zorivest_async.transfer.importers.source import paced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zorivest_async.database.sqlcipher.long_operation import Operation
     from zorivest_async.domain.entities import Trade
     from zorivest_async.transfer.importers.profiles import CsvProfile
     from zorivest_async.transfer.importers.source import ReadRows
@@ -49,7 +51,7 @@ class CancelledRows:
         other = TradeAction.SLD if trade.action is TradeAction.BOT else TradeAction.BOT
         self._cancelling.append((line, _key(trade, other)))
 
-    def finish(self, rows: ReadRows) -> None:
+    def finish(self, rows: ReadRows, operation: Operation) -> None:
         """Remove the cancelled executions.
 
         The executions that are left get the first identifiers of those with the same template, as in a statement
@@ -57,23 +59,23 @@ class CancelledRows:
         """
         if not self._cancelling:
             return
-        cancelled = self._matched(rows)
+        cancelled = self._matched(rows, operation)
         ids: defaultdict[_Key, list[str]] = defaultdict(list)
         lines: defaultdict[_Key, list[int]] = defaultdict(list)
-        for execution in rows.executions:
+        for execution in paced(rows.executions, operation):
             if execution.trade is not None:
                 ids[self._group(execution.trade)].append(execution.trade.exec_id)
                 if execution.row in cancelled:
                     lines[self._group(execution.trade)].append(cancelled[execution.row])
         kept = Executions()
-        for execution in rows.executions:
+        for execution in paced(rows.executions, operation):
             trade = execution.trade
             if trade is None:
                 kept.append(execution)
             elif execution.row in cancelled:
                 rows.duplicate.add(execution.row, trade.exec_id, Reason.SUPERSEDED)
             elif (group := self._group(trade)) in lines:
-                kept.append(replace(execution, trade=replace(trade, exec_id=ids[group].pop(0)), corrected=True))
+                kept.append(replace(execution, trade=identified(trade, ids[group].pop(0)), corrected=True))
             else:
                 kept.append(execution)
         for group, by in lines.items():
@@ -81,11 +83,11 @@ class CancelledRows:
                 kept.append(Execution(line, None, earlier_ids=(exec_id,)))
         rows.executions = kept
 
-    def _matched(self, rows: ReadRows) -> dict[int, int]:
+    def _matched(self, rows: ReadRows, operation: Operation) -> dict[int, int]:
         """Return the line that cancels each cancelled line, and fail those that cancel nothing."""
         wanted = {key for _, key in self._cancelling}
         lines: defaultdict[_Key, list[int]] = defaultdict(list)
-        for execution in rows.executions:
+        for execution in paced(rows.executions, operation):
             if execution.trade is not None and (key := _key(execution.trade, execution.trade.action)) in wanted:
                 lines[key].append(execution.row)
         cancelled: dict[int, int] = {}

@@ -10,10 +10,12 @@ from zorivest_async.domain.enums import TradeAction
 from zorivest_async.errors import ValidationError
 from zorivest_async.transfer.importers.packing import Execution, Executions
 from zorivest_async.transfer.importers.results import Reason
+from zorivest_async.transfer.importers.source import paced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from zorivest_async.database.sqlcipher.long_operation import Operation
     from zorivest_async.domain.entities import Trade
     from zorivest_async.transfer.importers.source import ReadRows
 
@@ -47,10 +49,10 @@ class Closings:
         """Keep a row without a side."""
         self._waiting.append((line, fields))
 
-    def finish(self, rows: ReadRows) -> None:
+    def finish(self, rows: ReadRows, operation: Operation) -> None:
         """Add the waiting rows at their places, or to those that failed."""
         closing: list[Execution] = []
-        for line, fields in self._waiting:
+        for line, fields in paced(self._waiting, operation):
             about = (str(fields["account_id"]), str(fields["instrument"]))
             open_quantity, quantity = self._positions[about], fields["quantity"].copy_abs()
             if not quantity or abs(open_quantity) < quantity:
@@ -66,7 +68,7 @@ class Closings:
             self._remember(trade)
             closing.append(Execution(line, trade, stated=frozenset({*fields, "action"})))
         if closing:
-            rows.executions = _merged(rows.executions, closing)
+            rows.executions = _merged(paced(rows.executions, operation), closing)
 
 
 def _signed(trade: Trade) -> Decimal:
@@ -74,7 +76,7 @@ def _signed(trade: Trade) -> Decimal:
     return quantity if trade.action is TradeAction.BOT else -quantity
 
 
-def _merged(executions: Executions, closing: list[Execution]) -> Executions:
+def _merged(executions: Iterable[Execution], closing: list[Execution]) -> Executions:
     """Return both in the order of their lines, which orders executions of one time."""
     merged = Executions()
     left = iter(closing)

@@ -68,7 +68,7 @@ class CsvTrades:
                 raise ImportSourceError(f"this is not text in {profile.encoding}") from None
         if not table.seen:
             raise ImportSourceError(table.missing)
-        parser.finish(rows)
+        parser.finish(rows, operation)
         rows.warnings += table.warnings()
         operation.report("read", total, total)
         return rows

@@ -17,14 +17,15 @@ from zorivest_async.transfer.importers.csv_numbers import DecimalMarkError, pars
 from zorivest_async.transfer.importers.csv_times import Times
 from zorivest_async.transfer.importers.csv_units import CsvUnits
 from zorivest_async.transfer.importers.facts import Facts
-from zorivest_async.transfer.importers.packing import Execution, Executions
+from zorivest_async.transfer.importers.packing import Execution, Executions, identified
 from zorivest_async.transfer.importers.profiles import OPTIONAL_FIELDS
 from zorivest_async.transfer.importers.results import Reason
-from zorivest_async.transfer.importers.source import FieldError
+from zorivest_async.transfer.importers.source import FieldError, paced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from zorivest_async.database.sqlcipher.long_operation import Operation
     from zorivest_async.domain.enums import AssetClass
     from zorivest_async.transfer.importers.csv_tables import Table
     from zorivest_async.transfer.importers.profiles import CsvProfile
@@ -106,17 +107,17 @@ class RowParser:
             for each in parsed:
                 self._add(line, each, rows)
 
-    def finish(self, rows: ReadRows) -> None:
+    def finish(self, rows: ReadRows, operation: Operation) -> None:
         """Add what follows from all rows."""
-        for line, each in self._parts.values():
+        for line, each in paced(self._parts.values(), operation):
             self._add(line, each, rows)
         if self._closings is not None:
-            self._closings.finish(rows)
-        self._cancelled.finish(rows)
+            self._closings.finish(rows, operation)
+        self._cancelled.finish(rows, operation)
         if self._profile.newest == "first" and "ordinal" in self._exec_id_fields:
-            self._number_from_the_oldest(rows)
+            self._number_from_the_oldest(rows, operation)
         if self._contradiction is not None and self._ambiguous_lines:
-            self._remove_ambiguous(rows)
+            self._remove_ambiguous(rows, operation)
         if self._prepared_out:
             rows.warnings.append(f"{self._prepared_out} rows left out by the profile's prepare")
         self._facts.finish(rows)
@@ -134,29 +135,29 @@ class RowParser:
             self._accounts.add(trade.account_id)
             self._facts.base_currency(trade.account_id, self._table.base_currency or "")
 
-    def _number_from_the_oldest(self, rows: ReadRows) -> None:
+    def _number_from_the_oldest(self, rows: ReadRows, operation: Operation) -> None:
         """Count executions that are alike from the end of the file, so that later ones do not change the numbers."""
         if "exec_id" in self._exec_id_fields:
             return  # the broker's part of the identifier is not kept
         numbered, seen = Executions(), Counter[str]()
-        for execution in rows.executions:
+        for execution in paced(rows.executions, operation):
             trade = execution.trade
             if trade is not None:
                 alike = self._exec_id(trade, "#")
                 seen[alike] += 1
                 exec_id = self._exec_id(trade, self._ordinals[alike] + 1 - seen[alike])
-                execution = replace(execution, trade=replace(trade, exec_id=exec_id))  # noqa: PLW2901
+                execution = replace(execution, trade=identified(trade, exec_id))  # noqa: PLW2901
             numbered.append(execution)
         rows.executions = numbered
 
-    def _remove_ambiguous(self, rows: ReadRows) -> None:
+    def _remove_ambiguous(self, rows: ReadRows, operation: Operation) -> None:
         """Fail the rows whose numbers could be meant either way, as another row has the other decimal mark."""
         problem = f"a number may have another decimal mark, as one in line {self._contradiction} has"
         kept = Executions()
-        for execution in rows.executions:
+        for execution in paced(rows.executions, operation):
             if execution.row not in self._ambiguous_lines:
                 kept.append(execution)
-        for line in sorted(self._ambiguous_lines):
+        for line in paced(sorted(self._ambiguous_lines), operation):
             rows.failed.add(line, None, Reason.UNREADABLE, problem)
         rows.executions = kept
 
@@ -273,8 +274,7 @@ class RowParser:
             return trade
         alike = self._exec_id(trade, "#")
         self._ordinals[alike] += 1
-        fields["exec_id"] = self._exec_id(trade, self._ordinals[alike])
-        return Trade(**fields)
+        return identified(trade, self._exec_id(trade, self._ordinals[alike]))
 
     def _exec_id(self, trade: Trade, ordinal: object) -> str:
         parts: dict[str, object] = {name: getattr(trade, name) for name in self._exec_id_fields - {"ordinal"}}
