@@ -13,7 +13,7 @@ from zorivest_async.transfer.importers.csv_parser import RowParser
 from zorivest_async.transfer.importers.csv_rows import CsvRows
 from zorivest_async.transfer.importers.csv_tables import Table
 from zorivest_async.transfer.importers.files import open_regular
-from zorivest_async.transfer.importers.profile_checks import check_complete
+from zorivest_async.transfer.importers.profiles import check_complete
 from zorivest_async.transfer.importers.results import Reason
 from zorivest_async.transfer.importers.source import ReadRows, give_way
 

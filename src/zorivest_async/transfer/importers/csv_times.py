@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from zorivest_async.domain.zones import load_zone
 from zorivest_async.errors import ConfigurationError, InvalidQueryError
-from zorivest_async.transfer.importers.source import FieldError, parse_iso, to_utc
+from zorivest_async.transfer.importers.source import EPOCH_FORMATS, FieldError, parse_iso, to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.transfer.importers.profiles import CsvProfile
 
-__all__ = ["EPOCH_FORMATS", "Times"]
-
-EPOCH_FORMATS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-"""Formats that count from 1970, and the number of microseconds of their unit."""
+__all__ = ["Times"]
 
 _BLANKS: Final = re.compile(r"\s+")
 _ZONED: Final = re.compile(r"(.*\d(?: ?[AaPp]\.?[Mm]\.?)?) ?([A-Z]{1,5})", re.ASCII)

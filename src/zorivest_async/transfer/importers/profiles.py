@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from io import BytesIO, TextIOWrapper
 from string import Formatter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import AssetClass, TradeAction
-from zorivest_async.transfer.importers.profile_checks import check_profile, wrong
+from zorivest_async.errors import ConfigurationError
+from zorivest_async.transfer.importers.csv_numbers import parse_amount
+from zorivest_async.transfer.importers.source import EPOCH_FORMATS, FieldError
 
 if TYPE_CHECKING:
     from zorivest_async.transfer.importers.csv_numbers import DecimalMark, PriceFraction
     from zorivest_async.transfer.importers.source import AmbiguousTimes
 
-__all__ = ["ZORIVEST", "CsvProfile", "Layout", "Newest", "PrepareRow"]
+__all__ = ["ZORIVEST", "CsvProfile", "Layout", "Newest", "PrepareRow", "check_complete"]
 
 Layout: TypeAlias = Literal["table", "titled", "prefixed", "records"]
 """Where the table of executions is in a file; see :class:`CsvProfile`."""
@@ -32,6 +37,36 @@ OPTIONAL_FIELDS: Final = tuple(f.name for f in fields(Trade) if f.default is not
 """Fields that have their default where a file has no value."""
 
 _REQUIRED: Final = ("time", "instrument", "quantity", "price", "account_id")
+
+_CHOICES: Final[dict[str, tuple[object, ...]]] = {
+    "ambiguous_times": ("fail", "earlier", "later"),
+    "newest": ("detect", "first", "last"),
+    "decimal_mark": (".", ","),
+    "price_fraction": (None, 32, 64),
+    "layout": ("table", "titled", "prefixed", "records"),
+    **dict.fromkeys(
+        ("needs_multiplier", "commission_is_negative", "strip", "short_rows", "loose_quotes", "merges_parts"),
+        (True, False),
+    ),
+}
+_PATTERNS: Final = {
+    **dict.fromkeys(("account_pattern", "base_currency_pattern", "commission_pattern"), 1),
+    **dict.fromkeys(("inverse_pattern", "row_pattern"), 0),
+}
+"""Fields with a regular expression, and the number of its groups that are used."""
+_COLLECTIONS: Final = (
+    "asks", "time_formats", "amount_columns", "rounded", "empty_values", "ignored_columns", "carried_columns", "header",
+    "optional_columns", "closing_words",
+)  # fmt: skip
+_MAPPINGS: Final = (
+    "columns", "constants", "zone_names", "actions", "asset_classes", "multipliers", "standard_multipliers", "only",
+    "excluded",
+)  # fmt: skip
+_NUMBERS: Final = frozenset({"quantity", "price", "commission", "realized_pnl", "multiplier", "fees"})
+_ASKED: Final = frozenset({"account_id", "currency", "time_zone"})
+_ORDINAL: Final = "ordinal"
+_EXAMPLE: Final = datetime(2024, 1, 31, 13, 5, 9, tzinfo=UTC)
+
 
 _BUY_SELL: Final = MappingProxyType(
     {
@@ -91,7 +126,7 @@ class CsvProfile:
             with its account, instrument, time and price, and the opposite quantity.
         asset_classes: The asset class of each word for it, in lower case. Options, futures, warrants, bonds and others
             need a multiplier; without one, the row fails. The multiplier of the other classes is 1.
-        multipliers: The multiplier of instruments, by patterns of :mod:`fnmatch` such as ``"MNQ??"``; the first that
+        multipliers: The multiplier of instruments, by patterns of ``fnmatch`` such as ``"MNQ??"``; the first that
             matches is taken where the file states none.
         needs_multiplier: Whether the file counts lots or contracts whose size it does not state: a row without a
             multiplier then fails in each class of assets.
@@ -113,7 +148,7 @@ class CsvProfile:
             digits fails its row.
         empty_values: Texts that mean no value.
         strip: Whether to strip blanks around values.
-        ignored_columns: Columns that need no warning, or patterns of :mod:`fnmatch` for them, such as ``"Net *"``.
+        ignored_columns: Columns that need no warning, or patterns of ``fnmatch`` for them, such as ``"Net *"``.
         only: Read only the rows that have one of these values in a column.
         excluded: Leave out the rows that have one of these values in a column. If the column also is in ``only``, a row
             with a value in neither fails.
@@ -193,7 +228,7 @@ class CsvProfile:
     source: str = ""
 
     def __post_init__(self) -> None:
-        check_profile(self, required=_REQUIRED, known=TRADE_FIELDS)
+        _check(self)
 
     @property
     def exec_id_fields(self) -> set[str]:
@@ -214,7 +249,7 @@ class CsvProfile:
             ConfigurationError: A trade has no such field, or a value is invalid.
         """
         if stated := sorted(constants.keys() & self.columns.keys()):
-            raise wrong(self, stated[0], "is stated by a column of the file; it cannot be given for all rows")
+            raise _wrong(self, stated[0], "is stated by a column of the file; it cannot be given for all rows")
         return replace(
             self,
             constants={**self.constants, **constants},
@@ -222,6 +257,177 @@ class CsvProfile:
             multipliers={**(multipliers or {}), **self.multipliers},
             asks=self.asks - constants.keys() - (set() if time_zone is None else {"time_zone"}),
         )
+
+
+def _wrong(profile: CsvProfile, field: str, problem: str) -> ConfigurationError:
+    """Return the error for a field of a profile."""
+    return ConfigurationError(f"profile {profile.name!r}: {field}: {problem}")
+
+
+def _check(profile: CsvProfile) -> None:
+    """Check all fields of a profile, so that a mistake does not wait for a file."""
+    _check_types(profile)
+    _check_columns(profile)
+    _check_words(profile)
+    _check_constants(profile)
+    _check_text(profile)
+    _check_times(profile)
+    _check_exec_id(profile)
+
+
+def check_complete(profile: CsvProfile) -> None:
+    """Check that a profile lacks nothing that its user must say.
+
+    Raises:
+        ConfigurationError: Something is missing; the message names it.
+    """
+    if profile.asks:
+        call = ", ".join(f"{name}=..." for name in sorted(profile.asks))
+        raise ConfigurationError(
+            f"profile {profile.name!r}: the file does not state {', '.join(sorted(profile.asks))}; "
+            f"pass profile.given({call})"
+        )
+
+
+def _check_types(profile: CsvProfile) -> None:
+    for name in _MAPPINGS:
+        if not isinstance(getattr(profile, name), Mapping):
+            raise _wrong(profile, name, "must be a mapping")
+    for name in _COLLECTIONS:
+        if not isinstance(getattr(profile, name), tuple | frozenset | set | list):
+            raise _wrong(profile, name, "must be a tuple or a frozenset of texts, not a single one")
+    for name in ("only", "excluded"):
+        values: Mapping[str, object] = getattr(profile, name)
+        if not all(isinstance(each, frozenset | set | tuple | list) for each in values.values()):
+            raise _wrong(profile, name, "needs a frozenset of values for each column")
+    for name, choices in _CHOICES.items():
+        if getattr(profile, name) not in choices:
+            raise _wrong(profile, name, f"must be {' or '.join(map(repr, choices))}")
+    if profile.prepare is not None and not callable(profile.prepare):
+        raise _wrong(profile, "prepare", "must be a function that takes a row")
+
+
+def _check_columns(profile: CsvProfile) -> None:
+    stated = {*profile.columns, *profile.constants}
+    if unknown := sorted(stated - set(TRADE_FIELDS)):
+        field = "columns" if unknown[0] in profile.columns else "constants"
+        raise _wrong(profile, field, f"a trade has no field {', '.join(unknown)}")
+    if unknown := sorted(set(profile.asks) - _ASKED):
+        raise _wrong(profile, "asks", f"{unknown[0]} is not one of {', '.join(sorted(_ASKED))}")
+    if unknown := sorted(set(profile.rounded) - _NUMBERS):
+        raise _wrong(profile, "rounded", f"{unknown[0]} is not a number of a trade")
+    given = set(profile.asks) | ({"account_id"} if profile.account_pattern else set())
+    if missing := sorted(set(_REQUIRED) - stated - given):
+        raise _wrong(profile, "columns", f"no column or constant is given for {', '.join(missing)}")
+    for name, columns in profile.columns.items():
+        values: Any = columns
+        if not isinstance(values, str) and not (isinstance(values, tuple) and values and all(map(_is_text, values))):
+            raise _wrong(profile, "columns", f"{name} needs the name of a column, or a tuple of names")
+    if profile.layout != "table" and not profile.section:
+        raise _wrong(profile, "section", f'the layout "{profile.layout}" needs the title of a section')
+    if profile.header and profile.prepare is None and not profile.optional_columns:
+        raise _wrong(profile, "header", "needs prepare or optional_columns, as the other columns are not in the file")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _check_words(profile: CsvProfile) -> None:
+    if profile.closing_words and "action" not in profile.columns:
+        raise _wrong(profile, "closing_words", "needs a column for action")
+    for word in profile.closing_words:
+        _check_word(profile, "closing_words", word)
+    for name, kind in (("actions", TradeAction), ("asset_classes", AssetClass)):
+        words: Mapping[str, object] = getattr(profile, name)
+        for word, meaning in words.items():
+            _check_word(profile, name, word)
+            if not isinstance(meaning, kind):
+                raise _wrong(profile, name, f"the meaning of {word!r} must be a {kind.__name__}")
+
+
+def _check_word(profile: CsvProfile, field: str, word: object) -> None:
+    if not isinstance(word, str) or word != word.lower().strip():
+        raise _wrong(profile, field, f"the word {word!r} must be in lower case, without blanks around it")
+
+
+def _check_constants(profile: CsvProfile) -> None:
+    for name, text in profile.constants.items():
+        if not _is_text(text):
+            raise _wrong(profile, "constants", f"{name} must be a text, as in a file")
+        known = {"action": profile.actions, "asset_class": profile.asset_classes}.get(name)
+        if known is not None and text.lower() not in known:
+            raise _wrong(profile, "constants", f"the profile does not know this {name}")
+        if name in _NUMBERS:
+            _check_number(profile, "constants", text)
+    for name in ("multipliers", "standard_multipliers"):
+        for text in getattr(profile, name).values():
+            _check_number(profile, name, text)
+
+
+def _check_number(profile: CsvProfile, field: str, text: object) -> None:
+    try:
+        parse_amount(str(text))
+    except FieldError:
+        raise _wrong(profile, field, "a value is not a number, written as a text with a decimal point") from None
+
+
+def _check_text(profile: CsvProfile) -> None:
+    for name, groups in _PATTERNS.items():
+        pattern: str | None = getattr(profile, name)
+        if pattern is not None and _compiled(profile, name, pattern).groups < groups:
+            raise _wrong(profile, name, "has no group")
+    cancellations: object = profile.cancellations
+    if cancellations is not None:
+        if not (isinstance(cancellations, tuple) and len(cancellations) == 2 and all(map(_is_text, cancellations))):  # noqa: PLR2004
+            raise _wrong(profile, "cancellations", "must be a column and a regular expression")
+        _compiled(profile, "cancellations", cancellations[1])
+    delimiter: object = profile.delimiter
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n ':
+        raise _wrong(profile, "delimiter", "must be one character, neither a quotation mark, a blank nor a line break")
+    try:
+        TextIOWrapper(BytesIO(), str(profile.encoding))  # None would be the encoding of the system
+    except (LookupError, ValueError):
+        raise _wrong(profile, "encoding", "Python knows no such encoding of text") from None
+
+
+def _compiled(profile: CsvProfile, field: str, pattern: object) -> re.Pattern[str]:
+    if not isinstance(pattern, str):
+        raise _wrong(profile, field, "is not a regular expression")
+    try:
+        return re.compile(pattern)
+    except re.error:
+        raise _wrong(profile, field, "is not a regular expression") from None
+
+
+def _check_times(profile: CsvProfile) -> None:
+    for form in profile.time_formats:
+        if form in EPOCH_FORMATS:
+            continue
+        try:
+            datetime.strptime(_EXAMPLE.strftime(form), form)  # noqa: DTZ007 - only the format is checked
+        except (TypeError, ValueError, re.error):
+            raise _wrong(profile, "time_formats", f"{form!r} is not a format of strptime") from None
+        if "%Z" in form:  # strptime ignores what it reads there
+            raise _wrong(profile, "time_formats", "has %Z; name the zones and their offsets in zone_names instead")
+    for name, offset in profile.zone_names.items():
+        try:
+            datetime.strptime(offset, "%z")
+        except (TypeError, ValueError):
+            raise _wrong(profile, "zone_names", f'the offset of {name!r} must be a text such as "-05:00"') from None
+
+
+def _check_exec_id(profile: CsvProfile) -> None:
+    try:
+        names = {name for _, name, _, _ in Formatter().parse(profile.exec_id) if name is not None}
+    except (TypeError, ValueError):
+        raise _wrong(profile, "exec_id", "is not a template with the names of fields in braces") from None
+    allowed = {"account_id", "time", "instrument", "action", _ORDINAL} | ({"exec_id"} & {*profile.columns})
+    if names - allowed:
+        raise _wrong(profile, "exec_id", f"may contain only {', '.join(sorted(allowed))}")
+    if "exec_id" not in names and not {"account_id", "time", _ORDINAL} <= names:
+        # Identical fills exist, and two accounts may trade alike (wealthfolio#1035, rotki#9779).
+        raise _wrong(profile, "exec_id", "without the broker's identifier, it needs {account_id}, {time} and {ordinal}")
 
 
 ZORIVEST: Final = CsvProfile(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zorivest_async.database.sqlcipher.long_operation import Operation
 
 __all__ = [
+    "EPOCH_FORMATS",
     "MAX_NAMES",
     "AmbiguousTimes",
     "FieldError",
@@ -35,6 +36,9 @@ ROWS_PER_PULSE: Final = 100
 
 PAUSE_S: Final = 0.0002
 """Pause after each check, in which the event loop can run."""
+
+EPOCH_FORMATS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+"""Formats of times that count from 1970, and the number of microseconds of their unit."""
 
 MAX_NAMES: Final = 100
 """Maximum number of names that a warning lists."""

@@ -46,7 +46,7 @@ AVANZA: Final = CsvProfile(
     delimiter=";",
     source="dickwolff/Export-To-Ghostfolio:samples/avanza-export.csv (2026), a fixture with another order (2025)",
 )
-"""Transactions: dates without times, newest first, stored at midnight in Stockholm. Commissions are in SEK."""
+"""Transactions, with dates without times, newest first, stored at midnight in Stockholm. Commissions are in SEK."""
 
 DEGIRO: Final = CsvProfile(
     name="DEGIRO transactions",
@@ -192,8 +192,8 @@ SAXO: Final = CsvProfile(
     prepare=_saxo,
     source="dickwolff/Export-To-Ghostfolio:samples/saxo-export.csv (2026)",
 )  # fmt: skip
-"""Transactions: dates without times, newest first, stored at midnight. Side, quantity and price stand in a sentence;
-fees only in the amount, so they are not imported."""
+"""Transactions, with dates without times, newest first, stored at midnight. Side, quantity and price stand in a
+sentence; fees only in the amount, so they are not imported."""
 
 _T212_FEES: Final = (
     "Stamp duty reserve tax", "Currency conversion fee", "Transaction fee", "Finra fee", "French transaction tax",

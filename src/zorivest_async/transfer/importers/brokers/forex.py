@@ -72,7 +72,7 @@ CTRADER: Final = CsvProfile(
     source="public files of six projects (2026)",
 )
 """The history of closed positions, each of which is two executions; the zone and the currency stand in the header.
-Costs are those of the exit, with the swap as fees. The size of a lot is yours to give: ``multipliers={"EURUSD":
+Costs are those of the exit, with the swap as fees. The size of a lot is yours to give, such as ``multipliers={"EURUSD":
 "100000"}``."""
 
 _MT5_TIME: Final = ("%Y.%m.%d %H:%M:%S",)
@@ -125,7 +125,7 @@ MT5_REPORT: Final = replace(
     encoding="utf-8-sig",
     source="statement templates of a Thai project and a journal's regression test (2025-2026)",
 )
-"""The history report saved as CSV: its deals. The positions, which are the same executions, are not read."""
+"""The deals of the history report saved as CSV. The positions, which are the same executions, are not read."""
 
 
 def _mt5_position(row: dict[str, str]) -> list[dict[str, str]]:

@@ -137,7 +137,7 @@ TRADINGVIEW_PAPER: Final = CsvProfile(
     excluded={"Status": frozenset({"Cancelled", "Rejected", "Inactive", "Working", "Placing"})},
     source="GeneBO98/tradetally:backend/tests and five other projects (2024-2026)",
 )  # fmt: skip
-"""Orders of paper trading. Multipliers are yours to give: ``multipliers={"CME_MINI:ES1!": "50", "BINANCE:*": "1"}``.
+"""Orders of paper trading. Multipliers are yours to give, such as 50 for ``CME_MINI:ES1!`` and 1 for all of ``BINANCE``.
 The currency is one for the file."""
 
 TRADOVATE_FILLS: Final = CsvProfile(
@@ -165,8 +165,7 @@ TRADOVATE_FILLS: Final = CsvProfile(
     needs_multiplier=True,
     source="public files of ten projects (2026)",
 )  # fmt: skip
-"""The report of fills; times are in UTC. Multipliers are yours to give: ``multipliers={"MNQ??": "2", "MGC??":
-"10"}``."""
+"""The report of fills; times are in UTC. Multipliers are yours to give, such as 2 for ``MNQ??``."""
 
 TRADOVATE_ORDERS: Final = CsvProfile(
     name="Tradovate orders",
@@ -242,4 +241,4 @@ TRADOVATE_PERFORMANCE: Final = CsvProfile(
     merges_parts=True,
     source="Richy701/FreeTradeJournal:src/utils/__fixtures__/tradovate-trades-performance.csv (2026) and others",
 )  # fmt: skip
-"""The report of paired fills, each with its identifier: the fills of the other report are the same executions."""
+"""The report of paired fills, each with its identifier; the fills of the other report are the same executions."""

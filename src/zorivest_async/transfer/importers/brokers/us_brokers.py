@@ -89,7 +89,7 @@ ETRADE: Final = CsvProfile(
     prepare=_etrade,
     source="an options project's sample data (2024) and eight other projects (2019-2026)",
 )  # fmt: skip
-"""Transactions until 2024: dates without times, newest first, stored at midnight in New York."""
+"""Transactions until 2024, with dates without times, newest first, stored at midnight in New York."""
 
 _FIDELITY_ACTION: Final = re.compile(r"(YOU BOUGHT|YOU SOLD|REINVESTMENT)\b")
 _FIDELITY_OTHER: Final = re.compile(r"(BUY CANCEL|SELL CANCEL|EXPIRED|ASSIGNED|EXERCISED)\b")
@@ -144,7 +144,7 @@ FIDELITY: Final = CsvProfile(
     prepare=_fidelity,
     source="redstreet/beancount_reds_importers:importers/fidelity/tests/fidelity_all_accounts_csv (2025-12)",
 )  # fmt: skip
-"""The history of several accounts: dates without times, newest first, stored at midnight in New York."""
+"""The history of several accounts, with dates without times, newest first, stored at midnight in New York."""
 
 FIDELITY_2023: Final = CsvProfile(
     name="Fidelity account history of 2023",
@@ -258,7 +258,7 @@ QUESTRADE: Final = CsvProfile(
     prepare=_questrade,
     source="ten tests of one project (2025-2026)",
 )  # fmt: skip
-"""Account activity; an option is named by its description. The time 12:00:00 AM means a date without a time."""
+"""Account activity; an option is named by its description. Midnight means a date without a time."""
 
 _ROBINHOOD_OPTION: Final = re.compile(r"\S+ \d{1,2}/\d{1,2}/\d{4} (?:Call|Put) \$[\d.,]+")
 
@@ -310,7 +310,7 @@ ROBINHOOD: Final = CsvProfile(
     prepare=_robinhood,
     source="public files of nine projects (2024-2026)",
 )  # fmt: skip
-"""Account activity: dates without times, newest first, stored at midnight in New York. It states no fees."""
+"""Account activity, with dates without times, newest first, stored at midnight in New York. It states no fees."""
 
 _SCHWAB_OPTION: Final = re.compile(r"\S+ \d\d/\d\d/\d{4} [\d.]+ [CP]")
 _SCHWAB_BUYS: Final = frozenset({"Buy", "Buy to Open", "Buy to Close", "Reinvest Shares"})
@@ -363,7 +363,7 @@ SCHWAB: Final = CsvProfile(
         "dickwolff/Export-To-Ghostfolio:samples/schwab-export.csv (2026) and nine other projects"
     ),
 )
-"""Transactions: dates without times, newest first, stored at midnight in New York. Fees contain commissions. The
+"""Transactions, with dates without times, newest first, stored at midnight in New York. Fees contain commissions. The
 side of expired and assigned options follows from the file's other executions."""
 
 
