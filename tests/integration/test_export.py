@@ -136,6 +136,38 @@ def test_csv_keeps_text_apart_from_what_is_absent(tmp_path: Path) -> None:
     assert (tmp_path / "empty.csv").read_text().splitlines() == text.splitlines()[:1]
 
 
+FORMULAS = ("=1+1", "+1", "-META260612P640", "@SUM(A1)", "\t=1", "  =1", "\uff1d1")
+
+
+def test_csv_guards_against_formulas_on_request(tmp_path: Path) -> None:
+    """Text that a spreadsheet would compute gets an apostrophe; other text and negative numbers do not."""
+    trades = [
+        Trade(str(number), MOMENT, text, TradeAction.BOT, 1, -5, "A-1", notes="a=b")
+        for number, text in enumerate(FORMULAS)
+    ]
+    path = tmp_path / "trades.csv"
+    write_csv(path, trades, guard_formulas=True)
+    with path.open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["instrument"] for row in rows] == [f"'{text}" for text in FORMULAS]
+    assert {(row["price"], row["account_id"], row["notes"]) for row in rows} == {("-5.0", "A-1", "a=b")}
+    write_csv(path, trades)
+    with path.open(newline="") as file:
+        assert [row["instrument"] for row in csv.DictReader(file)] == [*FORMULAS]
+
+
+@pytest.mark.asyncio
+async def test_csv_has_a_byte_order_mark_on_request(vault: Vault, tmp_path: Path) -> None:
+    """By which spreadsheets recognise UTF-8; a Parquet file has none."""
+    path = tmp_path / "trades.csv"
+    await export_trades(vault, path, byte_order_mark=True, guard_formulas=True)
+    assert (await asyncio.to_thread(path.read_bytes)).startswith(b"\xef\xbb\xbfexec_id")
+    await export_trades(vault, path)
+    assert (await asyncio.to_thread(path.read_bytes)).startswith(b"exec_id")
+    with pytest.raises(ConfigurationError, match="for CSV"):
+        await export_trades(vault, tmp_path / "trades.parquet", byte_order_mark=True)
+
+
 @pytest.mark.asyncio
 async def test_exported_trades_are_imported_equal(vault: Vault, tmp_path: Path) -> None:
     """CSV goes into another vault digit for digit; the filter says what goes out; other suffixes are refused."""

@@ -13,7 +13,6 @@ from zorivest_async import (
     Account,
     AccountType,
     ConfigurationError,
-    InvalidQueryError,
     Progress,
     Trade,
     TradeAction,
@@ -326,7 +325,7 @@ async def test_an_identifier_is_never_formed_of_the_fills_values_alone() -> None
 
 async def test_a_time_zone_that_does_not_exist_is_refused(vault: Vault, tmp_path: Path) -> None:
     """A profile's zone is looked up when it is needed, in a thread."""
-    with pytest.raises(InvalidQueryError, match="no such time zone"):
+    with pytest.raises(ConfigurationError, match="time_zone: there is no such time zone"):
         await import_lines(vault, tmp_path, HEADER, profile=replace(FEED, time_zone="America/Gotham"))
 
 

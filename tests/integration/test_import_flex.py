@@ -57,7 +57,9 @@ def cancellation(**changes: str) -> str:
     return element(**(about | own | changes))
 
 
-async def import_elements(vault: Vault, tmp_path: Path, *elements: str, dry_run: bool = False) -> ImportReport:
+async def import_elements(
+    vault: Vault, tmp_path: Path, *elements: str, dry_run: bool = False, time_zone: str = "America/New_York"
+) -> ImportReport:
     """Import a statement of these elements."""
     path = tmp_path / "statement.xml"
     text = (
@@ -65,7 +67,7 @@ async def import_elements(vault: Vault, tmp_path: Path, *elements: str, dry_run:
         f"<Trades>{''.join(elements)}</Trades></FlexStatement></FlexStatements></FlexQueryResponse>"
     )
     await asyncio.to_thread(path.write_text, text)
-    return await import_trades(vault, FlexTrades(path), accounts="create", dry_run=dry_run)
+    return await import_trades(vault, FlexTrades(path, time_zone=time_zone), accounts="create", dry_run=dry_run)
 
 
 async def stored(vault: Vault) -> list[Trade]:
@@ -114,9 +116,16 @@ async def test_what_is_unknown_is_warned_of(vault: Vault, tmp_path: Path) -> Non
         ({"dateTime": "20240102"}, "no time of day"),
         ({"dateTime": "20240310;023000"}, "does not exist"),
         ({"dateTime": ""}, "no time of day"),
-        ({"quantity": "many"}, "ibflex cannot read an attribute"),
+        ({"tradeDate": "01/02/2024", "dateTime": ""}, "tradeDate has slashes"),
+        ({"dateTime": "2024-30-01;093000"}, "dateTime does not exist in the calendar"),
+        ({"dateTime": "30-01-2024;093000"}, "dateTime is not in a format of Flex queries"),
+        ({"dateTime": "30-MAI-24;093000"}, "dateTime names a month that is not English"),
+        ({"dateTime": "20240102;093000 CST"}, "dateTime has the name of a time zone that is not known"),
+        ({"dateTime": "20240102;093000 +2500"}, "dateTime names an offset from UTC of a day or more"),
+        ({"quantity": "many"}, "quantity cannot be read by ibflex"),
         ({"quantity": "0"}, "quantity must be greater than zero"),
-        ({"transactionType": "Strange"}, "ibflex cannot read an attribute"),
+        ({"transactionType": "Strange"}, "transactionType cannot be read by ibflex"),
+        ({"buySell": "Strange", "ibCommission": "few"}, "buySell, ibCommission cannot be read by ibflex"),
         ({"ibExecID": "", "tradeID": ""}, "ibExecID and tradeID are missing"),
         ({"tradePrice": ""}, "tradePrice is missing"),
         ({"symbol": ""}, "instrument must not be empty"),
@@ -131,6 +140,34 @@ async def test_a_row_that_cannot_be_right_fails_alone(
     assert report.failed[0].row == 1
     assert detail in report.failed[0].detail
     assert not any(value in str(report.failed[0]) for value in changes.values() if len(value) > 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("20250530;122935 EDT", "2025-05-30T16:29:35"),
+        ("20251230;122935 EST", "2025-12-30T17:29:35"),
+        ("2025-12-30;12:29:35 EST", "2025-12-30T17:29:35"),
+        ("20251102;013000 EDT", "2025-11-02T05:30:00"),
+        ("20251102;013000 EST", "2025-11-02T06:30:00"),
+        ("20250530, 122935 CEST", "2025-05-30T10:29:35"),
+        ("20250530 122935 utc", "2025-05-30T12:29:35"),
+        ("2025-05-30T12:29:35+02:00", "2025-05-30T10:29:35"),
+        ("30-MAY-25;12:29:35", "2025-05-30T16:29:35"),
+        ("20250530;122935", "2025-05-30T16:29:35"),
+    ],
+)
+async def test_the_formats_of_a_query_are_read(vault: Vault, tmp_path: Path, text: str, utc: str) -> None:
+    """With the name of a zone or an offset, which decide; in the hour that is repeated, too."""
+    report = await import_elements(vault, tmp_path, element(dateTime=text))
+    assert [*report.failed] == []
+    assert [trade.time.isoformat() for trade in await stored(vault)] == [f"{utc}+00:00"]
+
+
+async def test_a_zone_of_the_source_is_known_by_its_own_name(vault: Vault, tmp_path: Path) -> None:
+    """CST is China's where the statement's zone is Shanghai, and none elsewhere."""
+    await import_elements(vault, tmp_path, element(dateTime="20240102;093000 CST"), time_zone="Asia/Shanghai")
+    assert [trade.time.isoformat()[11:16] for trade in await stored(vault)] == ["01:30"]
 
 
 async def test_an_offset_that_ibflex_drops_is_kept(vault: Vault, tmp_path: Path) -> None:

@@ -199,5 +199,5 @@ async def test_a_file_of_a_release_without_units_is_read(vault: Vault, tmp_path:
 async def test_a_pattern_without_a_group_is_refused(name: str) -> None:
     """When the profile is made, and by its name."""
     changes: dict[str, Any] = {name: "Comm"}
-    with pytest.raises(ConfigurationError, match=f"{name} has no group"):
+    with pytest.raises(ConfigurationError, match=f"{name}: has no group"):
         replace(FEED, **changes)

@@ -125,3 +125,76 @@ async def test_real_charts_are_attached_once(vault: Vault) -> None:
             (image,) = await uow.images.get_for_trade(entry.key or "")
             assert image.data == files[str(entry.row)]
     assert len((await import_screenshots(vault, Screenshots(SHARED_CHARTS))).duplicate) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("Screenshot 2024-01-02 at 10.15.30\u202fPM", 80_130),
+        ("Screen Shot 2024-01-02 at 12.05.00 AM", 300),
+        ("Screenshot 2024-01-02 at 12.05.00 PM", 43_500),
+        ("Screenshot 2024-01-02 at 3.15.30\u00a0PM", 54_930),
+        ("Bildschirmfoto 2024-01-02 um 10.15.30", 36_930),
+        ("Capture d'écran 2024-01-02 à 9.15.30", 33_330),
+        ("Captura de pantalla 2024-01-02 a la(s) 10.15.30 p. m.", 80_130),
+        ("Skjermbilde 2024-01-02 kl. 10.15.30", 36_930),
+        ("截屏2024-01-02 下午3.15.30", 54_930),
+        ("스크린샷 2024-01-02 오전 3.15.30", 11_730),
+        ("SPY_20240102_101530", 36_930),
+        ("2024-01-02 SPY 10.15.30", 36_930),
+    ],
+)
+async def test_the_time_in_a_name_is_read(vault: Vault, tmp_path: Path, name: str, seconds: int) -> None:
+    """Also of clocks of twelve hours, with any blank before the mark, and in the words of several languages."""
+    midnight = MOMENT.replace(hour=0, minute=0)
+    await store(vault, ("there", "SPY", midnight + timedelta(seconds=seconds) - MOMENT))
+    await write(tmp_path, f"{name}.png")
+    source = Screenshots(tmp_path, time_zone="UTC", tolerance=timedelta())
+    report = await import_screenshots(vault, source)
+    assert [entry.key for entry in report.inserted] == ["there"]
+
+
+async def test_a_name_that_contradicts_itself_or_the_trade_fails(vault: Vault, tmp_path: Path) -> None:
+    """A time of both clocks, and the instrument of other trades, before, inside of and behind the time."""
+    await store(vault, ("a", "SPY", timedelta()), ("b", "QQQ", timedelta(days=1)))
+    await write(
+        tmp_path,
+        "2024-01-02 14.30.00 PM.png",
+        "QQQ 2024-01-02 14.30.00.png",
+        "2024-01-02 QQQ 14.30.00.png",
+        "2024-01-02 14.30.00 QQQ.png",
+        "a QQQ.png",
+        "GLD 2024-01-02 14.30.00.png",
+    )
+    report = await import_screenshots(vault, Screenshots(tmp_path, time_zone="UTC"))
+    assert [entry.row for entry in report.inserted] == ["GLD 2024-01-02 14.30.00.png"]
+    assert {entry.row: entry.reason for entry in report.failed} == {
+        "2024-01-02 14.30.00 PM.png": Reason.UNREADABLE,
+        "2024-01-02 14.30.00 QQQ.png": Reason.UNMATCHED,
+        "2024-01-02 QQQ 14.30.00.png": Reason.UNMATCHED,
+        "QQQ 2024-01-02 14.30.00.png": Reason.UNMATCHED,
+        "a QQQ.png": Reason.UNMATCHED,
+    }
+
+
+async def test_files_of_other_formats_are_reported(vault: Vault, tmp_path: Path) -> None:
+    """With what to do; files that are no images are not."""
+    await store(vault, ("a", "SPY", timedelta()))
+    await write(tmp_path, "a.png", "a 2.HEIC", "a 3.avif", "a 4.bmp", "a 5.tiff", "notes.txt", "chart.pdf")
+    report = await import_screenshots(vault, Screenshots(tmp_path))
+    assert [entry.row for entry in report.inserted] == ["a.png"]
+    assert [entry.row for entry in report.failed] == ["a 2.HEIC", "a 3.avif", "a 4.bmp", "a 5.tiff"]
+    assert {entry.reason for entry in report.failed} == {Reason.NOT_AN_IMAGE}
+    assert "convert it to PNG" in report.failed[0].detail
+
+
+async def test_one_unreadable_file_fails_alone(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without permission, or that vanished since the folder was listed; the others are attached."""
+    await store(vault, *((f"E{number}", "SPY", timedelta(minutes=number)) for number in range(3)))
+    await write(tmp_path, "E0.png", "E1.png", "E2.png")
+    listed = await asyncio.to_thread(Screenshots(tmp_path).files)
+    monkeypatch.setattr(Screenshots, "files", lambda _: listed)
+    await asyncio.to_thread((tmp_path / "E1.png").unlink)
+    report = await import_screenshots(vault, Screenshots(tmp_path))
+    assert [entry.row for entry in report.inserted] == ["E0.png", "E2.png"]
+    assert [(entry.row, entry.reason) for entry in report.failed] == [("E1.png", Reason.UNREADABLE)]

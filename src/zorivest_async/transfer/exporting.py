@@ -6,6 +6,7 @@ import json
 import stat
 from base64 import b64encode
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +41,8 @@ async def export_trades(
     trade_filter: TradeFilter | None = None,
     *,
     overwrite: bool = True,
+    guard_formulas: bool = False,
+    byte_order_mark: bool = False,
 ) -> int:
     """Write trades to a Parquet or CSV file, oldest first, and return their number.
 
@@ -54,16 +57,22 @@ async def export_trades(
         path: The file to write; its suffix, ``.parquet`` or ``.csv``, selects the format.
         trade_filter: Filter of the trades; all by default.
         overwrite: Replace an existing file. A symbolic link is replaced itself; its target is not touched.
+        guard_formulas: For CSV, see :func:`write_csv`.
+        byte_order_mark: For CSV, see :func:`write_csv`.
 
     Raises:
-        ConfigurationError: The suffix is another one, or the path exists and ``overwrite`` is false.
+        ConfigurationError: The suffix is another one, the path exists and ``overwrite`` is false, or an option for CSV
+            is given for Parquet.
         MissingDependencyError: Parquet needs ``pip install "zorivest-async[parquet]"``.
         ExportError: The file cannot be written, or the path is not a regular file; it is an ``OSError``.
     """
-    try:
-        write = _WRITERS[Path(path).suffix.lower()]
-    except KeyError:
-        raise ConfigurationError("the path must end in .parquet or .csv") from None
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise ConfigurationError("the path must end in .parquet or .csv")
+    if suffix == ".parquet" and (guard_formulas or byte_order_mark):
+        raise ConfigurationError("guard_formulas and byte_order_mark are for CSV; a Parquet file has neither")
+    csv_writer = partial(write_csv, guard_formulas=guard_formulas, byte_order_mark=byte_order_mark)
+    write: Callable[..., None] = write_parquet if suffix == ".parquet" else csv_writer
     async with vault.unit_of_work(read_only=True) as uow:
         trades = await uow.trades.list_filtered(trade_filter or TradeFilter(), sort="time", limit=None)
     await to_thread.run_sync(hidden_call(write, path, trades, overwrite=overwrite))
@@ -98,7 +107,13 @@ def write_parquet(
 
 @sealed
 def write_csv(
-    path: str | PathLike[str], entities: Iterable[Entity], entity: type[Entity] = Trade, *, overwrite: bool = True
+    path: str | PathLike[str],
+    entities: Iterable[Entity],
+    entity: type[Entity] = Trade,
+    *,
+    overwrite: bool = True,
+    guard_formulas: bool = False,
+    byte_order_mark: bool = False,
 ) -> None:
     """Write entities to a CSV file in UTF-8.
 
@@ -113,6 +128,10 @@ def write_csv(
         entities: Entities of one class.
         entity: The class.
         overwrite: Replace an existing file. A symbolic link is replaced itself; its target is not touched.
+        guard_formulas: Write an apostrophe before text that a spreadsheet may take for a formula: that begins with
+            ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, also after blanks. Such text is not read back as it
+            was stored.
+        byte_order_mark: Begin the file with the mark by which spreadsheets recognise UTF-8.
 
     Raises:
         ConfigurationError: The path exists and ``overwrite`` is false.
@@ -121,8 +140,10 @@ def write_csv(
     """
     columns = columns_of(entity)
     values = to_columns(entities, entity)
-    cells = [map(_FORMATS[column.kind], values[column.name]) for column in columns]
-    with _published(path, overwrite=overwrite) as part, part.open("w", encoding="utf-8", newline="") as file:
+    formats = {**_FORMATS, **_GUARDED_FORMATS} if guard_formulas else _FORMATS
+    cells = [map(formats[column.kind], values[column.name]) for column in columns]
+    encoding = "utf-8-sig" if byte_order_mark else "utf-8"
+    with _published(path, overwrite=overwrite) as part, part.open("w", encoding=encoding, newline="") as file:
         file.write(",".join(column.name for column in columns) + "\r\n")
         file.writelines(",".join(row) + "\r\n" for row in zip(*cells, strict=True))
 
@@ -146,7 +167,15 @@ _FORMATS: Final[dict[Kind, Callable[[Any], str]]] = {
     "json": _quoted,
 }
 
-_WRITERS: Final = {".csv": write_csv, ".parquet": write_parquet}
+
+def _guarded(text: str) -> str:
+    return _quoted(f"'{text}" if text.lstrip(" ").startswith(_FORMULA_BEGINNINGS) else text)
+
+
+_FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula; the last four are the full-width forms."""
+
+_GUARDED_FORMATS: Final[dict[Kind, Callable[[Any], str]]] = {"text": _or_nothing(_guarded), "json": _guarded}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ MAX_LINE_CHARACTERS: Final = 1_048_576
 MAX_ROW_CHARACTERS: Final = 8 * MAX_LINE_CHARACTERS
 """Maximum length of a row, whose quoted values may contain line breaks."""
 
+_QUOTES: Final = "a quotation mark is neither around a value nor doubled in it"
 _KEPT_CHARACTERS: Final = 1_000
 _QUOTED: Final = re.compile(r'"[^"]*(?:""[^"]*)*"(?!")')
 
@@ -43,15 +44,17 @@ class CsvRows:
     Args:
         file: The file, opened without translation of line ends.
         delimiter: Delimiter of values.
+        loose_quotes: Whether quotation marks may be inside of values.
 
     Raises:
         ImportSourceError: From iterating: a quoted value does not end, so that the begin of the next row is unknown; or
             a line or a row is too long.
     """
 
-    def __init__(self, file: TextIO, delimiter: str) -> None:
+    def __init__(self, file: TextIO, delimiter: str, *, loose_quotes: bool = False) -> None:
         self._file = file
         self._delimiter = delimiter
+        self._loose_quotes = loose_quotes
         self._line = ""
         self._characters = 0
         self._reader = csv.reader(self._lines(), delimiter=delimiter, strict=True)
@@ -67,7 +70,11 @@ class CsvRows:
                 line = self._reader.line_num
                 if line - before > 1:
                     raise _not_csv(line) from None
-                yield CsvRow(line, self._cells_of_last_line(), _problem_of(error))
+                cells, problem = self._cells_of_last_line(), _problem_of(error)
+                if self._loose_quotes and problem == _QUOTES:
+                    yield CsvRow(line, next(csv.reader([self._line], delimiter=self._delimiter)))
+                else:
+                    yield CsvRow(line, cells, problem)
             else:
                 yield CsvRow(self._reader.line_num, cells)
 
@@ -101,7 +108,7 @@ class CsvRows:
 def _problem_of(error: csv.Error) -> str:
     if "field limit" in str(error):
         return f"a value has more than {csv.field_size_limit():,} characters"
-    return "a quotation mark is neither around a value nor doubled in it"
+    return _QUOTES
 
 
 def _not_csv(line: int) -> ImportSourceError:

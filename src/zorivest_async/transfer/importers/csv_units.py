@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from zorivest_async.domain.enums import AssetClass
 from zorivest_async.transfer.importers.csv_instruments import Instrument
+from zorivest_async.transfer.importers.csv_numbers import parse_amount
 from zorivest_async.transfer.importers.source import FieldError
 from zorivest_async.transfer.importers.units import (
     INVERSE,
@@ -30,6 +32,8 @@ _UNKNOWN: Final = Instrument()
 _NO_MULTIPLIER: Final = (
     "multiplier is unknown: the file does not state it, and not everything of this class has the same"
 )
+_CODE: Final = re.compile(r"[A-Z0-9]{3,12}", re.ASCII)
+_COSTS: Final = frozenset({"commission", "fees"})
 
 
 class CsvUnits:
@@ -48,8 +52,45 @@ class CsvUnits:
         self._profile = profile
         self._table = table
         self._to_number = to_number
+        self._multipliers = [
+            (re.compile(fnmatch.translate(pattern)), parse_amount(text).value)
+            for pattern, text in profile.multipliers.items()
+        ]
+        self._given: dict[str, Decimal | None] = {}
         self._inverse = None if profile.inverse_pattern is None else re.compile(profile.inverse_pattern)
         self.instruments: Mapping[tuple[str, str], Instrument] = {}
+
+    def state(self, fields: dict[str, Any], units: Mapping[str, str]) -> None:
+        """Add the currencies that stand beside a row's numbers.
+
+        Args:
+            fields: The fields of the row.
+            units: What stands beside its numbers, by field.
+
+        Raises:
+            FieldError: They contradict each other or what the row states elsewhere.
+        """
+        for name, unit in units.items():
+            if _CODE.fullmatch(unit) is None:  # lots, thousands and the like have a size
+                raise FieldError(f"{name} has a unit whose size is not known; let prepare convert it")
+            if name == "quantity":
+                continue
+            if name in ("price", "realized_pnl"):
+                if fields.setdefault("currency", unit) != unit:
+                    raise FieldError(f"{name} is in another currency than the row")
+            elif name not in _COSTS:
+                raise FieldError(f"{name} is not a number")
+        currency = fields.get("currency")
+        for name in units.keys() & _COSTS:
+            if not fields[name]:
+                continue
+            if fields.setdefault("commission_currency", units[name]) != units[name]:
+                raise FieldError(f"{name} is in another currency than the other costs")
+            others = _COSTS - units.keys()
+            if units[name] != currency and any(fields.get(other) for other in others):
+                raise FieldError(f"{name} is in another currency than the other costs")
+        if fields.get("commission_currency") == currency and "commission_currency" in fields:
+            fields["commission_currency"] = None
 
     def complete(self, fields: dict[str, Any], record: Mapping[str, str]) -> None:
         """Add what follows from the stated fields of a row, and remove what has no meaning there.
@@ -70,15 +111,26 @@ class CsvUnits:
         if known.is_etf and fields.get("asset_class") is AssetClass.STOCK:
             fields["asset_class"] = AssetClass.ETF
         self._refuse_inverse(instrument, fields.get("asset_class"), currency)
-        if "multiplier" not in fields and fields.get("asset_class") is not None:
-            fields["multiplier"] = self._multiplier(fields, record, known.multiplier)
+        if "multiplier" not in fields:
+            stated = known.multiplier if known.multiplier is not None else self._given_for(instrument)
+            if fields.get("asset_class") is not None or stated is not None or self._profile.needs_multiplier:
+                fields["multiplier"] = self._multiplier(fields, record, stated)
+
+    def _given_for(self, instrument: str) -> Decimal | None:
+        """Return the multiplier that the profile's user gives for an instrument."""
+        if not self._multipliers:
+            return None
+        if instrument not in self._given:
+            matching = (value for pattern, value in self._multipliers if pattern.match(instrument))
+            self._given[instrument] = next(matching, None)
+        return self._given[instrument]
 
     def _instrument(self, symbol: str, record: Mapping[str, str]) -> Instrument:
         return self.instruments.get((self._class_word(record), symbol), _UNKNOWN) if self.instruments else _UNKNOWN
 
     def _class_word(self, record: Mapping[str, str]) -> str:
         column = self._profile.columns.get("asset_class")
-        return record[column].strip() if isinstance(column, str) else ""
+        return record.get(column, "").strip() if isinstance(column, str) else ""
 
     def _refuse_inverse(self, instrument: str, asset_class: AssetClass | None, currency: str | None) -> None:
         if self._inverse is not None and self._inverse.search(instrument):
@@ -88,8 +140,8 @@ class CsvUnits:
             refuse_inverse(instrument, asset_class, currency)
 
     def _multiplier(self, fields: Mapping[str, Any], record: Mapping[str, str], known: Decimal | None) -> Any:
-        asset_class: AssetClass = fields["asset_class"]
-        if asset_class not in NEEDS_MULTIPLIER:
+        asset_class: AssetClass | None = fields.get("asset_class")
+        if asset_class not in NEEDS_MULTIPLIER and not (self._profile.needs_multiplier and known is None):
             return 1 if known is None else known
         product: Decimal = fields["quantity"] * fields["price"]
         amount = self._amount(record)

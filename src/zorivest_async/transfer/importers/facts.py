@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from zorivest_async.domain.entities import Trade
+    from zorivest_async.transfer.importers.profiles import Newest
     from zorivest_async.transfer.importers.source import ReadRows
 
 __all__ = ["Facts"]
@@ -24,10 +25,12 @@ class Facts:
 
     Args:
         grouped: Whether the source groups its rows by instrument, so that only rows of the same one show the order.
+        newest: Which end of the source has the newest execution; ``"detect"`` it by the times.
     """
 
-    def __init__(self, *, grouped: bool) -> None:
+    def __init__(self, *, grouped: bool, newest: Newest = "detect") -> None:
         self._grouped = grouped
+        self._newest = newest
         self._stated: dict[str, str] = {}
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         # Per account and currency, whether its rate to the base currency is 1.
@@ -66,7 +69,7 @@ class Facts:
         backwards = self._steps_forward < 0
         if not self._grouped and not self._steps_forward and self._first is not None and self._last is not None:
             backwards = self._first > self._last
-        rows.newest_first = backwards
+        rows.newest_first = backwards if self._newest == "detect" else self._newest == "first"
 
     def _decide(self, account_id: str, rows: ReadRows) -> None:
         if stated := self._stated.get(account_id):

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from zorivest_async.errors import ValidationError
 from zorivest_async.transfer.importers.cancellations import family_of, version_name
 from zorivest_async.transfer.importers.facts import Facts
 from zorivest_async.transfer.importers.flex_elements import elements_of
+from zorivest_async.transfer.importers.flex_times import TIME_ATTRIBUTES, parse_time
 from zorivest_async.transfer.importers.flex_units import UNIT_ATTRIBUTES, is_one, units_of
 from zorivest_async.transfer.importers.flex_versions import settle_versions
 from zorivest_async.transfer.importers.packing import Execution, Executions
@@ -30,7 +30,6 @@ from zorivest_async.transfer.importers.source import (
     FieldError,
     ReadRows,
     listed,
-    to_utc,
 )
 from zorivest_async.transfer.importers.units import SPLITS, refuse_bought_back
 from zorivest_async.transfer.importers.versions import LONGEST_REVISION
@@ -43,14 +42,14 @@ if TYPE_CHECKING:
 __all__ = ["FlexTrades"]
 
 _COMMON: Final = (
-    "accountId", "symbol", "buySell", "transactionType", "quantity", "dateTime", "tradeDate", "tradeTime", "tradeID",
-    "transactionID", "origTradeID", "levelOfDetail",
+    "accountId", "symbol", "buySell", "transactionType", "quantity", "tradeID", "transactionID", "origTradeID",
+    "levelOfDetail",
 )  # fmt: skip
 _FIELDS: Final = {
     "Trade": (*_COMMON, "ibExecID", "tradePrice", "ibCommission", "fifoPnlRealized", "origTransactionID"),
     "TradeConfirm": (*_COMMON, "execID", "price", "commission"),
 }
-"""The elements of executions, and the attributes that ``ibflex`` reads; those of units are read without it."""
+"""The elements of executions, and the attributes that ``ibflex`` reads; units and times are read without it."""
 
 _ACCOUNT: Final = "AccountInformation"
 _CORPORATE_ACTION: Final = "CorporateAction"
@@ -64,8 +63,6 @@ MAX_KIND_CHARACTERS: Final = 20
 
 _VERSIONED: Final = re.compile(rf"(.+)\.(\d{{1,{LONGEST_REVISION}}})")
 _ORDER: Final = re.compile(r"\d{1,18}")
-_OFFSET: Final = re.compile(r"(?<=\d)([+-])(\d\d):?(\d\d)$")
-_SLASHES: Final = "has slashes, so that day and month are ambiguous; choose the date format yyyyMMdd"
 _NO_ORDER: Final = (
     "transactionID: an older statement would bring back what they cancel; add Transaction ID to the Flex query"
 )
@@ -73,7 +70,6 @@ _NO_CURRENCY: Final = "currency is missing, which other executions of the statem
 _NO_UNITS: Final = (
     "are in the currency of their account, as the statement does not name theirs; add Currency to the Flex query"
 )
-_NO_TIME: Final = "has no time of day; add Date/Time to the Flex query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +154,33 @@ class _Reader:
             return
         # ibflex refuses a row with a new currency or code, so attributes that no trade needs are not passed to it.
         wanted = {name: attributes[name] for name in _FIELDS[element.tag] if name in attributes}
-        texts = wanted | {name: attributes[name] for name in UNIT_ATTRIBUTES[element.tag] if name in attributes}
+        own = (*UNIT_ATTRIBUTES[element.tag], *TIME_ATTRIBUTES)
+        texts = wanted | {name: attributes[name] for name in own if name in attributes}
         if long := next((name for name, text in texts.items() if len(text) > MAX_ATTRIBUTE_CHARACTERS), None):
             self._fail(f"{long} has more than {MAX_ATTRIBUTE_CHARACTERS:,} characters")
             return
         try:
-            self._take_parsed(self._parse_element(Element(element.tag, wanted)), texts)
-        except self._error:
-            self._fail("ibflex cannot read an attribute")
+            self._take_parsed(self._parsed(element.tag, wanted), texts)
         except FieldError as error:
             self._fail(str(error))
         except ValidationError as error:
             self._fail(f"{error.field} {error.problem}")
         except (ArithmeticError, ValueError):
-            self._fail("a number or a time cannot be read")
+            self._fail("a number cannot be read")
+
+    def _parsed(self, tag: str, wanted: dict[str, str]) -> Any:
+        try:
+            return self._parse_element(Element(tag, wanted))
+        except (self._error, ArithmeticError, ValueError):
+            names = [name for name, text in wanted.items() if not self._is_read(tag, name, text)]
+            raise FieldError(f"{', '.join(names) or 'the element'} cannot be read by ibflex") from None
+
+    def _is_read(self, tag: str, name: str, text: str) -> bool:
+        try:
+            self._parse_element(Element(tag, {name: text}))
+        except (self._error, ArithmeticError, ValueError):
+            return False
+        return True
 
     def _fail(self, detail: str) -> None:
         self._rows.failed.add(self.count, None, Reason.UNREADABLE, detail)
@@ -244,7 +253,7 @@ class _Reader:
         values: dict[str, Any] = {"realized_pnl": None, **fields}
         trade = Trade(
             exec_id=exec_id,
-            time=self._time(parsed, texts),
+            time=parse_time(texts, self._zone, self._source.ambiguous_times),
             instrument=parsed.symbol or "",
             action=action,
             quantity=quantity.copy_abs(),
@@ -254,26 +263,6 @@ class _Reader:
         )
         stated = _ALWAYS_STATED.union(fields)
         return trade, self._stated.setdefault(stated, stated)
-
-    def _time(self, parsed: Any, texts: dict[str, str]) -> datetime:
-        text = texts.get("dateTime", "")
-        if "/" in text or (not text and "/" in texts.get("tradeDate", "")):
-            raise FieldError(f"dateTime {_SLASHES}")
-        if not text:
-            if parsed.tradeDate is None or parsed.tradeTime is None:
-                raise FieldError(f"dateTime {_NO_TIME}")
-            local = datetime.combine(parsed.tradeDate, parsed.tradeTime)
-        elif parsed.dateTime is None or sum(map(str.isdecimal, text)) < len("yyyyMMddHHmmss"):
-            raise FieldError(f"dateTime {_NO_TIME}")
-        else:
-            local = parsed.dateTime
-        if offset := _OFFSET.search(text[len("yyyy-MM-dd") :]):  # which ibflex drops
-            sign, hours, minutes = offset.groups()
-            east = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
-            if abs(east) >= timedelta(days=1):
-                raise FieldError("dateTime names an offset from UTC of a day or more")
-            local = local.replace(tzinfo=timezone(east))
-        return to_utc(local, self._zone, self._source.ambiguous_times)
 
     def finish(self) -> ReadRows:
         """Return the executions, after matching each cancellation with its execution.

@@ -51,7 +51,7 @@ def elements_of(path: str | PathLike[str], wanted: Container[str], operation: Op
         total = os.fstat(file.fileno()).st_size or 1
         pieces = _Pieces(file)
         parents: list[Element] = []
-        done = 0
+        done = checked_at = 0
         with _parsing():
             # A document type could give every element an attribute of a megabyte.
             events: Iterator[tuple[str, Element]] = parse(pieces, events=("start", "end"), forbid_dtd=True)
@@ -65,9 +65,9 @@ def elements_of(path: str | PathLike[str], wanted: Container[str], operation: Op
                 _enter(element, parents)
                 continue
             done += _OTHERS_PER_ROW if element.tag in wanted else 1
-            if done >= _OTHERS_PER_ROW * ROWS_PER_PULSE:
-                done = 0
-                give_way(operation, 0, file.tell(), total)
+            if done >= _OTHERS_PER_ROW * ROWS_PER_PULSE or pieces.bytes_read - checked_at >= _LARGEST_PIECE_BYTES:
+                done, checked_at = 0, pieces.bytes_read
+                give_way(operation, 0, pieces.bytes_read, total)
             if element.tag in wanted:
                 yield element
             parents.pop()
@@ -83,11 +83,12 @@ class _Pieces:
 
     Attributes:
         quiet_bytes: Number of bytes since the last tag; the caller resets it.
+        bytes_read: Number of bytes in all.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.quiet_bytes = 0
+        self.quiet_bytes = self.bytes_read = 0
 
     def read(self, _size: int) -> bytes:
         """Return the next piece."""
@@ -95,6 +96,7 @@ class _Pieces:
             raise ImportSourceError("a tag, or the text between two, has more than a megabyte: no Flex statement's has")
         data = self._file.read(min(max(self.quiet_bytes, _PIECE_BYTES), _LARGEST_PIECE_BYTES))
         self.quiet_bytes += len(data)
+        self.bytes_read += len(data)
         return data
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from zorivest_async.domain.entities import SequencedTrade, Trade
 from zorivest_async.domain.enums import AssetClass, TradeAction
+from zorivest_async.domain.validation import identifier
 from zorivest_async.transfer.importers.blocks import Blocks, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FIELDS", "Execution", "Executions", "PackedTrade", "pack_trade", "sequenced", "unpack_trade"]
+__all__ = ["FIELDS", "Execution", "Executions", "PackedTrade", "identified", "pack_trade", "sequenced", "unpack_trade"]
 
 PackedTrade: TypeAlias = Row
 
@@ -24,7 +25,7 @@ _values_of: Final = attrgetter(*FIELDS)
 # Frozen entities refuse setattr; their slots' descriptors do not.
 _SETTERS: Final = tuple(Trade.__dict__[name].__set__ for name in FIELDS)
 _set_sequence: Final = SequencedTrade.__dict__["sequence"].__set__
-_ACTION, _ASSET_CLASS = (FIELDS.index(name) for name in ("action", "asset_class"))
+_EXEC_ID, _ACTION, _ASSET_CLASS = map(FIELDS.index, ("exec_id", "action", "asset_class"))
 _ACTIONS: Final = {action.value: action for action in TradeAction}
 _ASSET_CLASSES: Final[dict[str | None, AssetClass | None]] = {None: None, **{each.value: each for each in AssetClass}}
 
@@ -85,6 +86,19 @@ def sequenced(trade: Trade, sequence: int) -> SequencedTrade:
     for set_field, value in zip(_SETTERS, _values_of(trade), strict=True):
         set_field(result, value)
     _set_sequence(result, sequence)
+    return result
+
+
+def identified(trade: Trade, exec_id: str) -> Trade:
+    """Return a trade with another identifier; its other values are not checked again.
+
+    Raises:
+        ValidationError: The identifier is invalid.
+    """
+    result: Trade = object.__new__(Trade)
+    for set_field, value in zip(_SETTERS, _values_of(trade), strict=True):
+        set_field(result, value)
+    _SETTERS[_EXEC_ID](result, identifier("Trade", "exec_id", exec_id))
     return result
 
 

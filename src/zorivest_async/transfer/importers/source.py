@@ -6,18 +6,19 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import MINYEAR, UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar
 
 from zorivest_async.transfer.importers.packing import Executions
 from zorivest_async.transfer.importers.results import ImportEntries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from zoneinfo import ZoneInfo
 
     from zorivest_async.database.sqlcipher.long_operation import Operation
 
 __all__ = [
+    "EPOCH_FORMATS",
     "MAX_NAMES",
     "AmbiguousTimes",
     "FieldError",
@@ -25,6 +26,7 @@ __all__ = [
     "TradeSource",
     "give_way",
     "listed",
+    "paced",
     "parse_iso",
     "to_utc",
 ]
@@ -35,10 +37,15 @@ ROWS_PER_PULSE: Final = 100
 PAUSE_S: Final = 0.0002
 """Pause after each check, in which the event loop can run."""
 
+EPOCH_FORMATS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+"""Formats of times that count from 1970, and the number of microseconds of their unit."""
+
 MAX_NAMES: Final = 100
 """Maximum number of names that a warning lists."""
 
 _MAX_NAME_CHARACTERS: Final = 100
+
+_T = TypeVar("_T")
 
 _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
 
@@ -100,6 +107,15 @@ def give_way(operation: Operation, row: int, done: int, total: int) -> None:
         operation.check()
         operation.report("read", min(done, total - 1), total)
         time.sleep(PAUSE_S)  # otherwise the interpreter switches threads only every 5 ms
+
+
+def paced(items: Iterable[_T], operation: Operation) -> Iterator[_T]:
+    """Yield what is read already; every few items, stop on request, and let the event loop run."""
+    for number, item in enumerate(items, 1):
+        if number % ROWS_PER_PULSE == 0:
+            operation.check()
+            time.sleep(PAUSE_S)
+        yield item
 
 
 def listed(names: Iterable[str]) -> str:
