@@ -73,7 +73,7 @@ def test_an_error_that_nobody_expected_shows_none_in_its_frames(
 
     for name in ("verify", "backup", "restore", "rekey"):
         monkeypatch.setattr(Vault, name, fail)
-    monkeypatch.setattr("zorivest_async.cli.vault_commands.summarize", fail)
+    monkeypatch.setattr("zorivest_async.cli.summary.summarize", fail)
     monkeypatch.setenv("ZORIVEST_PASSPHRASE", PASSPHRASE)
     monkeypatch.setenv("ZORIVEST_NEW_PASSPHRASE", NEW_PASSPHRASE)
     other = [str(made.with_name("other"))] if command in {"backup", "restore"} else []
