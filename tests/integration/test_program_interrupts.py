@@ -1,0 +1,112 @@
+"""Ctrl-C at any time of a command leaves nothing half done: real processes, real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from command_line import PASSPHRASE, SCRIPT, at_terminal, call, environment, make_vault, names_beside
+from zorivest_async import Vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+
+ROWS = 3000
+DELAYS_S = (0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7)
+"""From the start of the interpreter to after the end of an import that nothing stops."""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of trades that are imported into an account which the import creates."""
+    folder = tmp_path_factory.mktemp("exported")
+    vault = make_vault(folder / "source.vault", trades=ROWS)
+    assert call("export", "trades", folder / "trades.csv", vault=vault).code == 0
+    return folder / "trades.csv"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vault with an account and no trade, which tests copy."""
+    return make_vault(tmp_path_factory.mktemp("empty") / "journal.vault", trades=0)
+
+
+async def trades_in(path: Path) -> int:
+    """Return how many trades a vault has that is sound."""
+    async with Vault.open(path, passphrase=PASSPHRASE, create=False) as vault:
+        assert (await vault.verify()).ok
+        async with vault.unit_of_work(read_only=True) as uow:
+            return len(await uow.trades.list_all(limit=None))
+
+
+def interrupted_after(delay_s: float, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Run a command, send it what Ctrl-C sends after a while, and return it ended."""
+    process = subprocess.Popen(
+        [SCRIPT, *map(str, arguments)],
+        env=environment(PASSPHRASE),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    return process
+
+
+def test_an_import_is_whole_or_nothing(exported: Path, empty: Path, tmp_path: Path) -> None:
+    """Whenever Ctrl-C comes, the vault is sound and has all trades or none, and the exit code says which."""
+    codes: list[int] = []
+    for number, delay_s in enumerate(DELAYS_S):
+        vault = tmp_path / str(number) / "journal.vault"
+        vault.parent.mkdir()
+        shutil.copy(empty, vault)
+        process = interrupted_after(delay_s, "import", exported, "--yes", "--vault", vault)
+        out, err = process.communicate(timeout=30)
+        stored = asyncio.run(trades_in(vault))
+        assert stored in {0, ROWS}, (delay_s, stored, err)
+        # The interpreter itself ends by the signal before it has begun to run the program, or after it has ended it.
+        assert process.returncode in {0, 130, -signal.SIGINT}, (delay_s, out, err)
+        if process.returncode == 0:
+            assert stored == ROWS
+        assert names_beside(vault) == {vault.name}
+        codes.append(process.returncode)
+    assert 130 in codes
+
+
+def test_files_that_are_written_are_whole_or_absent(exported: Path, tmp_path: Path) -> None:
+    """A backup and an export that Ctrl-C stops leave no unfinished file."""
+    vault = exported.with_name("source.vault")
+    for number, delay_s in enumerate(DELAYS_S[1:7:2]):
+        for command, name in ((("backup",), "backup.vault"), (("export", "trades"), "t.csv")):
+            folder = tmp_path / f"{command[0]}{number}"
+            folder.mkdir()
+            process = interrupted_after(delay_s, *command, folder / name, "--vault", vault)
+            process.communicate(timeout=30)
+            assert process.returncode in {0, 130, -signal.SIGINT}
+            assert {path.name for path in folder.iterdir() if path.suffix != ".lock"} <= {name}
+            if (folder / name).exists():
+                whole = len(exported.read_bytes()) if name == "t.csv" else None
+                assert whole is None or len((folder / name).read_bytes()) == whole
+
+
+def test_a_question_can_be_left(empty: Path, tmp_path: Path) -> None:
+    """Ctrl-C at a question is no answer: nothing is changed."""
+    vault = tmp_path / "journal.vault"
+    shutil.copy(empty, vault)
+    with at_terminal("accounts", "delete", "U1", "--vault", vault, passphrase=PASSPHRASE) as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.process.send_signal(signal.SIGINT)
+        ended = terminal.finish()
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert call("accounts", "show", "U1", vault=vault).code == 0
