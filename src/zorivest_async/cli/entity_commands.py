@@ -86,10 +86,11 @@ class EntityArea:
             journal.write(work)
             return Done(f"{noun} {key}: deleted", {self.key: key, "deleted": True})
 
-        show.__doc__ = f"Show all fields of the {noun}."
-        add.__doc__ = f"Add the {noun}."
-        edit.__doc__ = f"Change fields of the {noun}; the others stay."
-        delete.__doc__ = f"Delete the {noun}."
+        one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+        show.__doc__ = f"Show all fields of {one}."
+        add.__doc__ = f"Add {one}."
+        edit.__doc__ = f"Change fields of {one}; the others stay."
+        delete.__doc__ = f"Delete {one}."
         for work in (show, edit, delete):
             work.__annotations__["key"] = argument
         if not is_number:
