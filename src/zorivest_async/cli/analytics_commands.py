@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "position_row", "stats_row"]
 
 _POSITION_COLUMNS: Final = (
-    "account_id", "instrument", "side", "opened", "closed", "quantity", "average_entry", "average_exit", "net",
-    "currency", "r_multiple",
+    "instrument", "side", "opened", "closed", "net", "currency", "quantity", "average_entry", "average_exit",
+    "r_multiple", "account_id",
 )  # fmt: skip
 _STATS_COLUMNS: Final = (
     "group", "currency", "closed", "wins", "losses", "win_rate", "realized_pnl", "expectancy", "profit_factor",

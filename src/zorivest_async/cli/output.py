@@ -96,6 +96,12 @@ Output: TypeAlias = Rows | Record | Done
 
 _ROUNDED: Final = ".10g"
 
+_GAP: Final = 2
+"""Number of blanks between two columns at a terminal."""
+
+_UNBROKEN: Final = 20
+"""Length of the longest text in a column that is not broken at a terminal: a time, a number, a name."""
+
 
 def show(output: Output, chosen: Format) -> None:
     """Print the output of a command to stdout."""
@@ -172,15 +178,18 @@ def _write_text(output: Output) -> None:
 
 def _write_rows(output: Rows) -> None:
     names = output.columns or tuple(output.rows[0] if output.rows else ())
-    shown = [tuple(_text(name, row[name], output) for name in names) for row in output.rows]
+    at_terminal = sys.stdout.isatty()
+    shown = [tuple(_text(name, row[name], output, short=at_terminal) for name in names) for row in output.rows]
     numbers = frozenset(
         place
         for place, name in enumerate(names)
         if any(_is_number(row[name]) for row in output.rows)
         and all(row[name] is None or _is_number(row[name]) for row in output.rows)
     )
-    if sys.stdout.isatty():
+    if shown and at_terminal:
         _print_table(names, shown, numbers)
+        if any(isinstance(row[name], datetime) for row in output.rows for name in names):
+            sys.stderr.write(f"times are in {output.zone}, to the minute\n")
     elif shown:
         _write(_aligned(names, shown, numbers))
     for note in output.notes:
@@ -206,27 +215,46 @@ def _aligned(names: Sequence[str], rows: Sequence[Sequence[str]], numbers: froze
 def _print_table(
     names: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozenset[int], *, headed: bool = True
 ) -> None:
-    from rich.box import SIMPLE_HEAD
+    """Print a table that is as wide as the terminal at most; no value is ever cut off.
+
+    Long texts are broken. If that is not enough, the columns on the right are left out, and a note names them.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD if headed else None, show_header=headed, pad_edge=False)
-    for place, name in enumerate(names):
-        table.add_column(Text(name), justify="right" if place in numbers else "left", overflow="fold")
+    console = Console()
+    widths = [
+        max(cell_len(part) for part in (*(name.split("_") if headed else [name]), *(row[place] for row in rows)))
+        for place, name in enumerate(names)
+    ]
+    shown = len(names)
+    while shown > 1 and sum(min(width, _UNBROKEN) + _GAP for width in widths[:shown]) > console.width + _GAP:
+        shown -= 1
+    table = Table(box=None, show_header=headed, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for place, name in enumerate(names[:shown]):
+        table.add_column(
+            Text(name.replace("_", "\n")),
+            justify="right" if place in numbers else "left",
+            overflow="fold",
+            no_wrap=widths[place] <= _UNBROKEN,
+        )
     for row in rows:
         # A journal's own texts may contain what looks like markup; a Text prints it unchanged.
         table.add_row(
             *(
                 Text(text, style="red" if place in numbers and text.startswith("-") else "")
-                for place, text in enumerate(row)
+                for place, text in enumerate(row[:shown])
             )
         )
-    if rows:
-        Console().print(table)
+    console.print(table)
+    if shown < len(names):
+        left_out = ", ".join(name.replace("_", " ") for name in names[shown:])
+        sys.stderr.write(f"the terminal is too narrow for: {left_out}\n")
 
 
-def _text(name: str, value: Any, output: Rows | Record) -> str:
+def _text(name: str, value: Any, output: Rows | Record, *, short: bool = False) -> str:
     match value:
         case None:
             text = ""
@@ -235,7 +263,7 @@ def _text(name: str, value: Any, output: Rows | Record) -> str:
         case float():
             text = format(value, output.formats.get(name, _ROUNDED))
         case datetime():
-            text = _time_text(value.astimezone(output.zone))
+            text = _time_text(value.astimezone(output.zone), short=short)
         case Mapping():
             text = _encoded(value, indent=None)
         case list() | tuple():
@@ -246,7 +274,9 @@ def _text(name: str, value: Any, output: Rows | Record) -> str:
     return printable(text)
 
 
-def _time_text(time: datetime) -> str:
+def _time_text(time: datetime, *, short: bool) -> str:
+    if short:
+        return f"{time:%Y-%m-%d %H:%M}"
     return time.isoformat(" ", "microseconds" if time.microsecond else "seconds").removesuffix("+00:00")
 
 

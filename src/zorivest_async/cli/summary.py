@@ -83,7 +83,7 @@ async def summarize(vault: Vault) -> VaultSummary:
                 salt = (await session.execute(text("PRAGMA cipher_salt"))).scalar_one()
                 profile = KdfProfile.of_salt(bytes.fromhex(salt)).name.lower()
             oldest, newest = (await session.execute(select(func.min(TRADES.c.time), func.max(TRADES.c.time)))).one()
-            images_bytes = (await session.execute(select(func.sum(IMAGES.c.file_size)))).scalar_one() or 0
+            images_bytes = int((await session.execute(select(func.sum(IMAGES.c.file_size)))).scalar_one() or 0)
     return VaultSummary(
         size_bytes=size_bytes,
         profile=profile,

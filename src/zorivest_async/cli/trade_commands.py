@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _COLUMNS: Final = (
-    "exec_id",
-    "time",
-    "account_id",
-    "instrument",
-    "action",
-    "quantity",
-    "price",
-    "realized_pnl",
-    "currency",
-)
+    "exec_id", "time", "instrument", "action", "quantity", "price", "realized_pnl", "currency", "account_id",
+)  # fmt: skip
 
 ExecId = Annotated[str, typer.Argument(metavar="EXEC_ID", help="The broker's identifier of the execution.")]
 Sort = Annotated[str, typer.Option(metavar="FIELD", help="Field to sort by; - before it: largest first.")]
