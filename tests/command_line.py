@@ -137,7 +137,7 @@ def _open_terminal() -> tuple[int, int]:
 
 
 class Terminal:
-    """A command whose stdin and stderr are a pseudo-terminal.
+    """A command whose stdin and stderr are a pseudo-terminal, and its stdout, too, if the screen is to show it.
 
     Attributes:
         process: The command.
@@ -145,7 +145,11 @@ class Terminal:
     """
 
     def __init__(
-        self, *arguments: str | Path, passphrase: str | None = None, new_passphrase: str | None = None
+        self,
+        *arguments: str | Path,
+        passphrase: str | None = None,
+        new_passphrase: str | None = None,
+        shows_output: bool = False,
     ) -> None:
         self._master, child = _open_terminal()
         self.process: subprocess.Popen[str] = subprocess.Popen(
@@ -153,7 +157,7 @@ class Terminal:
             env=environment(passphrase, new_passphrase),
             stdin=child,
             stderr=child,
-            stdout=subprocess.PIPE,
+            stdout=child if shows_output else subprocess.PIPE,
             encoding="utf-8",
             start_new_session=True,
         )
@@ -169,12 +173,16 @@ class Terminal:
         """Type a line."""
         os.write(self._master, f"{line}\n".encode())
 
+    def press(self, key: str) -> None:
+        """Press a key."""
+        os.write(self._master, key.encode())
+
     def finish(self) -> subprocess.CompletedProcess[str]:
         """Wait for the end, and return how it was; ``stderr`` is the screen."""
         while self._show_more():
             pass
         output, _ = self.process.communicate(timeout=_WAIT_S)
-        return subprocess.CompletedProcess([], self.process.returncode, output, self.screen)
+        return subprocess.CompletedProcess([], self.process.returncode, output or "", self.screen)
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -195,10 +203,13 @@ class Terminal:
 
 @contextmanager
 def at_terminal(
-    *arguments: str | Path, passphrase: str | None = None, new_passphrase: str | None = None
+    *arguments: str | Path,
+    passphrase: str | None = None,
+    new_passphrase: str | None = None,
+    shows_output: bool = False,
 ) -> Iterator[Terminal]:
     """Run a command at a terminal, and end it with the block."""
-    terminal = Terminal(*arguments, passphrase=passphrase, new_passphrase=new_passphrase)
+    terminal = Terminal(*arguments, passphrase=passphrase, new_passphrase=new_passphrase, shows_output=shows_output)
     try:
         yield terminal
     finally:

@@ -1,22 +1,20 @@
-"""Ctrl-C at any time of a command leaves nothing half done: real processes, real signals."""
+"""Ctrl-C at any time of a command leaves nothing half done; prompts and questions at a terminal. Real processes."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from command_line import PASSPHRASE, SCRIPT, at_terminal, call, environment, make_vault, names_beside
 from zorivest_async import Vault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
 
@@ -110,3 +108,50 @@ def test_a_question_can_be_left(empty: Path, tmp_path: Path) -> None:
     assert ended.returncode == 130
     assert "Traceback" not in ended.stderr
     assert call("accounts", "show", "U1", vault=vault).code == 0
+
+
+def test_a_prompt_for_queries(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries are typed one after the other; a wrong one ends nothing, nor does Ctrl-C; Ctrl-D is the end."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    vault = tmp_path / "journal.vault"
+    shutil.copy(empty, vault)
+    answers = {"select 41 + 1 as n;": "42", "selec": "syntax error", "delete from trades": "read-only"}
+    with at_terminal("sql", "--vault", vault, passphrase=PASSPHRASE, shows_output=True) as terminal:
+        for line, answer in answers.items():
+            terminal.wait_for("sql> ")
+            terminal.type(line)
+            terminal.wait_for(answer)
+        terminal.wait_for("read-only\r\nsql> ")
+        terminal.screen = ""
+        time.sleep(0.5)  # readline does not see a signal between its prompt and its wait until the next key
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.wait_for("sql> ")
+        terminal.type("select 6 * 7 + 1000 as m")
+        terminal.wait_for("1042")
+        terminal.press("\x04")
+        ended = terminal.finish()
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the viewer is started by another program there")
+def test_an_image_is_opened_and_its_copy_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's viewer gets a copy that has the original's bytes, which is gone after Enter."""
+    viewer, seen = tmp_path / "bin" / "xdg-open", tmp_path / "seen"
+    viewer.parent.mkdir()
+    viewer.write_text(f'#!/bin/sh\nls -ld "$1" > "{seen}"\ncp "$1" "{seen}.png"\n')
+    viewer.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{viewer.parent}{os.pathsep}{os.environ['PATH']}")
+    vault = make_vault(tmp_path / "journal.vault", images=1)
+    with at_terminal("images", "open", "1", "--vault", vault, passphrase=PASSPHRASE) as terminal:
+        terminal.wait_for("Press Enter")
+        while not seen.with_suffix(".png").exists():
+            time.sleep(0.05)
+        shown = Path(seen.read_text().split()[-1])
+        assert shown.exists()
+        terminal.type("")
+        ended = terminal.finish()
+    assert (ended.returncode, shown.parent.exists()) == (0, False)
+    original = tmp_path / "original.png"
+    assert call("images", "export", 1, original, vault=vault).code == 0
+    assert seen.with_suffix(".png").read_bytes() == original.read_bytes()

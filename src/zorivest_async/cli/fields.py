@@ -106,7 +106,8 @@ def _documented(entity: type[Entity]) -> dict[str, str]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return row_of(value)
-    return [*map(_plain, value)] if isinstance(value, tuple) else value
+    items: Any = value
+    return [_plain(item) for item in items] if isinstance(value, tuple) else value
 
 
 def _type_of(hint: Any) -> Any:

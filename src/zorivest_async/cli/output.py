@@ -140,10 +140,11 @@ def _write_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cell(value: object) -> object:
+    whole = value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping | list | tuple):
-        return _encoded(value, indent=None)
+        return _encoded(whole, indent=None)
     if value is None or isinstance(value, str | int | float):
         return value
     return _plain(value)
@@ -255,6 +256,7 @@ def _print_table(
 
 
 def _text(name: str, value: Any, output: Rows | Record, *, short: bool = False) -> str:
+    whole = value
     match value:
         case None:
             text = ""
@@ -265,10 +267,9 @@ def _text(name: str, value: Any, output: Rows | Record, *, short: bool = False) 
         case datetime():
             text = _time_text(value.astimezone(output.zone), short=short)
         case Mapping():
-            text = _encoded(value, indent=None)
+            text = _encoded(whole, indent=None)
         case list() | tuple():
-            parts: Sequence[Any] = value
-            text = ", ".join(map(str, parts))
+            text = ", ".join(map(str, whole))
         case _:
             text = str(value)
     return printable(text)
