@@ -150,7 +150,7 @@ def test_the_formats_have_the_same_rows(traded: Path) -> None:
     assert [each["exec_id"] for each in table] == [each["exec_id"] for each in rows]
     assert {*table[0]} == {*rows[0]}
     lines = run(traded, "trades", "list").out.splitlines()
-    assert lines[0].split()[:3] == ["exec_id", "time", "account_id"]
+    assert lines[0].split()[:3] == ["exec_id", "time", "instrument"]
     assert [line.split()[0] for line in lines[1:]] == [each["exec_id"] for each in rows]
     assert "2024-03-08 10:30:00-05:00" in run(traded, "trades", "list", "--zone", "America/New_York").out
     assert run(traded, "trades", "list", "--json", "--csv").code == 2
@@ -194,6 +194,7 @@ def test_accounts_and_balances(journal: Path) -> None:
     balance = run(journal, "balances", "add", "U1", "12.5", "--time", "2024-03-08", "--json").json
     assert run(journal, "balances", "list", "U1", "--json").json == [balance]
     assert in_json(ask(journal, lambda uow: uow.balance_snapshots.get_latest("U1"))) == balance
+    assert run(journal, "balances", "add", "U1", "-3", "--json").json["balance"] == -3
     assert run(journal, "balances", "list", "U2").code == 5
     run(journal, "accounts", "add", "U2", "--name", "Other", "--type", "bank")
     assert run(journal, "accounts", "delete", "U2", "--yes", "--json").json == {"account_id": "U2", "deleted": True}

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from command_line import NEW_PASSPHRASE, PASSPHRASE, SCRIPT, call, environment, make_vault, warns_only_of_cheapest
+from command_line import (
+    NEW_PASSPHRASE,
+    PASSPHRASE,
+    SCRIPT,
+    THINKORSWIM_STATEMENT,
+    call,
+    environment,
+    make_vault,
+    warns_only_of_cheapest,
+)
 from zorivest_async import Vault, errors
 from zorivest_async.cli.exits import MEANINGS, ExitCode, code_of, reported
 from zorivest_async.cli.program import COMMANDS
@@ -80,6 +89,8 @@ def test_errors_that_occur_reach_their_codes(vault: Path, tmp_path: Path) -> Non
         (2, ("trades", "delete", "00000"), {}),
         (2, ("trades", "edit", "00000", "--clear", "price"), {}),
         (2, ("import", empty), {}),
+        (2, ("import", empty, "--profile", "flex", "--json"), {}),
+        (2, ("balances", "add", "U1", "5", "--nonsense"), {}),
         (2, ("info", vault, "--vault", vault), {}),
         (3, ("trades", "list"), {"passphrase": NEW_PASSPHRASE}),
         (5, ("trades", "list"), {"vault": tmp_path / "gone.vault"}),
@@ -341,3 +352,14 @@ def test_info_is_the_librarys_answer(vault: Path) -> None:
             return await summarize(opened)
 
     assert call("info", vault, "--json").json["rows"] == asyncio.run(ask()).rows
+
+
+def test_messages_name_options_instead_of_arguments(vault: Path, tmp_path: Path) -> None:
+    """The library's arguments are the program's options; rows that fail end an import with 1."""
+    statement, target = tmp_path / "statement.csv", tmp_path / "trades.csv"
+    statement.write_text(THINKORSWIM_STATEMENT)
+    failed = call("import", statement, "--accounts", "require", "--dry-run", vault=vault)
+    assert failed.code == 1
+    assert failed.err.count("--accounts create") == 3
+    assert call("export", "trades", target, vault=vault).code == 0
+    assert "--overwrite" in call("export", "trades", target, vault=vault).err

@@ -73,6 +73,7 @@ def journal_command(
     has_times: bool = True,
     is_file: bool = False,
     names_vault: bool = False,
+    takes_negative: bool = False,
 ) -> Callable[[Work], Work]:
     """Add a command to an area: the function's own options, and those that say which journal and which format.
 
@@ -84,6 +85,7 @@ def journal_command(
         has_times: Whether it shows or takes times, which are in a time zone.
         is_file: Whether its arguments are the files of vaults, so that no option names the journal.
         names_vault: Whether its first argument names the vault.
+        takes_negative: Whether an argument may be a number below zero, which would otherwise be an unknown option.
     """
     common = [*(() if is_file else _WHERE), *_PASSPHRASE, *((_ZONE,) if has_times else ()), *_FORMATS]
 
@@ -114,7 +116,8 @@ def journal_command(
         dynamic: Any = run
         dynamic.__signature__ = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, help=described(inspect.getdoc(work) or "", *examples))(run)
+        settings = {"ignore_unknown_options": takes_negative}
+        app.command(name, help=described(inspect.getdoc(work) or "", *examples), context_settings=settings)(run)
         return work
 
     return add

@@ -21,6 +21,7 @@ __all__ = [
     "MisuseError",
     "code_of",
     "exit_code_of",
+    "in_options",
     "printable",
     "reported",
     "say_error",
@@ -48,7 +49,9 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final = {
     ExitCode.OK: "done",
-    ExitCode.FAILED: "`verify`, `doctor` or `demo` found a problem, or the command failed in a way without a code",
+    ExitCode.FAILED: (
+        "`verify`, `doctor` or `demo` found a problem, rows of an import failed, or the command failed in another way"
+    ),
     ExitCode.USAGE: "wrong usage",
     ExitCode.WRONG_PASSPHRASE: "the passphrase does not open the vault, or a server refuses the login",
     ExitCode.IN_USE: "the vault is in use or busy, or a server does not answer; try again",
@@ -94,6 +97,22 @@ _CODES_OF_ERRORS: Final[tuple[tuple[type[errors.ZorivestError], ExitCode], ...]]
     (errors.ImageError, ExitCode.REFUSED),
     (errors.ZorivestError, ExitCode.FAILED),
 )
+
+
+_OPTIONS: Final = {
+    "pass overwrite=True": "pass --overwrite",
+    "pass create=True to make one": f"create one with {PROGRAM} create",
+    "accounts='create'": "--accounts create",
+    'encryption="server"': "--encryption server",
+}
+"""What the program calls arguments of the library that its messages name."""
+
+
+def in_options(text: str) -> str:
+    """Return a message of the library with the program's options instead of the library's arguments."""
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
 
 
 def code_of(error: errors.ZorivestError) -> ExitCode:
@@ -168,7 +187,7 @@ def _text_of(error: errors.ZorivestError) -> str:
         case errors.NotFoundError(entity=str() as entity, key=key) if key is not None:
             return f"{entity} {key}: {error.problem}"
         case _:
-            return str(error)
+            return in_options(str(error))
 
 
 def _code_of_os(error: OSError) -> ExitCode:

@@ -41,7 +41,13 @@ def get(journal: Journal, key: Key) -> Record:
     return Record(row_of(journal.read(lambda uow: _setting_of(uow, key))), zone=journal.time_zone)
 
 
-@journal_command(app, "set", "settings set display.zone Europe/Berlin", "settings set risk.percent 0.5 --as-json")
+@journal_command(
+    app,
+    "set",
+    "settings set display.zone Europe/Berlin",
+    "settings set risk.percent 0.5 --as-json",
+    takes_negative=True,
+)
 def set_value(
     journal: Journal,
     key: Key,

@@ -10,7 +10,7 @@ import typer
 
 from zorivest_async.cli.asking import ask
 from zorivest_async.cli.commands import area, journal_command
-from zorivest_async.cli.exits import ExitCode, warn
+from zorivest_async.cli.exits import ExitCode, MisuseError, in_options, warn
 from zorivest_async.cli.journal import Journal  # noqa: TC001 - typer reads the annotations
 from zorivest_async.cli.options import Yes  # noqa: TC001 - likewise
 from zorivest_async.cli.output import Done, Format, Output, Rows, show
@@ -76,6 +76,8 @@ def import_file(
     Importing a file again adds only what is not stored. Times without an offset are in the time zone of the profile,
     unless --zone names another.
     """
+    if not (journal.prints_text or yes or dry_run):
+        raise MisuseError("a program is not asked: pass --yes or --dry-run, too")
     source = choose_source(file, profile, journal.zone)
     try:
         if dry_run or not yes:
@@ -177,7 +179,7 @@ def _import(
 
 
 def _shown(journal: Journal, report: ImportReport) -> Output:
-    code = ExitCode.REFUSED if report.failed else ExitCode.OK
+    code = ExitCode.FAILED if report.failed else ExitCode.OK
     if not journal.prints_text:
         return Done("", report_values(report), code)
     for warning in report.warnings:
@@ -189,7 +191,7 @@ def _shown(journal: Journal, report: ImportReport) -> Output:
     ]
     failed = [*report.failed[:_SHOWN_FAILURES]]
     more = len(report.failed) - len(failed)
-    notes = [f"not imported: {entry}" for entry in failed]
+    notes = [f"not imported: {in_options(str(entry))}" for entry in failed]
     notes += [f"and {more:,} more; --json lists all"] if more else []
     if report.accounts_created:
         verb = "would be created" if report.dry_run else "created"
