@@ -258,7 +258,7 @@ async def test_the_command_line_refuses_it_unless_asked(tmp_path: Path) -> None:
     assert code == 0
     assert f"warning: {backup}: not the library's: the trigger 'prices' on 'trades'" in errors
     code, _, errors = await run("restore", str(backup), str(target))
-    assert code == 1
+    assert code == 7
     assert "--allow-changed-schema" in errors
     assert not await asyncio.to_thread(target.exists)
     code, _, _ = await run("restore", str(backup), str(target), "--allow-changed-schema")

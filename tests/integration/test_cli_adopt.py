@@ -70,7 +70,7 @@ def test_adopt_makes_a_vault_of_a_plaintext_journal(vault_path: Path) -> None:
 def test_adopt_refuses_rows_that_cannot_be_right_and_says_which_columns(plaintext: Path, vault_path: Path) -> None:
     """The error names the option, in its own words; columns and numbers are on stdout, and neither shows a row."""
     result = run_vault_command("adopt", plaintext, vault_path, passphrase=PASSPHRASE)
-    assert result.returncode == 1
+    assert result.returncode == 6
     assert re.fullmatch(rf"zorivest: error: {re.escape(str(plaintext))}: rows [^\n]+\n", result.stderr)
     assert "--skip-invalid" in result.stderr
     assert "skip_invalid" not in result.stderr
@@ -130,7 +130,7 @@ def test_adopt_overwrites_nothing(plaintext: Path, vault_path: Path) -> None:
 def test_adopt_asks_for_no_passphrase_where_there_is_nothing_to_adopt(vault_path: Path) -> None:
     """The missing file is named."""
     result = run_vault_command("adopt", vault_path.with_name("gone.db"), vault_path)
-    assert_refused(result, 1, "gone.db: there is no file to adopt")
+    assert_refused(result, 5, "gone.db: there is no file to adopt")
 
 
 def test_adopt_takes_no_other_file(vault_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_adopt_takes_no_other_file(vault_path: Path) -> None:
     text = vault_path.with_name("text")
     text.write_text("precious" * 1000, encoding="utf-8")
     for source in (make_vault(vault_path.with_name("other.vault")), other, text):
-        assert_refused(run_vault_command("adopt", source, vault_path, passphrase=PASSPHRASE), 1, str(source))
+        assert_refused(run_vault_command("adopt", source, vault_path, passphrase=PASSPHRASE), 7, str(source))
     assert not vault_path.exists()
 
 

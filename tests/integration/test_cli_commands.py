@@ -73,7 +73,7 @@ def test_create_overwrites_nothing(vault_path: Path) -> None:
 def test_create_makes_no_folders(tmp_path: Path) -> None:
     """A folder that does not exist is named."""
     result = run_vault_command("create", tmp_path / "none" / "journal.vault", passphrase=PASSPHRASE)
-    assert_refused(result, 1, "the parent directory does not exist")
+    assert_refused(result, 5, "the parent directory does not exist")
 
 
 def test_info_counts(vault_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_wrong_usage_has_its_own_exit_code(arguments: list[str]) -> None:
 def test_help_tells_the_exit_codes() -> None:
     """They are at the end of the help."""
     shown = " ".join(run_vault_command("--help").stdout.split())
-    for meaning in ("1 a problem", "2 wrong usage", "3 wrong passphrase", "4 the vault is in use", "130 interrupted"):
+    for meaning in ("1 a problem", "2 wrong usage", "3 wrong passphrase", "4 in use or busy", "130 interrupted"):
         assert meaning in shown
 
 
@@ -250,7 +250,7 @@ def test_it_says_its_version() -> None:
 def test_names_that_look_like_markup_or_control_a_terminal_are_shown_as_they_are(tmp_path: Path) -> None:
     """Brackets stay, and what would move the cursor or end the line is escaped."""
     path = tmp_path / "[red]x[blink]\n\x1b[2J\udcff.vault"
-    assert_refused(run_vault_command("info", path), 1, r"[red]x[blink]\n\x1b[2J\udcff.vault: there is no")
+    assert_refused(run_vault_command("info", path), 5, r"[red]x[blink]\n\x1b[2J\udcff.vault: there is no")
     assert run_vault_command("create", path, passphrase=PASSPHRASE).stdout.endswith(
         "[red]x[blink]\\n\\x1b[2J\\udcff.vault: created\n"
     )

@@ -37,7 +37,7 @@ def test_the_demo_takes_its_options(
     monkeypatch.setenv("ZORIVEST_PASSPHRASE", "correct horse")
     nothing = str(vault_path.with_name("nothing"))
     for option in ("--executions", "--images"):
-        assert main(["demo", "--vault", str(vault_path), option, nothing]) == 1
+        assert main(["demo", "--vault", str(vault_path), option, nothing]) in {5, 6}
         assert capsys.readouterr().err.startswith(f"zorivest: error: {nothing}: ")
         assert not vault_path.exists()
     assert main(["demo", "--vault", str(vault_path)]) == 0

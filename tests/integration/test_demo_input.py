@@ -29,7 +29,7 @@ def refuse(vault_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     def run(*arguments: str | Path) -> str:
         monkeypatch.setenv("ZORIVEST_PASSPHRASE", "correct horse")
-        assert main(["demo", "--vault", str(vault_path), *map(str, arguments)]) == 1
+        assert main(["demo", "--vault", str(vault_path), *map(str, arguments)]) in {5, 6}
         output, error = capsys.readouterr()
         assert output == ""
         assert error.count("\n") == 1

@@ -115,16 +115,16 @@ def test_an_error_is_one_line(journal_database: JournalDatabase) -> None:
     """A wrong password, a server that is not there, a role without rights, a role that is not there, a wrong URL."""
     database = journal_database
     runtime, owner = url_without_password(database, database.runtime), url_without_password(database, database.owner)
-    for arguments, password, words in (
-        (("check", runtime), "wrong", "refuse"),
-        (("check", "postgresql://127.0.0.1:1/x"), "", "cannot be reached"),
-        (("upgrade", runtime), database.password, "connect as the owner"),
-        (("upgrade", owner, "--runtime", "nobody_there"), database.password, 'role "nobody_there" does not exist'),
-        (("check", "mysql://x/y"), "", "postgresql://"),
-        (("sql", "--owner", "x" * 64), "", "63 bytes"),
+    for code, arguments, password, words in (
+        (3, ("check", runtime), "wrong", "refuse"),
+        (4, ("check", "postgresql://127.0.0.1:1/x"), "", "cannot be reached"),
+        (1, ("upgrade", runtime), database.password, "connect as the owner"),
+        (1, ("upgrade", owner, "--runtime", "nobody_there"), database.password, 'role "nobody_there" does not exist'),
+        (1, ("check", "mysql://x/y"), "", "postgresql://"),
+        (1, ("sql", "--owner", "x" * 64), "", "63 bytes"),
     ):
         done = server_command(*arguments, password=password)
-        assert done.returncode == 1, done
+        assert done.returncode == code, done
         assert done.stdout == ""
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
@@ -144,5 +144,5 @@ def test_a_password_in_the_command_is_warned_of_and_not_printed(journal_database
     )
     assert (done.returncode, done.stderr) == (0, "")
     wrong = server_command("check", journal_database.url.replace(journal_database.password, PASSWORD))
-    assert wrong.returncode == 1
+    assert wrong.returncode == 3
     assert PASSWORD not in wrong.stdout + wrong.stderr

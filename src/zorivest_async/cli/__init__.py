@@ -18,10 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments without the program's name; the default is ``sys.argv[1:]``.
     """
     try:
-        for package in ("rich", "typer"):
+        for package in ("platformdirs", "rich", "typer"):
             import_module(package)
     except ImportError:
-        from zorivest_async.cli.without_extra import run  # noqa: PLC0415 - only one of the two is needed
+        from zorivest_async.cli.without_extra import run
     else:
-        from zorivest_async.cli.program import run  # noqa: PLC0415 - it needs both packages
+        from zorivest_async.cli.program import run
     return run(arguments)

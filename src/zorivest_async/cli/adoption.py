@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from zorivest_async import AdoptNote, AdoptReport
 
-__all__ = ["count_table", "note_table"]
+__all__ = ["count_table", "note_table", "report_values"]
 
 _SHOWN: Final = {"refused": "left out"}
 """Words for people instead of the words of :class:`~zorivest_async.AdoptNote`."""
@@ -41,3 +42,14 @@ def note_table(notes: Iterable[AdoptNote]) -> Table:
         texts = (note.table, note.column or "", _SHOWN.get(note.what, note.what), note.reason, f"{note.rows:,}")
         table.add_row(*(Text(printable(text)) for text in texts))
     return table
+
+
+def report_values(report: AdoptReport) -> dict[str, Any]:
+    """Return the report for a program: the numbers of rows, and the notes without the keys of the rows."""
+    return {
+        "tables": {name: asdict(count) for name, count in sorted(report.tables.items())},
+        "notes": [
+            {"table": note.table, "column": note.column, "what": note.what, "reason": note.reason, "rows": note.rows}
+            for note in report.notes
+        ],
+    }

@@ -21,9 +21,9 @@ def progress_bar() -> Generator[ProgressCallback]:
     There is no bar if stderr is not a terminal, or without the extra ``cli``, which the demo does not need.
     """
     try:
-        from rich.console import Console  # noqa: PLC0415 - it belongs to an extra
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-        from rich.progress import Progress as ProgressDisplay  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as ProgressDisplay
     except ImportError:
         yield lambda _progress: None
         return

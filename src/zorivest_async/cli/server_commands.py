@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from zorivest_async import ConfigurationError
 from zorivest_async._extras import import_extra
+from zorivest_async.cli.commands import area
 from zorivest_async.cli.exits import ExitCode, printable, reported, warn
 from zorivest_async.cli.running import run_to_end
+from zorivest_async.errors import ConfigurationError
 
 __all__ = ["app"]
 
@@ -35,7 +36,7 @@ InsecureTls = Annotated[
 Runtime = Annotated[str, typer.Option("--runtime", metavar="ROLE", help="The role of applications.")]
 Schema = Annotated[str, typer.Option("--schema", help="The PostgreSQL schema of the tables.")]
 
-app = typer.Typer(name="server", help="Prepare a PostgreSQL server for journals.", no_args_is_help=True)
+app = area("server", "Prepare a PostgreSQL server for journals.")
 
 
 @app.command()
@@ -49,7 +50,7 @@ def sql(
 ) -> None:
     """Print the SQL that a superuser runs once in a database: the roles, without passwords, and the schema."""
     with reported():
-        from zorivest_async.database.postgresql.upgrading import install_script  # noqa: PLC0415 - it imports Alembic
+        from zorivest_async.database.postgresql.upgrading import install_script
 
         typer.echo(install_script(owner=owner, runtime=runtime, dump=dump, schema=schema), nl=False)
 
@@ -78,7 +79,7 @@ def upgrade(
 def check(url: ServerUrl, insecure_tls: InsecureTls = False) -> None:
     """Check what separates journals from each other, and print what is wrong; reads no journal."""
     with reported():
-        from zorivest_async.database.postgresql.checking import problems_of  # noqa: PLC0415 - it imports Alembic
+        from zorivest_async.database.postgresql.checking import problems_of
 
         problems = _use(url, problems_of, insecure_tls=insecure_tls)
         for problem in problems:
@@ -89,7 +90,7 @@ def check(url: ServerUrl, insecure_tls: InsecureTls = False) -> None:
 
 
 def _upgrade(url: str, runtime: list[str], *, insecure_tls: bool) -> None:
-    from zorivest_async.database.postgresql.upgrading import upgrade as run  # noqa: PLC0415 - it imports Alembic
+    from zorivest_async.database.postgresql.upgrading import upgrade as run
 
     done = _use(url, lambda connection: run(connection, runtime), insecure_tls=insecure_tls)
     what = "is up to date" if done.before == done.after else f"was upgraded from version {done.before}"
@@ -100,8 +101,8 @@ def _upgrade(url: str, runtime: list[str], *, insecure_tls: bool) -> None:
 def _use(url: str, work: Callable[[_Connection], Awaitable[_ResultT]], *, insecure_tls: bool) -> _ResultT:
     """Connect to a server, and return the result of the work on the connection."""
     import_extra("postgresql", "asyncpg")
-    from zorivest_async.database.postgresql.connecting import Server  # noqa: PLC0415 - it needs asyncpg
-    from zorivest_async.database.postgresql.failures import (  # noqa: PLC0415 - it needs asyncpg
+    from zorivest_async.database.postgresql.connecting import Server
+    from zorivest_async.database.postgresql.failures import (
         DRIVER_ERRORS,
         LOST_CONNECTION,
         is_lost,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
-from rich.table import Table
 from sqlalchemy import func, select, text
 
 from zorivest_async import KdfProfile
 from zorivest_async.database.aggregates import AGGREGATES
 from zorivest_async.database.error_mapping import translated
 from zorivest_async.database.sqlcipher.backend import BACKEND
-from zorivest_async.database.tables import IMAGES, TRADES
+from zorivest_async.database.tables import IMAGES, SCHEMA_VERSION, TRADES
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from zorivest_async import Vault
+    from zorivest_async.database.backend import Backend
 
-__all__ = ["VaultSummary", "summarize"]
+__all__ = ["VaultSummary", "backend_of", "summarize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class VaultSummary:
     """Summary of a vault.
 
     Attributes:
-        size_bytes: Size of all pages, used and free, without the WAL.
-        profile: Name of the key derivation profile, for example ``"default"``.
+        size_bytes: Size of all pages, used and free, without the WAL; ``None`` on a server.
+        profile: Name of the key derivation profile, for example ``"default"``; ``None`` on a server.
         schema_version: Version of the schema.
         rows: Number of rows by table.
         oldest_trade: Time of the first execution; ``None`` without executions.
@@ -38,32 +37,29 @@ class VaultSummary:
         images_bytes: Total size of the original images.
     """
 
-    size_bytes: int
-    profile: str
+    size_bytes: int | None
+    profile: str | None
     schema_version: int
     rows: dict[str, int]
     oldest_trade: datetime | None
     newest_trade: datetime | None
     images_bytes: int
 
-    def as_json(self) -> str:
-        """Return one JSON object; times are ISO 8601 in UTC."""
-        return json.dumps(asdict(self), indent=2, default=lambda time: time.isoformat())
+    def values(self) -> dict[str, Any]:
+        """Return the values by name."""
+        return asdict(self)
 
-    def as_table(self) -> Table:
-        """Return a table for a person to read."""
-        table = Table(show_header=False)
-        table.add_column()
-        table.add_column(justify="right")
-        table.add_row("size", decimal(self.size_bytes))
-        table.add_row("key derivation profile", self.profile)
-        table.add_row("schema version", str(self.schema_version))
-        table.add_row("oldest trade", _shown(self.oldest_trade))
-        table.add_row("newest trade", _shown(self.newest_trade))
-        table.add_row("original images", decimal(self.images_bytes), end_section=True)
-        for name, count in self.rows.items():
-            table.add_row(name, f"{count:,}")
-        return table
+    def lines(self, zone: tzinfo) -> list[tuple[str, str]]:
+        """Return the lines for a person to read, with times in a time zone."""
+        return [
+            ("size", "" if self.size_bytes is None else decimal(self.size_bytes)),
+            ("key derivation profile", self.profile or ""),
+            ("schema version", str(self.schema_version)),
+            ("oldest trade", _shown(self.oldest_trade, zone)),
+            ("newest trade", _shown(self.newest_trade, zone)),
+            ("original images", decimal(self.images_bytes)),
+            *((name, f"{count:,}") for name, count in self.rows.items()),
+        ]
 
 
 async def summarize(vault: Vault) -> VaultSummary:
@@ -72,24 +68,26 @@ async def summarize(vault: Vault) -> VaultSummary:
     Raises:
         VaultError: The vault is damaged.
     """
+    rows: dict[str, int] = {}
+    size_bytes: int | None = None
+    profile: str | None = None
     async with vault.unit_of_work(read_only=True) as uow:
-        with translated(BACKEND):
+        for name, aggregate in sorted(AGGREGATES.by_name.items()):
+            rows[name] = await uow.rows.count(aggregate.entity)
+        with translated(backend_of(vault)):
             session = uow.session
-            page_count = (await session.execute(text("PRAGMA page_count"))).scalar_one()
-            # SQLCipher answers in text.
-            page_bytes = int((await session.execute(text("PRAGMA page_size"))).scalar_one())
-            salt = (await session.execute(text("PRAGMA cipher_salt"))).scalar_one()
-            schema_version = (await session.execute(text("PRAGMA user_version"))).scalar_one()
-            rows = {
-                name: (await session.execute(select(func.count()).select_from(aggregate.mapper.table))).scalar_one()
-                for name, aggregate in sorted(AGGREGATES.by_name.items())
-            }
+            if vault.path is not None:
+                page_count = (await session.execute(text("PRAGMA page_count"))).scalar_one()
+                # SQLCipher answers in text.
+                size_bytes = page_count * int((await session.execute(text("PRAGMA page_size"))).scalar_one())
+                salt = (await session.execute(text("PRAGMA cipher_salt"))).scalar_one()
+                profile = KdfProfile.of_salt(bytes.fromhex(salt)).name.lower()
             oldest, newest = (await session.execute(select(func.min(TRADES.c.time), func.max(TRADES.c.time)))).one()
-            images_bytes = (await session.execute(select(func.sum(func.length(IMAGES.c.data))))).scalar_one() or 0
+            images_bytes = int((await session.execute(select(func.sum(IMAGES.c.file_size)))).scalar_one() or 0)
     return VaultSummary(
-        size_bytes=page_count * page_bytes,
-        profile=KdfProfile.of_salt(bytes.fromhex(salt)).name.lower(),
-        schema_version=schema_version,
+        size_bytes=size_bytes,
+        profile=profile,
+        schema_version=SCHEMA_VERSION,
         rows=rows,
         oldest_trade=oldest,
         newest_trade=newest,
@@ -97,5 +95,14 @@ async def summarize(vault: Vault) -> VaultSummary:
     )
 
 
-def _shown(time: datetime | None) -> str:
-    return "none" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+def backend_of(vault: Vault) -> Backend:
+    """Return the backend of a vault, which knows the errors of its driver."""
+    if vault.path is not None:
+        return BACKEND
+    from zorivest_async.database.postgresql.backend import BACKEND as POSTGRESQL
+
+    return POSTGRESQL
+
+
+def _shown(time: datetime | None, zone: tzinfo) -> str:
+    return "none" if time is None else f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

@@ -1,31 +1,27 @@
 """The commands that create, check, copy and rekey a vault."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from zorivest_async import AdoptionError, KdfProfile, Vault, VaultError, VaultNotFoundError
-from zorivest_async.cli.adoption import count_table, note_table
-from zorivest_async.cli.exits import PROGRAM, ExitCode, printable, reported, warn
-from zorivest_async.cli.options import ExistingVault, NewPassphraseFile, NewVault, PassphraseFile
-from zorivest_async.cli.passphrases import CURRENT, NEW
-from zorivest_async.cli.progress import progress_bar
-from zorivest_async.cli.running import run_to_end
-from zorivest_async.cli.summary import summarize
-from zorivest_async.database.sqlcipher.paths import is_there, resolved
-from zorivest_async.vault.file_format import read_salt
-from zorivest_async.vault.verify_report import CHEAPEST_NOTE
+from zorivest_async.cli.commands import area, journal_command, one_vault
+from zorivest_async.cli.exits import ExitCode, warn
+from zorivest_async.cli.journal import Journal  # noqa: TC001 - typer reads the annotations
+from zorivest_async.cli.options import NewPassphraseFile, NewVault  # noqa: TC001 - likewise
+from zorivest_async.cli.output import Done, Record
+from zorivest_async.errors import AdoptionError, VaultError, VaultNotFoundError
+
+if TYPE_CHECKING:
+    from zorivest_async import KdfProfile, Vault
 
 __all__ = ["app"]
 
-_ResultT = TypeVar("_ResultT")
-
-app = typer.Typer()
+app = area()
 
 
 class Profile(StrEnum):
@@ -37,186 +33,189 @@ class Profile(StrEnum):
     @property
     def kdf(self) -> KdfProfile:
         """The library's profile of this name."""
+        from zorivest_async import KdfProfile
+
         return KdfProfile[self.name]
 
 
 ProfileOption = Annotated[Profile, typer.Option(help="What a guess at the passphrase costs.")]
+NewProfile = Annotated[
+    Profile | None, typer.Option(help="What a guess at the new passphrase costs. Default: as before.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace the vault at PATH.")]
+AllowChangedSchema = Annotated[
+    bool, typer.Option("--allow-changed-schema", help="Accept triggers and other changes that are not the library's.")
+]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out invalid rows, and say how many.")]
 
 
-@app.command()
-def create(path: NewVault, profile: ProfileOption = Profile.DEFAULT, passphrase_file: PassphraseFile = None) -> None:
+@journal_command(app, "create", "create journal.vault", has_times=False, is_file=True)
+def create(journal: Journal, path: NewVault, profile: ProfileOption = Profile.DEFAULT) -> Done:
     """Create an empty vault. Its passphrase cannot be recovered: keep it somewhere safe."""
-    with reported():
-        _require_nothing_at(path)
-        passphrase = CURRENT.read(passphrase_file, path, twice=True)
+    from zorivest_async import Vault
+    from zorivest_async.cli.running import run_to_end
 
-        async def work() -> None:
-            async with Vault.open(path, passphrase=passphrase, profile=profile.kdf):
-                pass
+    _require_nothing_at(path)
+    passphrase = journal.new_passphrase(path)
 
-        run_to_end(work())
-        _say(path, "created")
+    async def work() -> None:
+        async with Vault.open(path, passphrase=passphrase, profile=profile.kdf):
+            pass
+
+    run_to_end(work())
+    return Done(f"{path}: created", {"path": path, "profile": profile})
 
 
-@app.command()
+@journal_command(app, "adopt", "adopt journal.db journal.vault --skip-invalid", has_times=False, is_file=True)
 def adopt(
+    journal: Journal,
     plaintext: Annotated[Path, typer.Argument(metavar="PLAINTEXT", help="The SQLite file; it is only read.")],
     path: NewVault,
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out invalid rows, and say how many.")
-    ] = False,
+    skip_invalid: SkipInvalid = False,
     profile: ProfileOption = Profile.DEFAULT,
-    passphrase_file: PassphraseFile = None,
-) -> None:
+) -> Done:
     """Create a vault from a plaintext SQLite journal, and report what was converted or left out."""
-    with reported():
-        _require_nothing_at(path)
-        if not is_there(resolved(plaintext)):
-            raise VaultNotFoundError(plaintext, "there is no file to adopt")
-        passphrase = CURRENT.read(passphrase_file, path, twice=True)
-        try:
-            with progress_bar() as progress:
-                report = run_to_end(
-                    Vault.adopt(
-                        plaintext,
-                        path,
-                        passphrase=passphrase,
-                        profile=profile.kdf,
-                        skip_invalid=skip_invalid,
-                        progress=progress,
-                    )
+    from rich.console import Console
+
+    from zorivest_async import Vault
+    from zorivest_async.cli.adoption import count_table, note_table, report_values
+    from zorivest_async.cli.progress import progress_bar
+    from zorivest_async.cli.running import run_to_end
+    from zorivest_async.database.sqlcipher.paths import is_there, resolved
+
+    _require_nothing_at(path)
+    if not is_there(resolved(plaintext)):
+        raise VaultNotFoundError(plaintext, "there is no file to adopt")
+    passphrase = journal.new_passphrase(path)
+    console = Console(stderr=not journal.prints_text)
+    try:
+        with progress_bar() as progress:
+            report = run_to_end(
+                Vault.adopt(
+                    plaintext,
+                    path,
+                    passphrase=passphrase,
+                    profile=profile.kdf,
+                    skip_invalid=skip_invalid,
+                    progress=progress,
                 )
-        except AdoptionError as error:
-            Console().print(note_table(note for note in error.report.problems if note.what == "refused"))
-            problem = "rows of this journal are invalid, so no vault was made; correct them, or pass --skip-invalid"
-            raise AdoptionError(plaintext, problem) from error
-        Console().print(count_table(report))
+            )
+    except AdoptionError as error:
+        console.print(note_table(note for note in error.report.problems if note.what == "refused"))
+        problem = "rows of this journal are invalid, so no vault was made; correct them, or pass --skip-invalid"
+        raise AdoptionError(plaintext, problem) from error
+    if journal.prints_text:
+        console.print(count_table(report))
         if report.notes:
-            Console().print(note_table(report.notes))
-        _say(path, f"created; {plaintext} is unchanged and unencrypted: delete it once you trust the vault")
+            console.print(note_table(report.notes))
+    said = f"{path}: created; {plaintext} is unchanged and unencrypted: delete it once you trust the vault"
+    return Done(said, report_values(report))
 
 
-@app.command()
-def info(
-    path: ExistingVault,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    passphrase_file: PassphraseFile = None,
-) -> None:
+@journal_command(app, "info", "info journal.vault", "info --json", names_vault=True)
+def info(journal: Journal) -> Record:
     """Show the size of a vault and the numbers of its rows."""
-    with reported():
-        passphrase = _passphrase_of(path, passphrase_file)
+    from zorivest_async.cli.summary import summarize
 
-        summary = _use(path, passphrase, summarize)
-        if as_json:
-            typer.echo(summary.as_json())
-        else:
-            Console().print(summary.as_table())
+    summary = journal.use(summarize)
+    return Record(summary.values(), shown=summary.lines(journal.time_zone))
 
 
-@app.command()
-def verify(path: ExistingVault, passphrase_file: PassphraseFile = None) -> None:
+@journal_command(app, "verify", "verify journal.vault", has_times=False, names_vault=True)
+def verify(journal: Journal) -> Done:
     """Check every page, structure and reference of a vault, and print what is wrong."""
-    with reported():
-        passphrase = _passphrase_of(path, passphrase_file)
-        with progress_bar() as progress:
-            report = _use(path, passphrase, lambda vault: vault.verify(progress=progress))
-        for problem in report.problems:
-            typer.echo(printable(problem))
-        for note in report.notes:
-            warn(f"{path}: {note}")
-        if not report.ok:
-            raise typer.Exit(ExitCode.FAILED)
-        _say(path, f"nothing is wrong with its {report.page_count:,} pages")
+    from zorivest_async.cli.progress import progress_bar
+
+    with progress_bar() as progress:
+        report = journal.use(lambda vault: vault.verify(progress=progress))
+    for note in report.notes:
+        warn(f"{journal.label}: {note}")
+    said = f"{journal.label}: nothing is wrong with its {report.page_count:,} pages"
+    values = {"ok": report.ok, "problems": report.problems, "notes": report.notes, "page_count": report.page_count}
+    return Done(
+        said if report.ok else tuple(report.problems),
+        values,
+        ExitCode.OK if report.ok else ExitCode.FAILED,
+    )
 
 
-@app.command()
+@journal_command(app, "backup", "backup journal.vault backup.vault", "backup backup.vault", has_times=False)
 def backup(
-    path: ExistingVault,
-    destination: Annotated[Path, typer.Argument(help="Where to put the copy; the path must not exist.")],
-    passphrase_file: PassphraseFile = None,
-) -> None:
+    journal: Journal,
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="The vault. Default: ZORIVEST_VAULT, or configured.")],
+    destination: Annotated[
+        str | None, typer.Argument(metavar="DESTINATION", help="Where to put the copy; the path must not exist.")
+    ] = None,
+) -> Done:
     """Copy a vault, which may be in use, to a new file that the same passphrase opens."""
-    with reported():
-        passphrase = _passphrase_of(path, passphrase_file)
-        with progress_bar() as progress:
-            _use(path, passphrase, lambda vault: vault.backup(destination, progress=progress))
-        _say(destination, "backed up, and read back")
+    from zorivest_async.cli.progress import progress_bar
+
+    target = path
+    if destination is not None:
+        journal.vault, target = one_vault(path, journal.vault), destination
+    with progress_bar() as progress:
+        journal.use(lambda vault: vault.backup(target, progress=progress))
+    return Done(f"{target}: backed up, and read back", {"path": target})
 
 
-@app.command()
+@journal_command(app, "restore", "restore backup.vault journal.vault --replace", has_times=False, is_file=True)
 def restore(
+    journal: Journal,
     backup_path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The backup; it is only read.")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Where to put the vault.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the vault at PATH.")] = False,
-    allow_changed_schema: Annotated[
-        bool,
-        typer.Option("--allow-changed-schema", help="Accept triggers and other changes that are not the library's."),
-    ] = False,
-    passphrase_file: PassphraseFile = None,
-) -> None:
+    replace: Replace = False,
+    allow_changed_schema: AllowChangedSchema = False,
+) -> Done:
     """Create a vault from a backup, which is checked first."""
-    with reported():
-        if not replace:
-            _require_nothing_at(path, "the path already exists; pass --replace to replace it with the backup")
-        passphrase = _passphrase_of(backup_path, passphrase_file)
-        with progress_bar() as progress:
-            restoring = Vault.restore(
-                backup_path,
-                path,
-                passphrase=passphrase,
-                allow_changed_schema=allow_changed_schema,
-                progress=progress,
-            )
-            run_to_end(restoring)
-        _say(path, "restored")
+    from zorivest_async import Vault
+    from zorivest_async.cli.progress import progress_bar
+    from zorivest_async.cli.running import run_to_end
+
+    if not replace:
+        _require_nothing_at(path, "the path already exists; pass --replace to replace it with the backup")
+    journal.vault = str(backup_path)
+    passphrase = journal.passphrase
+    with progress_bar() as progress:
+        restoring = Vault.restore(
+            backup_path, path, passphrase=passphrase, allow_changed_schema=allow_changed_schema, progress=progress
+        )
+        run_to_end(restoring)
+    return Done(f"{path}: restored", {"path": path})
 
 
-@app.command()
+@journal_command(app, "rekey", "rekey journal.vault", "rekey --profile strong", has_times=False, names_vault=True)
 def rekey(
-    path: ExistingVault,
-    profile: Annotated[
-        Profile | None, typer.Option(help="What a guess at the new passphrase costs. Default: as before.")
-    ] = None,
-    passphrase_file: PassphraseFile = None,
+    journal: Journal,
+    profile: NewProfile = None,
     new_passphrase_file: NewPassphraseFile = None,
-) -> None:
+) -> Done:
     """Change the passphrase of a vault that no other process uses; without --profile, it keeps its profile."""
-    with reported():
-        passphrase = _passphrase_of(path, passphrase_file)
-        new_passphrase = NEW.read(new_passphrase_file, path, twice=True)
-        with progress_bar() as progress:
-            kdf = None if profile is None else profile.kdf
-            _use(path, passphrase, lambda vault: vault.rekey(new_passphrase, profile=kdf, progress=progress))
-        _warn_of_cheapest(path)
-        _say(path, "has a new passphrase; backups made earlier still open with the old one")
+    from zorivest_async.cli.passphrases import NEW
+    from zorivest_async.cli.progress import progress_bar
+
+    _ = journal.passphrase  # the old one is read first, also from stdin
+    new_passphrase = NEW.read(new_passphrase_file, journal.label, twice=True)
+    kdf = None if profile is None else profile.kdf
+
+    async def work(vault: Vault) -> None:
+        await vault.rekey(new_passphrase, profile=kdf, progress=progress)
+
+    with progress_bar() as progress:
+        journal.use(work)
+    _warn_of_cheapest(journal.label)
+    said = f"{journal.label}: has a new passphrase; backups made earlier still open with the old one"
+    return Done(said, {"path": journal.label})
 
 
-def _use(path: Path, passphrase: str, work: Callable[[Vault], Awaitable[_ResultT]]) -> _ResultT:
-    """Open an existing vault, and return the result of the work on it."""
+def _warn_of_cheapest(place: str) -> None:
+    from zorivest_async import KdfProfile
+    from zorivest_async.vault.file_format import read_salt
+    from zorivest_async.vault.verify_report import CHEAPEST_NOTE
 
-    async def open_and_work() -> _ResultT:
-        async with Vault.open(path, passphrase=passphrase, create=False) as vault:
-            return await work(vault)
-
-    return run_to_end(open_and_work())
-
-
-def _warn_of_cheapest(path: Path) -> None:
-    if KdfProfile.of_salt(read_salt(path)) is KdfProfile.CHEAPEST:
-        warn(f"{path}: {CHEAPEST_NOTE}: --profile default")
-
-
-def _passphrase_of(path: Path, file: str | None) -> str:
-    """Return the passphrase of a vault; if the vault does not exist, do not ask for it."""
-    if not is_there(resolved(path)):
-        raise VaultNotFoundError(path, f"there is no vault here; create one with {PROGRAM} create")
-    return CURRENT.read(file, path)
+    if KdfProfile.of_salt(read_salt(Path(place))) is KdfProfile.CHEAPEST:
+        warn(f"{place}: {CHEAPEST_NOTE}: --profile default")
 
 
 def _require_nothing_at(path: Path, problem: str = "the path already exists; choose another name") -> None:
     if os.path.lexists(path):
         raise VaultError(path, problem)
-
-
-def _say(path: Path, message: str) -> None:
-    typer.echo(printable(f"{path}: {message}"))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zorivest_async import MissingDependencyError, __version__
-from zorivest_async.cli.demo.command import DESCRIPTION, EXECUTIONS_HELP, IMAGES_HELP, SUMMARY, VAULT_HELP, run_demo
+from zorivest_async.cli.demo.texts import DESCRIPTION, EXECUTIONS_HELP, IMAGES_HELP, SUMMARY, VAULT_HELP
 from zorivest_async.cli.exits import CODES, PROGRAM, exit_code_of, reported
-from zorivest_async.cli.passphrases import CURRENT
+from zorivest_async.cli.words import FILE_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ def _run(arguments: Sequence[str]) -> None:
         if options.command is None:
             parser.print_help(sys.stderr)
             parser.exit(2)
+        from zorivest_async.cli.demo.command import run_demo
+
         raise SystemExit(run_demo(options.vault, options.executions, options.images, options.passphrase_file))
 
 
@@ -51,5 +53,5 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--vault", type=Path, metavar="PATH", help=VAULT_HELP)
     demo.add_argument("--executions", type=Path, metavar="CSV", help=EXECUTIONS_HELP)
     demo.add_argument("--images", type=Path, metavar="DIR", help=IMAGES_HELP)
-    demo.add_argument(CURRENT.option, metavar="FILE", help=CURRENT.help)
+    demo.add_argument("--passphrase-file", metavar="FILE", help=FILE_HELP)
     return parser

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zorivest_async.domain.entity import Entity
     from zorivest_async.vault import Vault
 
-__all__ = ["export_trades", "write_csv", "write_parquet"]
+__all__ = ["export_trades", "published", "write_csv", "write_parquet"]
 
 
 @sealed_coroutine
@@ -101,7 +101,7 @@ def write_parquet(
     """
     parquet: Any = import_extra("parquet", "pyarrow.parquet")
     table = to_arrow(entities, entity)
-    with _published(path, overwrite=overwrite) as part:
+    with published(path, overwrite=overwrite) as part:
         parquet.write_table(table, part)
 
 
@@ -143,7 +143,7 @@ def write_csv(
     formats = {**_FORMATS, **_GUARDED_FORMATS} if guard_formulas else _FORMATS
     cells = [map(formats[column.kind], values[column.name]) for column in columns]
     encoding = "utf-8-sig" if byte_order_mark else "utf-8"
-    with _published(path, overwrite=overwrite) as part, part.open("w", encoding=encoding, newline="") as file:
+    with published(path, overwrite=overwrite) as part, part.open("w", encoding=encoding, newline="") as file:
         file.write(",".join(column.name for column in columns) + "\r\n")
         file.writelines(",".join(row) + "\r\n" for row in zip(*cells, strict=True))
 
@@ -179,8 +179,17 @@ _GUARDED_FORMATS: Final[dict[Kind, Callable[[Any], str]]] = {"text": _or_nothing
 
 
 @contextmanager
-def _published(path: str | PathLike[str], *, overwrite: bool) -> Generator[Path]:
-    """Yield a temporary file that becomes ``path`` if the block succeeds, and is deleted otherwise."""
+def published(path: str | PathLike[str], *, overwrite: bool) -> Generator[Path]:
+    """Yield a temporary file that becomes ``path`` if the block succeeds, and is deleted otherwise.
+
+    Args:
+        path: The file, which only its owner can read.
+        overwrite: Replace an existing file. A symbolic link is replaced itself; its target is not touched.
+
+    Raises:
+        ConfigurationError: The path exists and ``overwrite`` is false.
+        ExportError: The file cannot be written, or the path is not a regular file.
+    """
     target = Path(path).absolute()
     with export_errors(target), new_file(target) as part:
         yield part

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
@@ -34,20 +34,7 @@ if TYPE_CHECKING:
     from zorivest_async.analytics import Performance
     from zorivest_async.cli.demo.journal import Check
 
-__all__ = ["DESCRIPTION", "EXECUTIONS_HELP", "IMAGES_HELP", "SUMMARY", "VAULT_HELP", "run_demo"]
-
-SUMMARY: Final = "Store a small journal in a new vault, reopen it, and compare what is read back."
-DESCRIPTION: Final = (
-    "Store a small journal in a new vault, close it, show that the file cannot be read without the passphrase, reopen "
-    "it, and compare everything that is read back with what was stored."
-)
-VAULT_HELP: Final = (
-    "Where to keep the vault; the path must not exist. Default: a temporary vault with a random passphrase."
-)
-EXECUTIONS_HELP: Final = (
-    "Executions of ETH/USDT: columns id, date, side, price and amount. Default: a bundled sample of 100."
-)
-IMAGES_HELP: Final = "A folder of PNG, JPEG, WebP or GIF images. Default: four bundled charts."
+__all__ = ["run_demo"]
 
 
 def run_demo(vault: Path | None, executions: Path | None, images: Path | None, passphrase_file: str | None) -> ExitCode:
