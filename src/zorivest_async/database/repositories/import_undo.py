@@ -10,6 +10,7 @@ from sqlalchemy import cast as sql_cast
 
 from zorivest_async.database.repositories.accounts import SqlAlchemyAccountRepository
 from zorivest_async.database.repositories.base import Repository
+from zorivest_async.database.repositories.foreign_keys import find_refusing_table
 from zorivest_async.database.repositories.import_rows import (
     ImportRowRepository,
     is_of_execution,
@@ -321,7 +322,7 @@ class _Undoing(Repository[Any]):
                 ours = {TRADES.name, TRADE_PLANS.name, BALANCE_SNAPSHOTS.name}
                 channel = self._channel
                 values: Mapping[str, Any] = {"account_id": row.key}
-                if await channel.backend.find_refusing_table(channel, ACCOUNTS, _OF_ACCOUNT, values, besides=ours):
+                if await find_refusing_table(channel, ACCOUNTS, _OF_ACCOUNT, values, besides=ours):
                     continue
                 count += await self._accounts.delete(row.key)
         return count
