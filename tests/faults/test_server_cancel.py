@@ -100,7 +100,7 @@ async def test_cancelled_commits_that_wait_for_a_standby_have_true_outcomes(
         ]
         while cancelled < times:
             rounds += 1
-            returns = rounds % 2 == 0
+            returns = rounds % 2 == 1
             await asyncio.to_thread(standby.receive, wanted=False)
             name = f"{RETURNS if returns else ''}{rounds}"
             running = asyncio.gather(
@@ -110,7 +110,7 @@ async def test_cancelled_commits_that_wait_for_a_standby_have_true_outcomes(
                 )
             )
             if returns:
-                await asyncio.sleep(chance.uniform(0, BUSY_S / 3))
+                await asyncio.sleep(chance.uniform(BUSY_S / 5, BUSY_S / 3))
                 await asyncio.to_thread(standby.receive, wanted=True)
             cancelled += sum(await running)
             await asyncio.to_thread(standby.receive, wanted=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from factories import make_account, make_plan, make_report, make_trade, make_watchlist
-from journal_server import cluster, database_name, new_journal, runtime_url
+from journal_server import cluster, database_name, new_journal, runtime_url, superuser_url
 from zorivest_async import (
     DuplicateError,
     ForeignKeyError,
@@ -21,6 +22,7 @@ from zorivest_async import (
     ZorivestError,
 )
 from zorivest_async.database.models import SettingModel
+from zorivest_async.database.postgresql.failures import translation_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -194,3 +196,32 @@ async def test_a_failed_connection_says_why_without_the_password(
         )
         error = error.__cause__ or error.__context__
     assert database_name() not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO journals (name) VALUES ('canary'), ('canary')",
+        "INSERT INTO journals (name, id) OVERRIDING SYSTEM VALUE VALUES (repeat('canary', 500), 0)",
+        "SELECT CAST('canary' AS int)",
+        "SELECT 1 AS canary FROM canary",
+        "DO $$ BEGIN RAISE 'canary' USING DETAIL = 'canary', HINT = 'canary'; END $$",
+    ],
+    ids=["duplicate", "check", "text", "query", "raised"],
+)
+@pytest.mark.usefixtures("url")
+async def test_what_the_server_says_of_values_is_not_in_an_error(sql: str) -> None:
+    """Row security hides the values from applications, except where it does not; a superuser is told them."""
+    connection = await asyncpg.connect(superuser_url(), ssl=False)
+    try:
+        with pytest.raises(asyncpg.PostgresError) as told:
+            await connection.execute(sql)
+        with pytest.raises(asyncpg.DataError) as refused:
+            await connection.fetchval("SELECT $1::int", "canary")
+    finally:
+        await connection.close()
+    for error in (told.value, refused.value):
+        assert "canary" in f"{error} {vars(error)}"
+        translated = translation_of(error, "Trade", None)
+        assert translated is not None
+        assert "canary" not in f"{translated} {translated!r} {error} {error!r} {vars(error)}"

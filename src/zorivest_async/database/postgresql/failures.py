@@ -6,7 +6,6 @@ The server's messages are for its own log: they contain values, and their langua
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -87,6 +86,11 @@ _NO_TLS: Final = (
     "insecure_tls=True and sslmode=disable"
 )
 
+_NAMES: Final = frozenset(
+    {"sqlstate", "severity", "severity_en", "schema_name", "table_name", "column_name", "constraint_name"}
+)
+"""Attributes of asyncpg's errors that have no words of the server."""
+
 _UNREACHABLE: Final = ("08", "57P")
 """Classes of SQLSTATEs after which the connection is of no use."""
 
@@ -112,10 +116,8 @@ def scrub(error: BaseException | None) -> None:
     while error is not None:
         if isinstance(error, asyncpg.PostgresError):
             error.args = (f"SQLSTATE {error.sqlstate}",)
-            for name in ("detail", "hint", "where", "context", "internal_query", "query"):
-                if getattr(error, name, None) is not None:
-                    with suppress(AttributeError):
-                        setattr(error, name, None)
+            for name in vars(error).keys() - _NAMES:
+                setattr(error, name, None)
         elif isinstance(error, asyncpg.InterfaceError) and "argument" in str(error):
             error.args = ("a value does not fit the type of its parameter",)
         error = error.__cause__
