@@ -170,6 +170,33 @@ async def test_rows_are_numbered_by_their_journal(any_journal_database: JournalD
 
 
 @pytest.mark.asyncio
+async def test_many_rows_get_numbers_in_one_statement(any_journal_database: JournalDatabase, journal: int) -> None:
+    """The journal's row is updated once: each update leaves a version of it, which all later ones pass through."""
+    many = f"{SNAPSHOT.partition(' VALUES')[0]} SELECT 'a', now(), 1 FROM generate_series(1, 500)"
+    async with any_journal_database.journal(journal) as connection:
+        await connection.execute(many)
+        found = await connection.fetchrow(
+            "SELECT count(*), max(id), (SELECT last_balance_snapshots FROM journals), "
+            "(SELECT n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'journals') FROM balance_snapshots"
+        )
+    assert tuple(found or ()) == (500, 500, 500, 1)
+
+
+@pytest.mark.asyncio
+async def test_numbers_taken_at_once_are_given_to_no_other_row(
+    any_journal_database: JournalDatabase, journal: int
+) -> None:
+    """A client may take several, to know them before it sends the rows; a number of its own does not end them."""
+    async with any_journal_database.journal(journal) as connection:
+        assert await connection.fetchval("SELECT zorivest_next_id('balance_snapshots', 10)") == 1
+        assert await connection.fetchval(SNAPSHOT) == 11
+        await connection.execute(NUMBERED, 20)
+        assert await connection.fetchval(SNAPSHOT) == 21
+        await connection.execute(NUMBERED, 5)
+        assert await connection.fetchval(SNAPSHOT) == 22
+
+
+@pytest.mark.asyncio
 async def test_a_refused_row_leaves_the_counter(any_journal_database: JournalDatabase, journal: int) -> None:
     """``ON CONFLICT DO NOTHING`` inserts nothing, so that its number does not count."""
     async with any_journal_database.journal(journal) as connection:

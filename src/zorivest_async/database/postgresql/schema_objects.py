@@ -37,30 +37,47 @@ POLICY: Final = "zorivest_journal"
 
 
 _NEXT_ID: Final = f"""\
-CREATE FUNCTION zorivest_next_id(numbered text) RETURNS bigint
+CREATE FUNCTION zorivest_next_id(numbered text, amount bigint DEFAULT 1) RETURNS bigint
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-    given bigint;
+    journal bigint := {SETTING};
+    noted text[] := string_to_array(current_setting('zorivest.' || numbered, true), ':');
+    last bigint;
 BEGIN
-    EXECUTE format('UPDATE journals SET %1$I = %1$I + 1 WHERE id = $1 RETURNING %1$I', '{COUNTER}' || numbered)
-        INTO given USING {SETTING};
-    IF given IS NULL THEN
-        RAISE insufficient_privilege USING MESSAGE = 'the transaction has no journal: set zorivest.journal first';
+    IF noted[1] = journal::text THEN
+        last := noted[2]::bigint;
+    ELSE
+        EXECUTE format('SELECT %I FROM journals WHERE id = $1 FOR NO KEY UPDATE', '{COUNTER}' || numbered)
+            INTO last USING journal;
+        IF last IS NULL THEN
+            RAISE insufficient_privilege USING MESSAGE = 'the transaction has no journal: set zorivest.journal first';
+        END IF;
     END IF;
-    RETURN given;
+    PERFORM set_config('zorivest.' || numbered, concat(journal, ':', last + amount), true);
+    RETURN last + 1;
 END
 $$"""
-"""The number of a new row of a table, for insertions that do not give one: those of the ORM."""
+"""The number of a new row of a table, or the first of several, for insertions that do not give one.
+
+The transaction notes the last number in a setting of its own, which a rollback to a savepoint undoes, too. The counter
+in the journal's row follows once a statement: each update of a row leaves a version of it, and all later updates in the
+same transaction pass through all versions.
+"""
 
 _RAISE_COUNTER: Final = f"""\
 CREATE FUNCTION zorivest_raise_counter() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    given record;
+    noted text[];
 BEGIN
-    EXECUTE format(
-        'UPDATE journals SET %1$I = given.number '
-        'FROM (SELECT {JOURNAL_ID}, max(id) AS number FROM inserted GROUP BY {JOURNAL_ID}) AS given '
-        'WHERE journals.id = given.{JOURNAL_ID} AND %1$I < given.number',
-        '{COUNTER}' || TG_TABLE_NAME
-    );
+    FOR given IN SELECT {JOURNAL_ID} AS journal, max(id) AS number FROM inserted GROUP BY {JOURNAL_ID} LOOP
+        EXECUTE format('UPDATE journals SET %1$I = $1 WHERE id = $2 AND %1$I < $1', '{COUNTER}' || TG_TABLE_NAME)
+            USING given.number, given.journal;
+        noted := string_to_array(current_setting('zorivest.' || TG_TABLE_NAME, true), ':');
+        IF noted[1] = given.journal::text AND noted[2]::bigint < given.number THEN
+            PERFORM set_config('zorivest.' || TG_TABLE_NAME, concat(given.journal, ':', given.number), true);
+        END IF;
+    END LOOP;
     RETURN NULL;
 END
 $$"""

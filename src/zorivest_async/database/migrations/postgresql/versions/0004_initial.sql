@@ -1,14 +1,21 @@
-CREATE FUNCTION zorivest_next_id(numbered text) RETURNS bigint
+CREATE FUNCTION zorivest_next_id(numbered text, amount bigint DEFAULT 1) RETURNS bigint
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-    given bigint;
+    journal bigint := nullif(current_setting('zorivest.journal', true), '')::bigint;
+    noted text[] := string_to_array(current_setting('zorivest.' || numbered, true), ':');
+    last bigint;
 BEGIN
-    EXECUTE format('UPDATE journals SET %1$I = %1$I + 1 WHERE id = $1 RETURNING %1$I', 'last_' || numbered)
-        INTO given USING nullif(current_setting('zorivest.journal', true), '')::bigint;
-    IF given IS NULL THEN
-        RAISE insufficient_privilege USING MESSAGE = 'the transaction has no journal: set zorivest.journal first';
+    IF noted[1] = journal::text THEN
+        last := noted[2]::bigint;
+    ELSE
+        EXECUTE format('SELECT %I FROM journals WHERE id = $1 FOR NO KEY UPDATE', 'last_' || numbered)
+            INTO last USING journal;
+        IF last IS NULL THEN
+            RAISE insufficient_privilege USING MESSAGE = 'the transaction has no journal: set zorivest.journal first';
+        END IF;
     END IF;
-    RETURN given;
+    PERFORM set_config('zorivest.' || numbered, concat(journal, ':', last + amount), true);
+    RETURN last + 1;
 END
 $$;
 
@@ -307,13 +314,18 @@ $$;
 REVOKE EXECUTE ON FUNCTION zorivest_open_journal(text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION zorivest_raise_counter() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    given record;
+    noted text[];
 BEGIN
-    EXECUTE format(
-        'UPDATE journals SET %1$I = given.number '
-        'FROM (SELECT journal_id, max(id) AS number FROM inserted GROUP BY journal_id) AS given '
-        'WHERE journals.id = given.journal_id AND %1$I < given.number',
-        'last_' || TG_TABLE_NAME
-    );
+    FOR given IN SELECT journal_id AS journal, max(id) AS number FROM inserted GROUP BY journal_id LOOP
+        EXECUTE format('UPDATE journals SET %1$I = $1 WHERE id = $2 AND %1$I < $1', 'last_' || TG_TABLE_NAME)
+            USING given.number, given.journal;
+        noted := string_to_array(current_setting('zorivest.' || TG_TABLE_NAME, true), ':');
+        IF noted[1] = given.journal::text AND noted[2]::bigint < given.number THEN
+            PERFORM set_config('zorivest.' || TG_TABLE_NAME, concat(given.journal, ':', given.number), true);
+        END IF;
+    END LOOP;
     RETURN NULL;
 END
 $$;
