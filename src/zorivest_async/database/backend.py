@@ -14,17 +14,18 @@ from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table
+    from sqlalchemy import Column, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
     from sqlalchemy.sql.expression import ClauseElement
     from sqlalchemy.types import TypeEngine
 
+    from zorivest_async.database.foreign_keys import ForeignKey
     from zorivest_async.database.repositories.search_query import SearchQuery
     from zorivest_async.domain.enums import SearchKind
     from zorivest_async.domain.queries import SearchHit
@@ -295,35 +296,8 @@ class Backend(Protocol):
         """Return whether a commit that failed with an error may still be stored."""
         ...
 
-    async def find_refusing_table(
-        self,
-        channel: Channel,
-        table: Table,
-        condition: ColumnElement[bool],
-        parameters: Mapping[str, Any],
-        *,
-        besides: set[str],
-    ) -> str | None:
-        """Return the name of a table, except those in ``besides``, whose rows prevent the deletion of some rows."""
-        ...
-
-    async def what_refers(
-        self,
-        channel: Channel,
-        table: Table,
-        condition: ColumnElement[bool] | None,
-        parameters: Mapping[str, Any],
-        *,
-        owner: Table,
-        columns: Collection[str] | None = None,
-    ) -> str | None:
-        """Return a message that names a table that refers to rows of a table, or ``None`` if none is found."""
-        ...
-
-    async def what_is_missing(
-        self, channel: Channel, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], /
-    ) -> str | None:
-        """Return a message that names the missing row that rows refer to, or ``None`` if none is found."""
+    async def foreign_keys(self, channel: Channel, /) -> list[ForeignKey]:
+        """Return the foreign keys of the schema."""
         ...
 
     def bulk_insert(self, channel: Channel, table: Table, /) -> BulkInsert:

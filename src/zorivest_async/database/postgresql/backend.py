@@ -12,7 +12,7 @@ from zorivest_async.database.postgresql.comparing import comparable
 from zorivest_async.database.postgresql.compiling import DIALECT, text_of
 from zorivest_async.database.postgresql.dialect import ServerDialect
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, is_lost, translation_of
-from zorivest_async.database.postgresql.foreign_keys import find_refusing_table, what_is_missing, what_refers
+from zorivest_async.database.postgresql.foreign_keys import foreign_keys
 from zorivest_async.database.postgresql.identifiers import check_of
 from zorivest_async.database.postgresql.images import ChunkReader
 from zorivest_async.database.postgresql.search import WordSearch, index_objects
@@ -50,9 +50,7 @@ class _ServerBackend:
     comparable = staticmethod(comparable)
     owner = staticmethod(current)
     translation_of = staticmethod(translation_of)
-    find_refusing_table = staticmethod(find_refusing_table)
-    what_refers = staticmethod(what_refers)
-    what_is_missing = staticmethod(what_is_missing)
+    foreign_keys = staticmethod(foreign_keys)
 
     def drives(self, dialect: Dialect, /) -> bool:
         if not isinstance(dialect, ServerDialect):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from zorivest_async.database.backend import Channel
 from zorivest_async.database.channel import BorrowedChannel
 from zorivest_async.database.error_mapping import translated, translation_of
+from zorivest_async.database.foreign_keys import what_is_missing, what_refers
 from zorivest_async.database.mapping import SLICE_ROWS, RowCodec, RowMapper
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entity import Entity
@@ -207,21 +208,17 @@ class Repository(Generic[_EntityT]):
 
     async def _explain_deletion(self, error: ForeignKeyError, deletion: Delete, parameters: dict[str, Any]) -> None:
         rows_of, condition = cast("Table", deletion.table), deletion.whereclause
-        found = await self._channel.backend.what_refers(
-            self._channel, rows_of, condition, parameters, owner=self.mapper.table
-        )
+        found = await what_refers(self._channel, rows_of, condition, parameters, owner=self.mapper.table)
         _set_problem(error, found or _STILL_REFERRED_TO)
 
     async def _explain_rows(self, error: ForeignKeyError, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table, columns = self.mapper.table, [self._columns[name].name for name in names]
-        found = await self._channel.backend.what_is_missing(self._channel, table, columns, rows)
+        found = await what_is_missing(self._channel, table, columns, rows)
         if found is None and error.key is not None:  # another table may refer to what an update changes
             key = self.mapper.key_column
             changed = [name for name in columns if name != key.name]
             condition = key == bindparam("key", type_=key.type)
-            found = await self._channel.backend.what_refers(
-                self._channel, table, condition, {"key": error.key}, owner=table, columns=changed
-            )
+            found = await what_refers(self._channel, table, condition, {"key": error.key}, owner=table, columns=changed)
         if found is not None:
             _set_problem(error, found)
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from zorivest_async.database.aggregates import TRADE
 from zorivest_async.database.error_mapping import translated
+from zorivest_async.database.foreign_keys import find_refusing_table
 from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.currencies import CURRENCIES, KEEPS_CURRENCY_OF_TRADE
@@ -437,7 +438,7 @@ class SqlAlchemyTradeRepository(NamedRepository[Trade]):
         values, ours = {"exec_ids": json.dumps([*exec_ids])}, {TRADE_REPORTS.name, TRADE_PLANS.name}
         channel = self._channel
         with translated(channel.backend, self._name):
-            table = await channel.backend.find_refusing_table(channel, TRADES, _AMONG_IDS, values, besides=ours)
+            table = await find_refusing_table(channel, TRADES, _AMONG_IDS, values, besides=ours)
         return table and f"a row of {table} refers to what would be deleted; delete or change that first"
 
     async def supersede(self, old: str, new: str) -> None:

@@ -15,7 +15,7 @@ from zorivest_async.database.sqlcipher.bulk import SqliteBulkInsert
 from zorivest_async.database.sqlcipher.compiling import DIALECT
 from zorivest_async.database.sqlcipher.dialect import SQLiteDialect_aiosqlcipher
 from zorivest_async.database.sqlcipher.failures import result_code, translation_of
-from zorivest_async.database.sqlcipher.foreign_keys import find_refusing_table, what_is_missing, what_refers
+from zorivest_async.database.sqlcipher.foreign_keys import foreign_keys
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.search import Fts5Search
 from zorivest_async.database.sqlcipher.times import from_text, to_text
@@ -48,9 +48,7 @@ class _SqliteBackend:
     read_time = staticmethod(from_text)
     owner = staticmethod(current)
     translation_of = staticmethod(translation_of)
-    find_refusing_table = staticmethod(find_refusing_table)
-    what_refers = staticmethod(what_refers)
-    what_is_missing = staticmethod(what_is_missing)
+    foreign_keys = staticmethod(foreign_keys)
 
     def text_of(self, core: ClauseElement, compiled: Any, /) -> str:  # noqa: ARG002 - the protocol's
         return str(compiled)
