@@ -15,7 +15,7 @@ from zorivest_async.errors import ConfigurationError
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Collection, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from datetime import datetime
 
     from sqlalchemy import Column, Connection, Dialect, Table
@@ -38,6 +38,7 @@ __all__ = [
     "BulkInsert",
     "ByteStream",
     "Channel",
+    "Confidence",
     "DirectPool",
     "Loss",
     "Owner",
@@ -231,6 +232,31 @@ class BulkInsert(Protocol):
         ...
 
 
+class Confidence(Protocol):
+    """How SQLAlchemy's statements store and read confidential values, without the library's own statements."""
+
+    def storing(self, encode: Callable[[Any], Any] | None, /) -> Callable[[Any], Any] | None:
+        """Return what makes the stored form of a value.
+
+        Args:
+            encode: Makes the text of the value; ``None`` if it is one.
+        """
+        ...
+
+    def reading(self, decode: Callable[[Any], Any] | None, /, *, is_bytes: bool) -> Callable[[Any], Any] | None:
+        """Return what makes the value of a stored form.
+
+        Args:
+            decode: Makes the value of its text; ``None`` if it is one.
+            is_bytes: Whether the value is bytes, and no text.
+        """
+        ...
+
+    def joining(self) -> Callable[[Any], Any] | None:
+        """Return what makes the original of an image of its chunks; ``None`` if the library's statements do that."""
+        ...
+
+
 class Backend(Protocol):
     """A backend: the operations that differ between databases.
 
@@ -254,6 +280,10 @@ class Backend(Protocol):
 
     def check_of(self, entity: str, field: str, column: Column[Any], /) -> Callable[[Any], None] | None:
         """Return what raises ``ValidationError`` for a value that a column cannot store; ``None`` if it stores all."""
+        ...
+
+    def confidential(self, dialect: Dialect, /) -> Confidence | None:
+        """Return how a dialect stores confidential values; ``None`` if it stores them as they are."""
         ...
 
     def store_time(self, value: datetime, /) -> Any:
@@ -310,8 +340,8 @@ class Backend(Protocol):
         """Open the bytes of a column in the row with a number, for reading from an offset."""
         ...
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        """Index the texts of objects that a session has inserted or changed; runs in a greenlet."""
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        """Prepare objects that a session inserts or changes in the block, and index them afterwards; in a greenlet."""
         ...
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:

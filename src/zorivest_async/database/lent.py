@@ -155,9 +155,9 @@ class JoinedSession(RoutedSession):
             return
         changed = [*self.new, *self.dirty]
         with self._savepoint():
-            super().flush(objects)
             connection = self.connection()
-            BACKENDS[connection.dialect.name].after_flush(connection, changed)
+            with BACKENDS[connection.dialect.name].flushing(connection, changed):
+                super().flush(objects)
 
     def bulk_save_objects(self, *arguments: Any, **options: Any) -> None:
         """As SQLAlchemy's, undone alone where the database refuses it."""

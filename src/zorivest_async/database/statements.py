@@ -5,7 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, ColumnClause, ColumnElement, Integer, Select, Text, bindparam, column, select
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Text,
+    bindparam,
+    column,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -25,12 +38,14 @@ __all__ = [
     "Compiled",
     "Elements",
     "JsonArray",
+    "Sought",
     "Statement",
     "contains_folded",
     "each",
-    "opened",
+    "has_element",
+    "has_value",
     "opened_image",
-    "sealed",
+    "sought",
     "whole_number",
 ]
 
@@ -133,6 +148,42 @@ class contains_folded(FunctionElement[bool]):  # noqa: N801 - used like a functi
     inherit_cache = True
 
 
+class has_value(FunctionElement[bool]):  # noqa: N801 - used like a function
+    """Whether a confidential column has a value, which a server that cannot read it finds by its hash.
+
+    Its arguments are the column, and a parameter that :func:`sought` makes.
+    """
+
+    name = "has_value"
+    type = Boolean()
+    inherit_cache = True
+
+
+class has_element(FunctionElement[bool]):  # noqa: N801 - used like a function
+    """Whether a confidential list has an element; its arguments are those of :class:`has_value`."""
+
+    name = "has_element"
+    type = Boolean()
+    inherit_cache = True
+
+
+class Sought(String):
+    """A value to look for in a confidential column.
+
+    Args:
+        label: The table and the column.
+    """
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+
+def sought(name: str, column: Column[Any]) -> BindParameter[str]:
+    """Return the parameter of a value to look for in a confidential column."""
+    return bindparam(name, type_=Sought(f"{column.table.name}.{column.name}"))
+
+
 class _Wrapping(FunctionElement[Any]):
     """Base of elements that are their only argument, unless a backend says otherwise."""
 
@@ -147,20 +198,6 @@ class _Wrapping(FunctionElement[Any]):
 def _unwrapped(element: _Wrapping, compiler: SQLCompiler, **options: Any) -> str:
     (wrapped,) = element.clauses
     return compiler.process(wrapped, **options)
-
-
-class sealed(_Wrapping):  # noqa: N801 - used like a function
-    """A value in the form in which the database stores those that are confidential."""
-
-    name = "sealed"
-    inherit_cache = True
-
-
-class opened(_Wrapping):  # noqa: N801 - used like a function
-    """The value of a confidential column."""
-
-    name = "opened"
-    inherit_cache = True
 
 
 class opened_image(_Wrapping):  # noqa: N801 - used like a function

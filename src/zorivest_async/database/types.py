@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from sqlalchemy import BindParameter, ColumnElement, DateTime, Dialect, Float, LargeBinary, Numeric, String, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import ColumnElement, DateTime, Dialect, Float, LargeBinary, Numeric, String, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from zorivest_async.database.backend import BACKENDS
-from zorivest_async.database.statements import opened, opened_image, sealed
+from zorivest_async.database.statements import opened_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,39 +117,65 @@ class EnumText(TypeDecorator[StrEnum]):
         return Optionally({str(member): member for member in self.vocabulary}.__getitem__)
 
 
-class Confidential:
-    """Mixin for the types of columns that the owner of a server should not read.
+class Confidential(TypeDecorator[Any]):
+    """Base of the types of columns that the owner of a server should not read.
 
     In a vault file, which is encrypted as a whole, they are stored as they are. A server stores them as bytes, of which
     the first says in what form the others are.
+
+    Attributes:
+        is_bytes: Whether its values are bytes, and no text.
     """
 
-    def bind_expression(self, bindparam: BindParameter[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
-        return sealed(bindparam)
+    impl: type[TypeEngine[Any]] = Text
+    cache_ok = True
+    is_bytes: ClassVar[bool] = False
 
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
-        return opened(column, type_=cast("Any", self))
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:  # noqa: D102 - SQLAlchemy's signature
+        sealed = BACKENDS[dialect.name].confidential(dialect)
+        return self.impl_instance if sealed is None else dialect.type_descriptor(LargeBinary())
+
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: D102 - SQLAlchemy's signature
+        sealed = BACKENDS[dialect.name].confidential(dialect)
+        if sealed is None:
+            return self._encoder() or self.load_dialect_impl(dialect).bind_processor(dialect)
+        return sealed.storing(self._encoder())
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: D102 - SQLAlchemy's signature
+        sealed = BACKENDS[dialect.name].confidential(dialect)
+        if sealed is None:
+            return self._decoder() or self.load_dialect_impl(dialect).result_processor(dialect, coltype)
+        return sealed.reading(self._decoder(), is_bytes=self.is_bytes)
+
+    def _encoder(self) -> _Processor | None:
+        """Return what makes the text of a value; ``None`` if it is one."""
+        return None
+
+    def _decoder(self) -> _Processor | None:
+        """Return what makes a value of its text; ``None`` if it is one."""
+        return None
 
 
-class ConfidentialString(Confidential, TypeDecorator[str]):
+class ConfidentialString(Confidential):
     """Short text, as in ``VARCHAR``."""
 
     impl = String
     cache_ok = True
 
 
-class ConfidentialText(Confidential, TypeDecorator[str]):
+class ConfidentialText(Confidential):
     """Text of any length."""
 
     impl = Text
     cache_ok = True
 
 
-class ConfidentialBytes(Confidential, TypeDecorator[bytes]):
+class ConfidentialBytes(Confidential):
     """Bytes."""
 
     impl = LargeBinary
     cache_ok = True
+    is_bytes = True
 
 
 class ImageData(TypeDecorator[bytes]):
@@ -161,17 +187,23 @@ class ImageData(TypeDecorator[bytes]):
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:  # noqa: D102 - SQLAlchemy's
         return opened_image(column, type_=self)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: D102 - SQLAlchemy's signature
+        sealed = BACKENDS[dialect.name].confidential(dialect)
+        if sealed is None:
+            return self.load_dialect_impl(dialect).result_processor(dialect, coltype)
+        return sealed.joining()
 
-class TagList(Confidential, TypeDecorator[tuple[str, ...]]):
+
+class TagList(Confidential):
     """Tuple of strings, stored as a JSON array; ``NULL`` is read as an empty tuple."""
 
     impl = Text
     cache_ok = True
 
-    def bind_processor(self, dialect: Dialect) -> _Processor:  # noqa: ARG002, D102 - SQLAlchemy's signature
+    def _encoder(self) -> _Processor:
         return Optionally(lambda tags: json.dumps(list(tags), ensure_ascii=False))
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> _Processor:  # noqa: ARG002, D102
+    def _decoder(self) -> _Processor:
         def processor(value: Any) -> tuple[str, ...]:
             stored: Any = [] if value is None else json.loads(value)
             tags = cast("list[Any]", stored)

@@ -122,11 +122,13 @@ class ServerOpening:
         """
         from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
         from zorivest_async.database.postgresql.journals import open_journal  # noqa: PLC0415
+        from zorivest_async.database.postgresql.keys import ClearKeys  # noqa: PLC0415
         from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
 
-        number = await open_journal(self.server, self.journal, create=self.create)
-        if number is None:
+        found = await open_journal(self.server, self.journal, create=self.create)
+        if found is None:
             raise VaultNotFoundError(problem=NO_JOURNAL)
+        number, hash_key = found
         settings = JournalSettings(
             self.server.connect,
             number,
@@ -135,6 +137,7 @@ class ServerOpening:
             is_synced=self.settings.durability == "full",
             has_pooler=self.server.has_pooler,
             committed=Commit(),
+            keys=ClearKeys(hash_key),
         )
         return ServerStore(f"{self.server.name} {self.journal}", settings)
 

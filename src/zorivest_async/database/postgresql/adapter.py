@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from asyncpg.prepared_stmt import PreparedStatement
+
+    from zorivest_async.database.postgresql.keys import JournalKeys
 
 __all__ = ["JournalSettings", "ServerTransaction"]
 
@@ -55,6 +57,7 @@ class JournalSettings:
         is_synced: Whether a commit is acknowledged only when it is on the server's disk.
         has_pooler: Whether each transaction may be on another connection of the server, as through pgbouncer.
         committed: The last commit that this vault knows to be stored.
+        keys: The keys of the journal.
     """
 
     connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]
@@ -64,6 +67,10 @@ class JournalSettings:
     is_synced: bool
     has_pooler: bool
     committed: Commit
+    keys: JournalKeys = field(repr=False)
+
+
+_TAKE_NUMBERS: Final = "SELECT zorivest_next_id($1::text, $2::bigint)"
 
 
 class _State(Enum):
@@ -168,11 +175,11 @@ class ServerTransaction:
         if savepoint is not None:
             await self._move_savepoint(savepoint.action, savepoint.name, sql)
             return [], -1, ()
-        refuses_duplicates = False
+        refuses_duplicates, plan = False, None
         if type(sql) is ServerText:
-            refuses_duplicates = sql.refuses_duplicates
-            if sql.resolve is not None:
-                sql, values = sql.resolve(values)
+            refuses_duplicates, plan = sql.refuses_duplicates, sql.plan
+            if plan is not None:
+                sql, values = await plan.prepare(values, self)
         reads = is_reading(sql)
         try:
             await self._ready(renew=not reads or not is_own)
@@ -189,16 +196,29 @@ class ServerTransaction:
             self._dirty = True
         if refuses_duplicates and not count:
             raise asyncpg.UniqueViolationError("the row is stored already")
+        if plan is not None and rows:
+            rows = await plan.read(rows, values, self._settings.keys)
         return rows, count, statement.get_attributes()
+
+    @property
+    def keys(self) -> JournalKeys:
+        """The keys of the journal."""
+        return self._settings.keys
+
+    async def take_numbers(self, table: str, amount: int, /) -> int:
+        """Return the first of the numbers of some new rows of a table."""
+        rows, _, _ = await self.execute(_TAKE_NUMBERS, (table, amount))
+        number: int = rows[0][0]
+        return number
 
     def send_rows(self, sql: str, rows: list[tuple[Any, ...]], /) -> Awaitable[int]:
         """Send a statement once for each row of values, and return the number of rows that it changed."""
         return self._send_rows(sql, rows)
 
     async def _send_rows(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
-        resolve_rows = sql.resolve_rows if type(sql) is ServerText else None
-        if resolve_rows is not None:
-            changed = (await self.execute(*resolve_rows(rows)))[1]
+        many_rows = sql.many if type(sql) is ServerText else None
+        if many_rows is not None:
+            changed = (await self.execute(many_rows, rows))[1]
         elif type(sql) is not ServerText and (many := unnested(sql)) is not None:
             changed = (await self.execute(many, [*map(list, zip(*rows, strict=True))]))[1]
         else:

@@ -12,22 +12,25 @@ from zorivest_async.database.postgresql.comparing import comparable
 from zorivest_async.database.postgresql.compiling import DIALECT, text_of
 from zorivest_async.database.postgresql.dialect import ServerDialect
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, is_lost, translation_of
+from zorivest_async.database.postgresql.flushing import flushing
 from zorivest_async.database.postgresql.foreign_keys import foreign_keys
 from zorivest_async.database.postgresql.identifiers import check_of
 from zorivest_async.database.postgresql.images import ChunkReader
-from zorivest_async.database.postgresql.search import WordSearch, index_objects
+from zorivest_async.database.postgresql.search import WordSearch
+from zorivest_async.database.postgresql.stored_values import StoredValues
 from zorivest_async.database.postgresql.times import read_time, store_time
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.errors import NotOnThisBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from zorivest_async.database.backend import Backend, Channel, SearchIndex
+    from zorivest_async.database.backend import Backend, Channel, Confidence, SearchIndex
 
 __all__ = ["BACKEND"]
 
@@ -52,6 +55,9 @@ class _ServerBackend:
     translation_of = staticmethod(translation_of)
     foreign_keys = staticmethod(foreign_keys)
 
+    def confidential(self, dialect: Dialect, /) -> Confidence:
+        return StoredValues(getattr(dialect, "keys", None))
+
     def drives(self, dialect: Dialect, /) -> bool:
         if not isinstance(dialect, ServerDialect):
             raise NotOnThisBackendError(
@@ -74,8 +80,8 @@ class _ServerBackend:
         del table, column  # images are the only streams
         return await ChunkReader.open(connection, number, start)
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        index_objects(connection, changed)
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        return flushing(connection, changed)
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:  # noqa: ARG002
         """Refuse: ``zorivest server upgrade`` creates the schema.

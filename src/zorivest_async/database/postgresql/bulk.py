@@ -46,10 +46,9 @@ class ServerBulkInsert:
         once = {row[place]: row for row in rows}
         if "DO UPDATE" in sql:
             return await self._channel.send_rows(sql, [*once.values()]) + len(rows) - len(once)
-        if not self._refuses or not isinstance(sql, ServerText) or sql.resolve_rows is None:
+        if not self._refuses or not isinstance(sql, ServerText) or sql.many is None:
             return await self._channel.send_rows(sql, rows)
-        text, values = sql.resolve_rows(rows)
-        inserted = {row[0] for row in (await self._channel.send(text, values)).rows}
+        inserted = {row[0] for row in (await self._channel.send(sql.many, rows)).rows}
         if len(inserted) < len(rows):
             # The first row of a key is inserted, unless it was stored before.
             seen = set[Any]()

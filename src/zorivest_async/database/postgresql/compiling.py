@@ -4,23 +4,45 @@
 
 from __future__ import annotations
 
+import json
 import re
-from functools import partial
+from operator import and_, eq
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Insert, LargeBinary, Table, TypeDecorator, Update
+from sqlalchemy import BinaryExpression, BindParameter, BooleanClauseList, Insert, Select, Table, Update
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import iterate
 
+from zorivest_async.database.postgresql.confidentiality import CONFIDENTIALITY, Confidentiality
 from zorivest_async.database.postgresql.dialect import ServerDialect
-from zorivest_async.database.postgresql.images import CHUNK_BYTES
+from zorivest_async.database.postgresql.insertions import INSERTION, chunks, split
+from zorivest_async.database.postgresql.plans import (
+    Equal,
+    Hashed,
+    InsertionOfRows,
+    Reading,
+    RowKey,
+    SealedValue,
+    Writing,
+)
+from zorivest_async.database.postgresql.schema import HASH
 from zorivest_async.database.postgresql.text import ServerText, unnested
-from zorivest_async.database.postgresql.words import SEARCHED, Searched, searched_words
-from zorivest_async.database.statements import Elements, contains_folded, opened, opened_image, sealed, whole_number
+from zorivest_async.database.postgresql.words import SEARCHED, Searched
+from zorivest_async.database.statements import (
+    Elements,
+    Sought,
+    contains_folded,
+    has_element,
+    has_value,
+    opened_image,
+    whole_number,
+)
 from zorivest_async.database.tables import IMAGES
-from zorivest_async.database.types import Confidential
+from zorivest_async.database.types import Confidential, ImageData
+from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.sql.expression import ClauseElement
@@ -30,13 +52,6 @@ __all__ = ["DIALECT", "text_of"]
 DIALECT: Final = ServerDialect()  # type: ignore[no-untyped-call]
 """The dialect that compiles the library's statements."""
 
-CLEAR: Final = "'\\x00'::bytea"
-"""First byte of a confidential value that is stored in clear."""
-
-
-def _is_journal(compiler: SQLCompiler) -> bool:
-    return isinstance(compiler.dialect, ServerDialect)
-
 
 def _argument(element: Any, compiler: SQLCompiler, options: dict[str, Any]) -> str:
     (argument,) = element.clauses
@@ -45,11 +60,7 @@ def _argument(element: Any, compiler: SQLCompiler, options: dict[str, Any]) -> s
 
 @compiles(Elements, "postgresql")
 def _elements(element: Elements, compiler: SQLCompiler, **options: Any) -> str:
-    (array,) = element.clauses
-    text = compiler.process(array, **options)
-    if isinstance(array.type, Confidential) and hasattr(array, "table"):
-        text = _text_in(text)
-    return f"jsonb_array_elements_text(({text})::jsonb)"
+    return f"jsonb_array_elements_text(({_argument(element, compiler, options)})::jsonb)"
 
 
 @compiles(contains_folded, "postgresql")
@@ -66,50 +77,33 @@ def _whole_number(element: whole_number, compiler: SQLCompiler, **options: Any) 
     return f"(CASE WHEN {value} ~ '^-?[0-9]{{1,18}}$' THEN ({value})::bigint END)"
 
 
-@compiles(sealed, "postgresql")
-def _sealed(element: sealed, compiler: SQLCompiler, **options: Any) -> str:
-    value = _argument(element, compiler, options)
-    if not _is_journal(compiler):
-        return value
-    return f"{CLEAR} || {value if _is_bytes(element) else f'convert_to({value}, ' + repr('UTF8') + ')'}"
+@compiles(has_value, "postgresql")
+def _has_value(element: has_value, compiler: SQLCompiler, **options: Any) -> str:
+    column, value = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column}{HASH} = ANY({_as_hashes(value)})"
 
 
-@compiles(opened, "postgresql")
-def _opened(element: opened, compiler: SQLCompiler, **options: Any) -> str:
-    stored = _argument(element, compiler, options)
-    if not _is_journal(compiler):
-        return stored
-    return f"substr({stored}, 2)" if _is_bytes(element) else _text_in(stored)
+@compiles(has_element, "postgresql")
+def _has_element(element: has_element, compiler: SQLCompiler, **options: Any) -> str:
+    column, value = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column}{HASH} && {_as_hashes(value)}"
+
+
+def _as_hashes(parameter: str) -> str:
+    """Return the parameter of a value to look for as that of its hashes: while keys are replaced, it has two."""
+    return f"{parameter.partition('::')[0]}::BYTEA[]"
 
 
 @compiles(opened_image, "postgresql")
 def _opened_image(element: opened_image, compiler: SQLCompiler, **options: Any) -> str:
     stored = _argument(element, compiler, options)
-    if not _is_journal(compiler):
-        return stored
     images = stored.rpartition(".")[0] or "images"
     return (
-        "(SELECT coalesce(string_agg(substr(chunk.data, 2), ''::bytea ORDER BY chunk.n), ''::bytea) "
+        "(SELECT array_agg(chunk.data ORDER BY chunk.n) "
         f"FROM image_chunks AS chunk WHERE chunk.journal_id = {images}.journal_id AND chunk.image_id = {images}.id)"
     )
 
 
-def _is_bytes(element: Any) -> bool:
-    kind = element.type
-    return isinstance(kind.impl_instance if isinstance(kind, TypeDecorator) else kind, LargeBinary)
-
-
-def _text_in(stored: str) -> str:
-    """Return the SQL of the text in a confidential column."""
-    return f"convert_from(substr({stored}, 2), 'UTF8')"
-
-
-_INSERTION: Final = re.compile(
-    r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) "
-    r"(?:VALUES \((?P<row>.*?)\)|SELECT (?P<selected>.*?)(?P<guard> \nWHERE .*?))"
-    r"(?P<conflict> ON CONFLICT .*?)?(?P<returning> RETURNING .*)?\Z",
-    re.DOTALL,
-)
 _PARAMETER: Final = re.compile(r"\$(\d+)::")
 _ALIAS: Final = re.compile(r" AS \w+\Z")
 
@@ -122,105 +116,181 @@ def text_of(core: ClauseElement, compiled: Any) -> str:
     an image inserts its chunks, both in the same message.
     """
     text = str(compiled)
-    if isinstance(core, Insert) and (found := _INSERTION.match(text)) is not None:
+    if isinstance(core, Insert) and (found := INSERTION.match(text)) is not None:
         return _insertion(core.table, found)
-    if isinstance(core, Update) and isinstance(core.table, Table) and core.table.name in SEARCHED:
-        return _update(core.table, text, [*compiled.positiontup])
+    if isinstance(core, Update) and isinstance(core.table, Table):
+        return _update(core, text, [*compiled.positiontup])
+    if isinstance(core, Select):
+        return _query(core, text, compiled)
     return text
 
 
 def _insertion(table: Any, found: re.Match[str]) -> str:
     name = table.name
-    columns, values = found["columns"].split(", "), _split(found["row"] or found["selected"])
+    columns, values = found["columns"].split(", "), split(found["row"] or found["selected"])
     pairs = dict(zip(columns, (_ALIAS.sub("", value) for value in values), strict=True))
     key = table.primary_key.columns[0]
     is_new = found["conflict"] is None and found["row"] is not None
+    places = {column: _place(value) for column, value in pairs.items()}
     if key.name == "id":
         pairs["id"] = f"coalesce({pairs['id']}, zorivest_next_id('{name}'))"
     original = pairs.pop("data") if table is IMAGES else None
+    count = len(set(_PARAMETER.findall(found.group())))
+    hashed = _hashed(table, places)
+    for number, each in enumerate(hashed, count + 1):
+        pairs[f"{each.label.partition('.')[2]}{HASH}"] = _hash_parameter(number, each)
     row = ", ".join(pairs.values())
     source = f"VALUES ({row})" if found["row"] is not None else f"SELECT {row}{found['guard']}"
     conflict = " ON CONFLICT DO NOTHING" if is_new else found["conflict"] or ""
+    if " DO UPDATE " in conflict:
+        conflict += "".join(f", {each}{HASH} = excluded.{each}{HASH}" for each in _changed_hashes(conflict, hashed))
     text = f"INSERT INTO {name} ({', '.join(pairs)}) {source}{conflict}"
-    returning = found["returning"] or ""
     fields = SEARCHED.get(name)
-    many = None if original is not None or found["row"] is None else _rows_of(table, text, fields, pairs)
-    if fields is None and original is None:
-        return ServerText(text + returning, refuses_duplicates=is_new, resolve_rows=many)
-    count = len(set(_PARAMETER.findall(found.group())))
     parts = [f"stored AS ({text} RETURNING {key.name} AS key)"]
     if original is not None:
-        parts.append(_chunks(original))
-    plain = f"WITH {', '.join(parts)} SELECT key FROM stored" if len(parts) > 1 else text + returning
-    resolve = None
+        parts.append(chunks(original, "stored.key", "stored"))
+    plain = f"WITH {', '.join(parts)} SELECT key FROM stored" if len(parts) > 1 else text + (found["returning"] or "")
+    both = None
     if fields is not None:
-        parts.append(_words(fields.kind, count + 1))
-        places = [_place(pairs.get(field)) for field in fields.columns]
+        parts.append(_words(fields.kind, count + len(hashed) + 1))
         both = f"WITH {', '.join(parts)} SELECT key FROM stored"
-        resolve = partial(_with_words, places, both, plain)
-    return ServerText(plain, refuses_duplicates=is_new, resolve=resolve, resolve_rows=many)
+    plan = Writing(
+        plain,
+        both,
+        always=False,
+        key=places[key.name],
+        numbered=name if key.name == "id" else None,
+        sealed=_sealed(table, places),
+        hashed=hashed,
+        searched=_searched(fields, places),
+        original=places["data"] if original is not None else None,
+    )
+    many = None if original is not None or found["row"] is None else unnested(text)
+    rows = InsertionOfRows(plan, many, fields and fields.kind, key.name, " DO UPDATE " in text) if many else None
+    return ServerText(
+        plain, plan, refuses_duplicates=is_new, many=None if rows is None else ServerText(many or "", rows)
+    )
 
 
-def _rows_of(table: Any, text: str, fields: Searched | None, pairs: dict[str, str]) -> Any:
-    many = unnested(text)
-    if many is None:
-        return None
-    key = table.primary_key.columns[0].name
-    if fields is None:
-        return partial(_as_columns, many)
-    if key == "id":  # whose words need the numbers that the rows are given
-        return None
-    places = [_place(pairs.get(field)) for field in fields.columns]
-    is_upsert = "DO UPDATE" in text
-    return partial(_many_with_words, many, key, fields.kind, _place(pairs[key]), places, is_upsert)
-
-
-def _as_columns(many: str, rows: list[tuple[Any, ...]]) -> tuple[str, Sequence[Any]]:
-    return many, [*map(list, zip(*rows, strict=True))]
-
-
-def _many_with_words(  # noqa: PLR0917 - a statement's parts, for partial()
-    many: str,
-    key: str,
-    kind: str,
-    key_place: int | None,
-    places: Sequence[int | None],
-    is_upsert: bool,
-    rows: list[tuple[Any, ...]],
-) -> tuple[str, Sequence[Any]]:
-    """Return the insertion of many rows with the words of those that have any, and its values."""
-    values: list[Any] = [*map(list, zip(*rows, strict=True))]
-    of_row = {
-        row[key_place or 0]: searched_words([None if place is None else row[place] for place in places]) for row in rows
-    }
-    keys = [each for each, words in of_row.items() if words]
-    count = len(values)
-    parts = [f"stored AS ({many} RETURNING {key} AS key)"]
-    if keys:
-        parts.append(
-            f"words AS (INSERT INTO search_words (kind, key, words) SELECT '{kind}', key, words::tsvector FROM stored "
-            f"JOIN unnest(${count + 1}::text[], ${count + 2}::text[]) AS found(key, words) USING (key) "
-            "ON CONFLICT (journal_id, kind, key) DO UPDATE SET words = excluded.words)"
-        )
-        values += [keys, [of_row[each] for each in keys]]
-    if is_upsert and len(keys) < len(of_row):
-        parts.append(
-            f"cleared AS (DELETE FROM search_words WHERE kind = '{kind}' AND key = ANY(${len(values) + 1}::text[]))"
-        )
-        values.append([each for each, words in of_row.items() if not words])
-    return f"WITH {', '.join(parts)} SELECT key FROM stored", values
-
-
-def _update(table: Any, text: str, parameters: Sequence[str]) -> str:
-    fields = SEARCHED[table.name]
+def _update(core: Update, text: str, parameters: Sequence[str]) -> str:
+    table: Any = core.table
+    fields = SEARCHED.get(table.name)
     changed = dict(re.findall(r"(\w+)=(.*?)(?:, (?=\w+=)| ?\nWHERE|\Z)", text.partition(" SET ")[2], re.DOTALL))
-    if not any(column in changed for column in fields.columns):
+    places = {column: _place(value) for column, value in changed.items()}
+    sealed, hashed = _sealed(table, places), _hashed(table, places)
+    is_searched = fields is not None and any(column in changed for column in fields.columns)
+    if not (sealed or is_searched):
         return text
-    key = table.primary_key.columns[0].name
-    places = [_place(changed.get(column)) for column in fields.columns]
-    words = _words(fields.kind, len(parameters) + 1)
-    both = f"WITH stored AS ({text} RETURNING {table.name}.{key} AS key), {words} SELECT key FROM stored"
-    return ServerText(both, resolve=partial(_with_words, places, both, None))
+    key = table.primary_key.columns[0]
+    key_place = _given_keys(core.whereclause, parameters).get(hash(key))
+    if sealed and key_place is None:
+        raise ConfigurationError(f"an update of {table.name} must name the row whose values it seals")
+    for number, each in enumerate(hashed, len(parameters) + 1):
+        column = f"{each.label.partition('.')[2]}{HASH}"
+        text = re.sub(r"(?=\s+WHERE )", lambda _: f", {column}={_hash_parameter(number, each)}", text, count=1)  # noqa: B023 - called at once
+    both = None
+    if fields is not None and is_searched:
+        words = _words(fields.kind, len(parameters) + len(hashed) + 1)
+        both = f"WITH stored AS ({text} RETURNING {table.name}.{key.name} AS key), {words} SELECT key FROM stored"
+    plan = Writing(
+        text,
+        both,
+        always=True,
+        key=key_place,
+        numbered=None,
+        sealed=sealed,
+        hashed=hashed,
+        searched=_searched(fields, places),
+    )
+    return ServerText(text, plan)
+
+
+def _query(core: Select[Any], text: str, compiled: Any) -> str:
+    parameters = [*compiled.positiontup]
+    equal = tuple(
+        Equal(place, compiled.binds[name].type.label)
+        for place, name in enumerate(parameters)
+        if isinstance(compiled.binds[name].type, Sought)
+    )
+    opened, original = opened_of(core, compiled)
+    sorts = any(
+        isinstance(getattr(part, "type", None), Confidential)
+        for clause in core._order_by_clauses  # noqa: SLF001 - no public name has it
+        for part in iterate(clause)
+    )
+    if not (equal or opened or original or sorts):
+        return text
+    return ServerText(text, Reading(text, equal, opened, original, sorts))
+
+
+def opened_of(
+    core: Select[Any], compiled: Any
+) -> tuple[tuple[tuple[SealedValue, RowKey], ...], tuple[int, RowKey] | None]:
+    """Return the confidential values of a query's rows, and the place of an image's chunks, each with its row's key."""
+    columns = [*core.selected_columns]
+    keys = {hash(column): place for place, column in enumerate(columns)}
+    given = _given_keys(core.whereclause, [*(compiled.positiontup or ())])
+    opened: list[tuple[SealedValue, RowKey]] = []
+    original: tuple[int, RowKey] | None = None
+    for place, column in enumerate(columns):
+        if not isinstance(column.type, Confidential | ImageData) or getattr(column, "table", None) is None:
+            continue
+        key = column.table.primary_key.columns[0]
+        if hash(key) in keys:
+            of_row = RowKey(keys[hash(key)], is_given=False)
+        elif hash(key) in given:
+            of_row = RowKey(given[hash(key)], is_given=True)
+        else:
+            raise ConfigurationError(f"a query for {column} must have the key of its row, which its value is bound to")
+        if isinstance(column.type, ImageData):
+            original = place, of_row
+        else:
+            table = getattr(column.table, "element", column.table)  # an alias has another name
+            opened.append((SealedValue(place, f"{table.name}.{column.name}", column.type.is_bytes), of_row))
+    return tuple(opened), original
+
+
+def _given_keys(condition: Any, parameters: Sequence[str]) -> dict[int, int]:
+    """Return the places of the values that columns must be equal to, by the hash of the column."""
+    found: dict[int, int] = {}
+    parts = [condition]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, BooleanClauseList) and part.operator is and_:
+            parts.extend(part.clauses)
+        elif isinstance(part, BinaryExpression) and part.operator is eq and isinstance(part.right, BindParameter):
+            found |= {hash(part.left): place for place, name in enumerate(parameters) if name == part.right.key}
+    return found
+
+
+def _sealed(table: Any, places: Mapping[str, int | None]) -> tuple[SealedValue, ...]:
+    return tuple(
+        SealedValue(place, f"{table.name}.{name}", table.c[name].type.is_bytes)
+        for name, place in places.items()
+        if place is not None and isinstance(table.c[name].type, Confidential)
+    )
+
+
+def _hashed(table: Any, places: Mapping[str, int | None]) -> tuple[Hashed, ...]:
+    kinds = CONFIDENTIALITY.get(table.name, {})
+    return tuple(
+        Hashed(place, f"{table.name}.{name}", json.loads if kinds[name] is Confidentiality.HASHED_EACH else None)
+        for name, place in places.items()
+        if place is not None and kinds.get(name) in (Confidentiality.HASHED, Confidentiality.HASHED_EACH)
+    )
+
+
+def _hash_parameter(number: int, each: Hashed) -> str:
+    return f"${number}::BYTEA" if each.elements is None else f"(${number}::TEXT)::BYTEA[]"
+
+
+def _changed_hashes(conflict: str, hashed: Sequence[Hashed]) -> list[str]:
+    names = [each.label.partition(".")[2] for each in hashed]
+    return [name for name in names if f"{name} = excluded.{name}" in conflict]
+
+
+def _searched(fields: Searched | None, places: Mapping[str, int | None]) -> tuple[int | None, ...]:
+    return () if fields is None else tuple(places.get(column) for column in fields.columns)
 
 
 def _words(kind: str, parameter: int) -> str:
@@ -231,35 +301,7 @@ def _words(kind: str, parameter: int) -> str:
     )
 
 
-def _chunks(original: str) -> str:
-    size = f"octet_length({original})"
-    return (
-        f"chunks AS (INSERT INTO image_chunks (image_id, n, data) SELECT stored.key, part.n, {CLEAR} || "
-        f"substr({original}, part.n * {CHUNK_BYTES} + 1, {CHUNK_BYTES}) "
-        f"FROM stored, generate_series(0, greatest(({size} - 1) / {CHUNK_BYTES}, 0)) AS part(n))"
-    )
-
-
 def _place(value: str | None) -> int | None:
     """Return the place of a value among the statement's values; ``None`` if the statement does not have it."""
     found = None if value is None else _PARAMETER.search(value)
     return None if found is None else int(found[1]) - 1
-
-
-def _with_words(
-    places: Sequence[int | None], both: str, plain: str | None, values: Sequence[Any]
-) -> tuple[str, Sequence[Any]]:
-    """Return the statement with the words of its texts; ``plain`` if there are none, which spares the index a row."""
-    words = searched_words([None if place is None else values[place] for place in places])
-    return (plain, values) if plain is not None and not words else (both, (*values, words))
-
-
-def _split(row: str) -> list[str]:
-    """Return the values of a row, whose commas inside parentheses separate none."""
-    values, depth, start = list[str](), 0, 0
-    for place, character in enumerate(row):
-        depth += (character == "(") - (character == ")")
-        if character == "," and not depth:
-            values.append(row[start:place].strip())
-            start = place + 1
-    return [*values, row[start:].strip()]

@@ -26,12 +26,16 @@ from sqlalchemy.util.concurrency import await_, in_greenlet
 
 from zorivest_async.database.models import Base
 from zorivest_async.database.postgresql.adapter import JournalSettings, ServerTransaction
+from zorivest_async.database.postgresql.insertions import image_insertion
+from zorivest_async.database.postgresql.plans import chunks_of
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ServerDialect"]
+    from zorivest_async.database.postgresql.keys import JournalKeys
+
+__all__ = ["ServerDialect", "keys_of"]
 
 OURS: Final = frozenset(Base.metadata.tables)
 """Names of the library's tables, whose keys begin with the journal's number."""
@@ -65,7 +69,8 @@ class _Cursor(AsyncAdapt_asyncpg_cursor):
         async with connection._execute_mutex:  # noqa: SLF001 - SQLAlchemy's way
             try:
                 transaction: ServerTransaction = connection.transaction
-                rows, self._rowcount, columns = await transaction.execute(operation, parameters or (), is_own=False)
+                operation, parameters = await _in_chunks(operation, parameters or (), transaction.keys)
+                rows, self._rowcount, columns = await transaction.execute(operation, parameters, is_own=False)
             except Exception as error:  # noqa: BLE001 - SQLAlchemy maps it
                 self._handle_exception(error)  # type: ignore[no-untyped-call]
             self._description = cast("Any", _described(columns))
@@ -77,9 +82,25 @@ class _Cursor(AsyncAdapt_asyncpg_cursor):
         async with connection._execute_mutex:  # noqa: SLF001 - SQLAlchemy's way
             try:
                 transaction: ServerTransaction = connection.transaction
-                self._rowcount = await transaction.send_rows(operation, [tuple(row) for row in seq_of_parameters])
+                if image_insertion(operation) is None:
+                    self._rowcount = await transaction.send_rows(operation, [tuple(row) for row in seq_of_parameters])
+                else:
+                    self._rowcount = 0
+                    for row in seq_of_parameters:
+                        own = await _in_chunks(operation, row, transaction.keys)
+                        self._rowcount += (await transaction.execute(*own, is_own=False))[1]
             except Exception as error:  # noqa: BLE001
                 self._handle_exception(error)  # type: ignore[no-untyped-call]
+
+
+async def _in_chunks(operation: str, parameters: Sequence[Any], keys: JournalKeys) -> tuple[str, Sequence[Any]]:
+    """Return a statement and its values; those that insert an image have its original in chunks."""
+    found = image_insertion(operation)
+    if found is None:
+        return operation, parameters
+    values = list(parameters)
+    values[found.original] = await chunks_of(values[found.original], None, keys)
+    return found.text, values
 
 
 class _StreamingCursor(AsyncAdapt_asyncpg_ss_cursor):
@@ -170,6 +191,14 @@ class ServerConnection(AsyncAdapt_asyncpg_connection):
         await self._connection.close(timeout=2)
 
 
+def keys_of(dialect: Any) -> JournalKeys:
+    """Return the keys of the journal of an engine's dialect."""
+    keys: JournalKeys | None = dialect.keys
+    if keys is None:
+        raise ConfigurationError("postgresql+zorivest is for Vault.connect(), which gives it a journal")
+    return keys
+
+
 async def _done(answer: Any) -> None:
     await answer
 
@@ -195,6 +224,9 @@ class ServerDialect(PGDialect_asyncpg):
     """The dialect behind ``postgresql+zorivest://``."""
 
     driver = "zorivest"
+    keys: JournalKeys | None = None
+    """The keys of the journal; ``None`` in the dialect that compiles the library's own statements."""
+
     supports_statement_cache = True
     statement_compiler = _Compiler
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -23,7 +23,7 @@ def create_journal_engine(settings: JournalSettings, size: int) -> AsyncEngine:
         settings: What its connections need to know.
         size: Maximum number of connections; the first is opened when it is needed.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         f"{ServerDialect.name}+{ServerDialect.driver}://",
         connect_args={"journal_settings": settings},
         poolclass=VaultPool,
@@ -33,3 +33,5 @@ def create_journal_engine(settings: JournalSettings, size: int) -> AsyncEngine:
         pool_use_lifo=True,
         **QUIET,
     )
+    cast("ServerDialect", engine.dialect).keys = settings.keys
+    return engine

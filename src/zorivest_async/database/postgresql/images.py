@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from zorivest_async.errors import RepositoryError
+from zorivest_async.database.postgresql.dialect import keys_of
+from zorivest_async.database.postgresql.keys import CHUNK_BYTES
+from zorivest_async.errors import RepositoryError, VaultDamagedError
 
 if TYPE_CHECKING:
     from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["CHUNK_BYTES", "ChunkReader"]
+    from zorivest_async.database.postgresql.keys import JournalKeys
 
-CHUNK_BYTES: Final = 256 * 1024
-"""Size of each chunk except the last."""
+__all__ = ["ChunkReader"]
 
 ENDED: Final = "the transaction in which the image was streamed has ended; stream it again"
 CHANGED: Final = "the value changed while it was read in pieces; read it again"
 
-_SIZE: Final = text("SELECT sum(octet_length(data) - 1)::bigint FROM image_chunks WHERE image_id = :number")
-_CHUNK: Final = text("SELECT substr(data, 2) FROM image_chunks WHERE image_id = :number AND n = :n")
+_SIZE: Final = text("SELECT sum(octet_length(data))::bigint, count(*) FROM image_chunks WHERE image_id = :number")
+_CHUNK: Final = text("SELECT data FROM image_chunks WHERE image_id = :number AND n = :n")
 _IS_THERE: Final = text("SELECT EXISTS (SELECT FROM images WHERE id = :number)")
 
 
@@ -35,11 +36,14 @@ class ChunkReader:
         connection: The connection.
         number: The row number of the image.
         size: Its size, in bytes.
+        count: The number of its chunks.
         start: Offset of the first byte to read.
     """
 
-    def __init__(self, connection: AsyncConnection, number: int, size: int, start: int) -> None:
+    def __init__(self, connection: AsyncConnection, number: int, size: int, count: int, start: int) -> None:
         self._connection = connection
+        self._keys: JournalKeys = keys_of(connection.dialect)
+        self._count = count
         self._number = number
         self._size = size
         self._place = min(start, size)
@@ -48,8 +52,10 @@ class ChunkReader:
     @classmethod
     async def open(cls, connection: AsyncConnection, number: int, start: int) -> ChunkReader:
         """Open the bytes of an image for reading from an offset."""
-        size = (await connection.execute(_SIZE, {"number": number})).scalar_one()
-        return cls(connection, number, int(size or 0), start)
+        size, count = (await connection.execute(_SIZE, {"number": number})).one()
+        if not count and keys_of(connection.dialect).binds:
+            raise VaultDamagedError(None, "the chunks of an image are missing")
+        return cls(connection, number, int(size or 0) - count * keys_of(connection.dialect).overhead, count, start)
 
     async def read(self, size_bytes: int) -> bytes:
         """Return the next bytes; none at the end.
@@ -81,7 +87,8 @@ class ChunkReader:
             found = await self._scalar(_CHUNK, number=self._number, n=number)
             if found is None:
                 raise RepositoryError(problem=CHANGED)
-            self._chunk = number, bytes(found)
+            is_last = number == self._count - 1
+            self._chunk = number, self._keys.open_chunk(bytes(found), self._number, number, is_last=is_last)
         return self._chunk[1]
 
     async def _scalar(self, statement: TextClause, **parameters: int) -> Any:

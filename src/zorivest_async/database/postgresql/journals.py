@@ -20,8 +20,8 @@ __all__ = ["open_journal"]
 SEALED: Final = "this journal is sealed, which this release cannot read; install the release that made it"
 
 
-async def open_journal(server: Server, name: str, *, create: bool) -> int | None:
-    """Return the number of a journal that is stored in clear; ``None`` if it does not exist and is not to be created.
+async def open_journal(server: Server, name: str, *, create: bool) -> tuple[int, bytes] | None:
+    """Return the number and the hash key of a journal that is stored in clear; ``None`` if it does not exist.
 
     Args:
         server: The server.
@@ -37,9 +37,7 @@ async def open_journal(server: Server, name: str, *, create: bool) -> int | None
     try:
         async with connection.transaction():
             number: int | None = await connection.fetchval("SELECT zorivest_open_journal($1, $2)", name, create)
-            if number is not None:
-                await _require_clear(connection, number)
-            return number
+            return None if number is None else (number, await _hash_key(connection, number))
     except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
         forget_locals(error)
         raise vault_error_of(error) from None
@@ -47,7 +45,7 @@ async def open_journal(server: Server, name: str, *, create: bool) -> int | None
         connection.terminate()
 
 
-async def _require_clear(connection: asyncpg.Connection[Any], number: int) -> None:
+async def _hash_key(connection: asyncpg.Connection[Any], number: int) -> bytes:
     await connection.execute(f"SET LOCAL zorivest.journal = '{number:d}'")
     encryption = await connection.fetchval("SELECT encryption FROM journals WHERE id = $1", number)
     if encryption is None:  # it is new
@@ -57,3 +55,5 @@ async def _require_clear(connection: asyncpg.Connection[Any], number: int) -> No
         encryption = await connection.fetchval("SELECT encryption FROM journals WHERE id = $1", number)
     if encryption != "server":
         raise ConfigurationError(SEALED)
+    hash_key: bytes = await connection.fetchval("SELECT hash_key FROM journals WHERE id = $1", number)
+    return hash_key

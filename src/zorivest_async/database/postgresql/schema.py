@@ -43,10 +43,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["COUNTER", "HASH", "JOURNAL_ID", "derived_metadata", "numbered_tables"]
+__all__ = ["CLEAR", "COUNTER", "HASH", "JOURNAL_ID", "derived_metadata", "numbered_tables"]
 
 JOURNAL_ID: Final = "journal_id"
 """The first column of every table, and of every key."""
+
+CLEAR: Final = b"\0"
+"""First byte, the version, of a confidential value that is stored in clear."""
 
 HASH: Final = "_hash"
 """End of the name of the column beside a sealed one that has the keyed hashes of its values."""

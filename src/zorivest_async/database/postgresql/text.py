@@ -4,43 +4,77 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["Savepoint", "ServerText", "is_reading", "savepoint_of", "unnested"]
+    from zorivest_async.database.postgresql.keys import JournalKeys
+
+__all__ = ["Plan", "Savepoint", "Sender", "ServerText", "is_reading", "savepoint_of", "unnested"]
+
+
+class Sender(Protocol):
+    """The transaction that sends a statement."""
+
+    @property
+    def keys(self) -> JournalKeys:
+        """The keys of the journal."""
+        ...
+
+    async def take_numbers(self, table: str, amount: int, /) -> int:
+        """Return the first of the numbers of some new rows of a table."""
+        ...
+
+
+class Plan(Protocol):
+    """What a statement's values are before they are sent, and its rows after they were received."""
+
+    async def prepare(self, values: Sequence[Any], sender: Sender, /) -> tuple[str, Sequence[Any]]:
+        """Return the text and the values to send."""
+        ...
+
+    async def read(
+        self, rows: list[tuple[Any, ...]], values: Sequence[Any], keys: JournalKeys, /
+    ) -> list[tuple[Any, ...]]:
+        """Return rows with their confidential values opened.
+
+        Args:
+            rows: The rows.
+            values: The values that were sent.
+            keys: The keys of the journal.
+
+        Raises:
+            VaultDamagedError: A value does not authenticate.
+        """
+        ...
 
 
 class ServerText(str):
     """A statement of the library, with what PostgreSQL's connection does beside sending it.
 
     Attributes:
+        plan: How its values and its rows are converted; ``None`` if they are sent and received as they are.
         refuses_duplicates: Whether a row that was not inserted is a duplicate: the insertion does nothing then, as an
             error would abort the transaction.
-        resolve: Returns the text and the values to send for the values of the statement; ``None`` if they are the same.
-        resolve_rows: The same for many rows, an array a column; ``None`` if each row is sent by itself.
+        many: The same insertion of many rows, an array a column; its values are the rows. ``None`` if each row is sent
+            by itself.
     """
 
-    __slots__ = ("refuses_duplicates", "resolve", "resolve_rows")
+    __slots__ = ("many", "plan", "refuses_duplicates")
 
+    plan: Plan | None
     refuses_duplicates: bool
-    resolve: Callable[[Sequence[Any]], tuple[str, Sequence[Any]]] | None
-    resolve_rows: Callable[[list[tuple[Any, ...]]], tuple[str, Sequence[Any]]] | None
+    many: ServerText | None
 
     def __new__(
-        cls,
-        text: str,
-        *,
-        refuses_duplicates: bool = False,
-        resolve: Callable[[Sequence[Any]], tuple[str, Sequence[Any]]] | None = None,
-        resolve_rows: Callable[[list[tuple[Any, ...]]], tuple[str, Sequence[Any]]] | None = None,
+        cls, text: str, plan: Plan | None = None, *, refuses_duplicates: bool = False, many: ServerText | None = None
     ) -> Self:
         """Return a text."""
         made = super().__new__(cls, text)
+        made.plan = plan
         made.refuses_duplicates = refuses_duplicates
-        made.resolve = resolve
-        made.resolve_rows = resolve_rows
+        made.many = many
         return made
 
 

@@ -9,6 +9,7 @@ from zorivest_async.database.repositories.excerpts import words_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zorivest_async.database.postgresql.keys import JournalKeys
     from zorivest_async.database.repositories.search_query import SearchQuery
 
 __all__ = ["SEARCHED", "Searched", "query_of", "searched_words"]
@@ -50,8 +51,13 @@ _BETWEEN_TEXTS: Final = 8
 """Positions between two texts of a row, which no phrase spans."""
 
 
-def searched_words(texts: Sequence[str | None]) -> str:
-    """Return the words of a row's texts with their positions, in the form of a ``tsvector``."""
+def searched_words(texts: Sequence[str | None], keys: JournalKeys) -> str:
+    """Return the words of a row's texts with their positions, in the form of a ``tsvector``.
+
+    Args:
+        texts: The texts.
+        keys: The keys of the journal, which say in what form the index has words.
+    """
     places: dict[str, list[int]] = {}
     place = size = count = 0
     for text in texts:
@@ -67,15 +73,17 @@ def searched_words(texts: Sequence[str | None]) -> str:
             places.setdefault(word, []).append(place)
         place += _BETWEEN_TEXTS
     # A word has at most 255 positions there.
-    return " ".join(f"'{word}':{','.join(map(str, each[:255]))}" for word, each in places.items())
+    indexed = zip(keys.words([*places]), places.values(), strict=True)
+    return " ".join(f"'{word}':{','.join(map(str, each[:255]))}" for word, each in indexed)
 
 
-def query_of(query: SearchQuery) -> str:
+def query_of(query: SearchQuery, keys: JournalKeys) -> str:
     """Return a query in the form of a ``tsquery``; ``""`` if it has no word."""
     phrases: dict[str, None] = {}
     last = len(query.phrases) - 1
     for number, phrase in enumerate(query.phrases):
-        words = [f"'{word}'" for word in words_of(phrase) if len(word.encode()) <= MAX_WORD_BYTES]
+        found = [word for word in words_of(phrase) if len(word.encode()) <= MAX_WORD_BYTES]
+        words = [f"'{word}'" for word in keys.words(found)]
         if words and query.is_being_typed and number == last:
             words[-1] += ":*"
         if words:

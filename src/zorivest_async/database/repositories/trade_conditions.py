@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, String, bindparam, func, or_, select
 
-from zorivest_async.database.statements import Elements, contains_folded
+from zorivest_async.database.statements import contains_folded, has_element, has_value, sought
 from zorivest_async.database.tables import ACCOUNTS, TRADE_PLANS, TRADE_REPORTS, TRADES
 from zorivest_async.domain.queries import DEFAULT_CURRENCY, TradeFilter
 from zorivest_async.errors import InvalidQueryError
@@ -15,7 +15,6 @@ __all__ = ["conditions_of", "narrowed"]
 
 # Aliases, as a statement may join the reports itself.
 _reports, _plans = TRADE_REPORTS.alias("reviews"), TRADE_PLANS.alias("intentions")
-_tags = Elements(_reports.c.tags).table_valued("value", name="tags")
 _currency_of_account = select(ACCOUNTS.c.currency).where(ACCOUNTS.c.account_id == TRADES.c.account_id).scalar_subquery()
 
 _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
@@ -31,14 +30,16 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
         )
     ),
     "tag": select(_reports.c.id)
-    .select_from(_reports.join(_tags, true()))
-    .where(_reports.c.trade_id == TRADES.c.exec_id, _tags.c.value == bindparam("tag", type_=String))
+    .where(_reports.c.trade_id == TRADES.c.exec_id, has_element(_reports.c.tags, sought("tag", TRADE_REPORTS.c.tags)))
     .exists(),
     "asset_class": TRADES.c.asset_class == bindparam("asset_class"),
     "currency": func.coalesce(TRADES.c.currency, _currency_of_account, DEFAULT_CURRENCY)
     == bindparam("currency", type_=String),
     "strategy": select(_plans.c.id)
-    .where(_plans.c.linked_trade_id == TRADES.c.exec_id, _plans.c.strategy_name == bindparam("strategy"))
+    .where(
+        _plans.c.linked_trade_id == TRADES.c.exec_id,
+        has_value(_plans.c.strategy_name, sought("strategy", TRADE_PLANS.c.strategy_name)),
+    )
     .exists(),
 }
 """Condition of each field of a :class:`~zorivest_async.TradeFilter`."""

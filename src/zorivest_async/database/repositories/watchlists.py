@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, exists, select
 from zorivest_async.database.aggregates import WATCHLIST, WATCHLIST_ITEM
 from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.repositories.base import NumberedRepository, window
-from zorivest_async.database.statements import Statement, each
+from zorivest_async.database.statements import Statement, each, has_value, sought
 from zorivest_async.database.tables import WATCHLIST_ITEMS, WATCHLISTS
 from zorivest_async.domain.entities import Watchlist, WatchlistItem
 from zorivest_async.domain.validation import LARGEST_INTEGER
@@ -27,7 +27,7 @@ __all__ = ["SqlAlchemyWatchlistRepository"]
 
 
 _DELETE_ITEMS = Statement(delete(WATCHLIST_ITEMS).where(WATCHLIST_ITEMS.c.watchlist_id == bindparam("list_id")))
-_IS_NAME = Statement(select(exists().where(WATCHLISTS.c.name == bindparam("name"))))
+_IS_NAME = Statement(select(exists().where(has_value(WATCHLISTS.c.name, sought("name", WATCHLISTS.c.name)))))
 
 
 class _ItemRepository(NumberedRepository[WatchlistItem]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, false
@@ -23,6 +24,7 @@ from zorivest_async.database.tables import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Column, Connection, Dialect, Table
     from sqlalchemy.exc import DBAPIError
@@ -56,6 +58,9 @@ class _SqliteBackend:
     def check_of(self, entity: str, field: str, column: Column[Any], /) -> None:
         """Return nothing: a key may be of any length."""
 
+    def confidential(self, dialect: Dialect, /) -> None:
+        """Return nothing: the file is encrypted as a whole."""
+
     def time_to_text(self, stored: str, /) -> str:
         return stored
 
@@ -86,8 +91,10 @@ class _SqliteBackend:
     ) -> BlobReader:
         return await BlobReader.open(connection, table.name, column, number, start)
 
-    def after_flush(self, connection: Connection, changed: Sequence[object], /) -> None:
-        """Do nothing: triggers update the search index."""
+    def flushing(self, connection: Connection, changed: Sequence[object], /) -> AbstractContextManager[None]:
+        """Do nothing: the database numbers rows, and triggers update the search index."""
+        del connection, changed
+        return nullcontext()
 
     def after_create(self, connection: Connection, tables: Collection[Table], /) -> None:
         search_schema.after_create(connection, tables)
