@@ -126,8 +126,9 @@ async def open_plain_sqlite(folder: Path) -> AsyncGenerator[Journal]:
 async def open_server(_folder: Path) -> AsyncGenerator[Vault]:
     """Open a new journal on a PostgreSQL server, whose statements go to the driver directly."""
     url = await asyncio.to_thread(runtime_url)
-    async with Vault.connect(url, journal=new_journal(), encryption="server") as vault:
-        vault._store.api_key_cipher = ApiKeyCipher(bytes(32))
+    async with Vault.connect(
+        url, journal=new_journal(), encryption="server", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST
+    ) as vault:
         yield vault
 
 

@@ -60,8 +60,12 @@ def test_sealing_is_refused_and_says_so() -> None:
     """The default of the API is not in this release; nothing is sent in clear because of an omission."""
     with pytest.raises(NotOnThisBackendError, match="encryption='server'"):
         Vault.connect("postgresql://u:p@db1/x")
-    with pytest.raises(NotOnThisBackendError, match="passphrase"):
-        Vault.connect("postgresql://u:p@db1/x", encryption="server", passphrase="secret words")
+
+
+def test_an_empty_passphrase_is_refused() -> None:
+    """As for a file, before anything is sent."""
+    with pytest.raises(ConfigurationError, match="passphrase must not be empty"):
+        Vault.connect("postgresql://u:p@db1/x", encryption="server", passphrase="")
 
 
 def test_the_driver_is_imported_when_it_is_needed() -> None:

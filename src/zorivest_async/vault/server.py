@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
 
+from anyio import to_thread
+
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.domain.validation import identifier
@@ -19,8 +21,10 @@ from zorivest_async.errors import (
     ValidationError,
     VaultClosedError,
     VaultForkedError,
-    VaultNotFoundError,
 )
+from zorivest_async.security import require_profile
+from zorivest_async.security.tracebacks import hidden_call
+from zorivest_async.vault.passphrases import api_key_cipher, open_row
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from zorivest_async.database.postgresql.adapter import JournalSettings
     from zorivest_async.database.postgresql.connecting import Server
     from zorivest_async.database.sqlcipher.write_latch import WriteLatch
-    from zorivest_async.security import ApiKeyCipher
+    from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
 
 __all__ = ["Encryption", "ServerOpening", "ServerStore"]
 
@@ -41,11 +45,6 @@ NOT_SEALED: Final = (
     "this release cannot encrypt what it sends; pass encryption='server' if you trust the server, its administrators "
     "and its backups with the texts and images of the journal, or keep the journal in a file with Vault.open()"
 )
-NOTHING_TO_OPEN: Final = (
-    "this release encrypts nothing on a server, so there is nothing that a passphrase would open; leave it out, and "
-    "keep API keys in a vault file"
-)
-NO_JOURNAL: Final = "there is no journal of this name; pass create=True to make one"
 
 _NOT_HERE: Final = {
     "backup": "a journal on a server has no file; use the server's own backups, or transfer.export_journal()",
@@ -63,12 +62,16 @@ class ServerOpening:
         journal: The name of the journal.
         create: Whether to create the journal if it does not exist.
         settings: Durability and busy timeout.
+        credentials: The passphrase; ``None`` opens a journal in clear without its API keys.
+        profile: What a guess at the first passphrase of a journal costs.
     """
 
     server: Server
     journal: str
     create: bool
     settings: ConnectionSettings
+    credentials: Credentials | None
+    profile: KdfProfile
 
     @classmethod
     def of(
@@ -77,7 +80,8 @@ class ServerOpening:
         *,
         journal: str,
         encryption: str,
-        has_passphrase: bool,
+        credentials: Credentials | None,
+        profile: KdfProfile,
         create: bool,
         has_pooler: bool,
         durability: Any,
@@ -95,8 +99,9 @@ class ServerOpening:
             raise ConfigurationError('encryption must be "sealed" or "server"')
         if encryption == "sealed":
             raise NotOnThisBackendError("encryption='sealed'", NOT_SEALED)
-        if has_passphrase:
-            raise NotOnThisBackendError("passphrase", NOTHING_TO_OPEN)
+        if credentials is not None:
+            credentials.require_one()
+        require_profile(profile)
         try:
             name = identifier("Vault", "journal", journal)
         except ValidationError as error:
@@ -111,35 +116,35 @@ class ServerOpening:
         from zorivest_async.database.postgresql.connecting import Server  # noqa: PLC0415 - it needs asyncpg
 
         server = Server.read(url, timeout_s=busy_timeout_s, insecure_tls=insecure_tls, has_pooler=has_pooler)
-        return cls(server, name, create, settings)
+        return cls(server, name, create, settings, credentials, profile)
 
     async def open(self) -> ServerStore:
         """Find the journal, or create it.
 
         Raises:
             VaultNotFoundError: It does not exist, and is not to be created.
+            WrongPassphraseError: The passphrase does not open it.
             VaultError: As :meth:`~zorivest_async.Vault.connect`.
         """
         from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
-        from zorivest_async.database.postgresql.journals import open_journal  # noqa: PLC0415
         from zorivest_async.database.postgresql.keys import ClearKeys  # noqa: PLC0415
         from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
 
-        found = await open_journal(self.server, self.journal, create=self.create)
-        if found is None:
-            raise VaultNotFoundError(problem=NO_JOURNAL)
-        number, hash_key = found
+        row, key = await open_row(
+            self.server, self.journal, create=self.create, credentials=self.credentials, profile=self.profile
+        )
         settings = JournalSettings(
             self.server.connect,
-            number,
+            row.number,
             reads_only=False,
             busy_timeout_s=self.settings.busy_timeout_s,
             is_synced=self.settings.durability == "full",
             has_pooler=self.server.has_pooler,
             committed=Commit(),
-            keys=ClearKeys(hash_key),
+            keys=ClearKeys(row.hash_key or b""),
         )
-        return ServerStore(f"{self.server.name} {self.journal}", settings)
+        cipher = None if key is None else await to_thread.run_sync(hidden_call(api_key_cipher, key))
+        return ServerStore(f"{self.server.name} {self.journal}", settings, cipher)
 
 
 class ServerStore:
@@ -148,18 +153,19 @@ class ServerStore:
     Args:
         name: The name for messages: the hosts, the database and the journal.
         settings: What its connections need to know.
+        cipher: Encrypts API keys; ``None`` without a passphrase, as there is no key that the server does not have.
 
     Attributes:
         path: ``None``, as there is no file.
         name: The name for messages.
-        api_key_cipher: ``None``, as there is no key that the server does not have.
+        api_key_cipher: The cipher.
     """
 
     path = None
-    api_key_cipher: ApiKeyCipher | None = None
 
-    def __init__(self, name: str, settings: JournalSettings) -> None:
+    def __init__(self, name: str, settings: JournalSettings, cipher: ApiKeyCipher | None) -> None:
         self.name = name
+        self.api_key_cipher = cipher
         self._settings = settings
         self._process = current()
         self._closed = False

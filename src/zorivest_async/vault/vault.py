@@ -177,6 +177,7 @@ class Vault:
         passphrase: str | None = None,
         encryption: Encryption = "sealed",
         create: bool = True,
+        profile: KdfProfile = KdfProfile.DEFAULT,
         pooler: bool = False,
         durability: Durability = "full",
         readers: int = 4,
@@ -192,9 +193,12 @@ class Vault:
         Args:
             url: ``postgresql://role:password@host:port,host:port/database?target_session_attrs=primary``.
             journal: The name of the journal, at most 200 characters.
-            passphrase: Not in this release, as ``encryption="sealed"``, the default, is not; it refuses both.
-            encryption: ``"server"`` stores all in clear, for those who trust the server and its backups.
+            passphrase: Wraps the key of API keys, which are not stored without one; the first one that a journal is
+                opened with becomes the journal's.
+            encryption: ``"server"`` stores all but API keys in clear, for those who trust the server and its backups.
+                ``"sealed"``, the default, is refused, as it is not in this release.
             create: Create the journal if it does not exist; never the schema, which ``zorivest server`` creates.
+            profile: What a guess at the first passphrase of a journal costs.
             pooler: Prepare each statement again, for pgbouncer in transaction mode.
             durability: ``"normal"``: the last commits may be lost in a crash of the server.
             readers: Maximum number of read-only units of work at a time, each with a connection.
@@ -204,18 +208,21 @@ class Vault:
 
         Raises:
             ConfigurationError: The URL or a setting is invalid, or ``sslmode`` is insecure.
-            NotOnThisBackendError: ``encryption="sealed"``, or a passphrase.
+            NotOnThisBackendError: ``encryption="sealed"``.
+            WrongPassphraseError: The passphrase does not open the journal.
             VaultNotFoundError: There is no such database, or no such journal and ``create=False``.
             VaultAccessError: The server refuses the role; :class:`VaultVersionError` without this release's schema.
             VaultUnreachableError: No server answers in time; :class:`VaultBusyError` if it has no free connection.
         """
+        credentials = None if passphrase is None else Credentials(passphrase)
+        del passphrase  # a traceback may show local variables
         require_count(readers, "readers")
         policy = require_policy(images)
         opening = ServerOpening.of(
-            url, journal=journal, encryption=encryption, has_passphrase=passphrase is not None, create=create,
+            url, journal=journal, encryption=encryption, credentials=credentials, create=create, profile=profile,
             has_pooler=pooler, durability=durability, busy_timeout_s=busy_timeout_s, insecure_tls=insecure_tls,
         )  # fmt: skip
-        del url, passphrase  # a traceback may show local variables
+        del url
 
         async def open_vault() -> Vault:
             store = await opening.open()

@@ -1,59 +1,154 @@
-"""Rows of journals: each is found by its name, or created, by a function that sees them all."""
+"""Rows of journals and of their wrapped keys: each journal is found by its name, by a function that sees them all."""
 
 from __future__ import annotations
 
-import secrets
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, LOST_CONNECTION, vault_error_of
-from zorivest_async.errors import ConfigurationError
 from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
     import asyncpg
 
     from zorivest_async.database.postgresql.connecting import Server
 
-__all__ = ["open_journal"]
+__all__ = ["JournalRow", "NewJournal", "WrappedKey", "add_first_passphrase", "create_journal", "find_journal"]
 
 
-SEALED: Final = "this journal is sealed, which this release cannot read; install the release that made it"
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A key of a journal, wrapped under a passphrase.
+
+    Attributes:
+        number: The number of the key; passphrases that wrap the same key have the same.
+        name: The name of the passphrase.
+        wrapped: The wrapped key.
+    """
+
+    number: int
+    name: str
+    wrapped: bytes = field(repr=False)
 
 
-async def open_journal(server: Server, name: str, *, create: bool) -> tuple[int, bytes] | None:
-    """Return the number and the hash key of a journal that is stored in clear; ``None`` if it does not exist.
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """What a server stores about a journal and its keys.
 
-    Args:
-        server: The server.
-        name: The name of the journal.
-        create: Whether to create its row.
+    Attributes:
+        number: The number of the journal.
+        encryption: ``"sealed"`` or ``"server"``.
+        salt: The salt of all its passphrases, which names the profile; ``None`` if it has none.
+        hash_key: The key of hashes of a journal in clear.
+        keys: The wrapped keys.
+    """
+
+    number: int
+    encryption: str
+    salt: bytes | None
+    hash_key: bytes | None = field(repr=False)
+    keys: tuple[WrappedKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJournal:
+    """What a new journal is created with.
+
+    Attributes:
+        encryption: ``"sealed"`` or ``"server"``.
+        salt: The salt of its passphrases; ``None`` if it has none.
+        profile: The name of the profile that the salt names.
+        hash_key: The key of hashes of a journal in clear.
+        wrapped: Returns the first wrapped key for the number of the journal; ``None`` if it has no passphrase.
+    """
+
+    encryption: str
+    salt: bytes | None
+    profile: str | None
+    hash_key: bytes | None = field(repr=False)
+    wrapped: Callable[[int], WrappedKey] | None = field(repr=False)
+
+
+async def find_journal(server: Server, name: str) -> JournalRow | None:
+    """Return a journal; ``None`` if it does not exist.
 
     Raises:
-        ConfigurationError: The journal is sealed.
         VaultVersionError: The database does not have the schema of this release.
         VaultError: As for a connection.
     """
+    async with _transaction(server) as connection:
+        number: int | None = await connection.fetchval("SELECT zorivest_open_journal($1, false)", name)
+        return None if number is None else await _read(connection, number)
+
+
+async def create_journal(server: Server, name: str, new: NewJournal) -> JournalRow:
+    """Create a journal, unless another program has created it meanwhile, and return it.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        number: int = await connection.fetchval("SELECT zorivest_open_journal($1, true)", name)
+        await _enter(connection, number)
+        created = await connection.fetchval(
+            "UPDATE journals SET encryption = $2, salt = $3, profile = $4, hash_key = $5 "
+            "WHERE id = $1 AND encryption IS NULL RETURNING id",
+            number, new.encryption, new.salt, new.profile, new.hash_key,
+        )  # fmt: skip
+        if created is not None and new.wrapped is not None:
+            await _insert(connection, new.wrapped(number))
+        return await _read(connection, number)
+
+
+async def add_first_passphrase(
+    server: Server, number: int, salt: bytes, profile: str, wrapped: WrappedKey
+) -> JournalRow:
+    """Give a journal in clear its first passphrase, unless another program has done it meanwhile.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _enter(connection, number)
+        changed = await connection.fetchval(
+            "UPDATE journals SET salt = $2, profile = $3 WHERE id = $1 AND salt IS NULL RETURNING id",
+            number, salt, profile,
+        )  # fmt: skip
+        if changed is not None:
+            await _insert(connection, wrapped)
+        return await _read(connection, number)
+
+
+async def _enter(connection: asyncpg.Connection[Any], number: int) -> None:
+    await connection.execute(f"SET LOCAL zorivest.journal = '{number:d}'")
+
+
+async def _insert(connection: asyncpg.Connection[Any], key: WrappedKey) -> None:
+    sql = "INSERT INTO journal_keys (number, name, wrapped) VALUES ($1, $2, $3)"
+    await connection.execute(sql, key.number, key.name, key.wrapped)
+
+
+async def _read(connection: asyncpg.Connection[Any], number: int) -> JournalRow:
+    await _enter(connection, number)
+    encryption, salt, hash_key = await connection.fetchrow(
+        "SELECT encryption, salt, hash_key FROM journals WHERE id = $1", number
+    )
+    keys = await connection.fetch("SELECT number, name, wrapped FROM journal_keys ORDER BY number DESC, name")
+    return JournalRow(number, encryption, salt, hash_key, tuple(WrappedKey(*key) for key in keys))
+
+
+@asynccontextmanager
+async def _transaction(server: Server) -> AsyncGenerator[asyncpg.Connection[Any]]:
+    """Open a connection with a transaction, and map the errors of its statements."""
     connection = await server.connect()
     try:
         async with connection.transaction():
-            number: int | None = await connection.fetchval("SELECT zorivest_open_journal($1, $2)", name, create)
-            return None if number is None else (number, await _hash_key(connection, number))
+            yield connection
     except (*DRIVER_ERRORS, *LOST_CONNECTION) as error:
         forget_locals(error)
         raise vault_error_of(error) from None
     finally:
         connection.terminate()
-
-
-async def _hash_key(connection: asyncpg.Connection[Any], number: int) -> bytes:
-    await connection.execute(f"SET LOCAL zorivest.journal = '{number:d}'")
-    encryption = await connection.fetchval("SELECT encryption FROM journals WHERE id = $1", number)
-    if encryption is None:  # it is new
-        key = secrets.token_bytes(32)
-        sql = "UPDATE journals SET encryption = 'server', hash_key = $2 WHERE id = $1 AND encryption IS NULL"
-        await connection.execute(sql, number, key)
-        encryption = await connection.fetchval("SELECT encryption FROM journals WHERE id = $1", number)
-    if encryption != "server":
-        raise ConfigurationError(SEALED)
-    hash_key: bytes = await connection.fetchval("SELECT hash_key FROM journals WHERE id = $1", number)
-    return hash_key
