@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.expression import ClauseElement
     from sqlalchemy.types import TypeEngine
 
-    from zorivest_async.database.foreign_keys import ForeignKey
     from zorivest_async.database.repositories.search_query import SearchQuery
     from zorivest_async.domain.enums import SearchKind
     from zorivest_async.domain.queries import SearchHit
@@ -40,6 +39,7 @@ __all__ = [
     "Channel",
     "Confidence",
     "DirectPool",
+    "ForeignKey",
     "Loss",
     "Owner",
     "SearchIndex",
@@ -66,6 +66,25 @@ class Loss(Enum):
     NONE = "nothing"
     CANCELLED = "a statement was cancelled, so it is unknown what it has changed"
     USELESS = "a statement read a page that does not authenticate, or the connection is closed; it is useless now"
+
+
+class ForeignKey(NamedTuple):
+    """A foreign key.
+
+    Attributes:
+        child: The referring table.
+        parent: The table that it refers to.
+        refuses: Whether it refuses the deletion of the parent's rows; the effects of other actions may be refused in
+            turn.
+        columns: Columns of the child, each with the parent's column that it refers to.
+        is_number: Whether the database compares its values with nothing but whole numbers.
+    """
+
+    child: str
+    parent: str
+    refuses: bool
+    columns: tuple[tuple[str, str], ...]
+    is_number: bool = False
 
 
 class Owner(Protocol):

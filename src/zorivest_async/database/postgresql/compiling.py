@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BinaryExpression, BindParameter, BooleanClauseList, Insert, Select, Table, Update
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.visitors import iterate
 
 from zorivest_async.database.postgresql.confidentiality import CONFIDENTIALITY, Confidentiality
 from zorivest_async.database.postgresql.dialect import ServerDialect
@@ -213,11 +212,8 @@ def _query(core: Select[Any], text: str, compiled: Any) -> str:
         if isinstance(compiled.binds[name].type, Sought)
     )
     opened, original = opened_of(core, compiled)
-    sorts = any(
-        isinstance(getattr(part, "type", None), Confidential)
-        for clause in core._order_by_clauses  # noqa: SLF001 - no public name has it
-        for part in iterate(clause)
-    )
+    order = text.rpartition("ORDER BY ")[2] if "ORDER BY " in text else ""
+    sorts = any(re.search(rf"\b{re.escape(value.label)}\b", order) for value, _ in opened)
     if not (equal or opened or original or sorts):
         return text
     return ServerText(text, Reading(text, equal, opened, original, sorts))

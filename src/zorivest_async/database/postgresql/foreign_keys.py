@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from zorivest_async.database.foreign_keys import ForeignKey
+from zorivest_async.database.backend import ForeignKey
 from zorivest_async.database.postgresql.schema import JOURNAL_ID
 
 if TYPE_CHECKING:

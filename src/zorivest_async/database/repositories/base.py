@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from zorivest_async.database.backend import Channel
 from zorivest_async.database.channel import BorrowedChannel
 from zorivest_async.database.error_mapping import translated, translation_of
-from zorivest_async.database.foreign_keys import what_is_missing, what_refers
 from zorivest_async.database.mapping import SLICE_ROWS, RowCodec, RowMapper
+from zorivest_async.database.repositories.foreign_keys import what_is_missing, what_refers
 from zorivest_async.database.statements import Statement
 from zorivest_async.domain.entity import Entity
 from zorivest_async.domain.validation import LARGEST_INTEGER, utc_now

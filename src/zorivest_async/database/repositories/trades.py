@@ -24,10 +24,10 @@ from sqlalchemy import (
 
 from zorivest_async.database.aggregates import TRADE
 from zorivest_async.database.error_mapping import translated
-from zorivest_async.database.foreign_keys import find_refusing_table
 from zorivest_async.database.mapping import SLICE_ROWS
 from zorivest_async.database.repositories.base import NamedRepository, window
 from zorivest_async.database.repositories.currencies import CURRENCIES, KEEPS_CURRENCY_OF_TRADE
+from zorivest_async.database.repositories.foreign_keys import find_refusing_table
 from zorivest_async.database.repositories.paging import Position
 from zorivest_async.database.repositories.trade_conditions import conditions_of, narrowed
 from zorivest_async.database.repositories.trade_executions import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from zorivest_async.database.foreign_keys import ForeignKey
+from zorivest_async.database.backend import ForeignKey
 
 if TYPE_CHECKING:
     from zorivest_async.database.backend import Channel

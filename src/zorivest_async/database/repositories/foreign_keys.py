@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -33,46 +32,16 @@ from zorivest_async.errors import ZorivestError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import FromClause, Select
+    from sqlalchemy import Select
 
-    from zorivest_async.database.backend import Channel
+    from zorivest_async.database.backend import Channel, ForeignKey
 
-__all__ = ["ForeignKey", "find_refusing_table", "what_is_missing", "what_refers"]
+__all__ = ["find_refusing_table", "what_is_missing", "what_refers"]
 
 _NOUNS: Final = {"accounts": "account", "trades": "trade", "watchlists": "watchlist"}
 """Nouns of the rows of a table, for messages."""
 
 _ONE: Final[ColumnElement[Any]] = literal_column("1")
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A foreign key.
-
-    Attributes:
-        child: The referring table.
-        parent: The table that it refers to.
-        refuses: Whether it refuses the deletion of the parent's rows; the effects of other actions may be refused in
-            turn.
-        columns: Columns of the child, each with the parent's column that it refers to.
-        is_number: Whether the database compares its values with nothing but whole numbers.
-    """
-
-    child: str
-    parent: str
-    refuses: bool
-    columns: tuple[tuple[str, str], ...]
-    is_number: bool = False
-
-    @property
-    def child_table(self) -> FromClause:
-        """The child with the columns of the key."""
-        return _table(self.child, [own for own, _ in self.columns]).alias("child")
-
-    @property
-    def parent_table(self) -> FromClause:
-        """The parent with the columns that the key refers to."""
-        return _table(self.parent, [to for _, to in self.columns]).alias("parent")
 
 
 async def find_refusing_table(
@@ -152,7 +121,7 @@ async def what_is_missing(
 async def _lacks(channel: Channel, key: ForeignKey, references: Iterable[tuple[Any, ...]]) -> bool:
     """Return whether the parent has not all rows of references; one with a NULL refers to no row."""
     complete = [each for each in references if all(isinstance(part, str | int | float) for part in each)]
-    parent = key.parent_table
+    parent = _table(key.parent, [to for _, to in key.columns]).alias("parent")
     if len(key.columns) == 1:
         column = parent.c[key.columns[0][1]]
         found = select(func.count()).select_from(parent).where(column.in_(each("wanted", is_number=key.is_number)))
@@ -182,7 +151,7 @@ async def _refers(
     parameters: Mapping[str, Any],
 ) -> bool:
     """Return whether the child has a row that refers to one of the rows of ``table`` that meet the condition."""
-    child = key.child_table
+    child = _table(key.child, [own for own, _ in key.columns]).alias("child")
     refers = exists().where(*(_column(table, to) == child.c[own] for own, to in key.columns))
     rows = select(_ONE).select_from(table).where(refers)
     return await _has_rows(channel, rows if condition is None else rows.where(condition), parameters)
