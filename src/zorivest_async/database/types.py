@@ -127,7 +127,7 @@ class Confidential(TypeDecorator[Any]):
         is_bytes: Whether its values are bytes, and no text.
     """
 
-    impl: type[TypeEngine[Any]] = Text
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
     is_bytes: ClassVar[bool] = False
 

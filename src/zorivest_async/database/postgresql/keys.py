@@ -75,11 +75,16 @@ class ClearKeys:
 
     __slots__ = ("_hash_key",)
 
-    overhead: Final = 1
-    binds: Final = False
-
     def __init__(self, hash_key: bytes) -> None:
         self._hash_key = hash_key
+
+    @property
+    def overhead(self) -> int:  # noqa: D102
+        return len(CLEAR)
+
+    @property
+    def binds(self) -> bool:  # noqa: D102
+        return False
 
     def seal(self, value: bytes, label: str, key: object, /) -> bytes:  # noqa: ARG002, D102
         return CLEAR + value
