@@ -136,7 +136,7 @@ async def test_the_role_of_applications_owns_nothing(any_journal_database: Journ
             "DELETE FROM journals",
             "UPDATE zorivest_version SET version_num = '0005'",
             f"SET ROLE {any_journal_database.owner}",
-            "CREATE OR REPLACE FUNCTION zorivest_next_id(text) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
+            "CREATE OR REPLACE FUNCTION zorivest_next_id(text, bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(sql)

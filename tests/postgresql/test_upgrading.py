@@ -218,7 +218,7 @@ async def test_an_empty_database_has_no_schema(empty: JournalDatabase) -> None:
         ("ALTER POLICY zorivest_journal ON images USING (true)", "the table images has other policies"),
         ("DROP TABLE search_words CASCADE", "the table search_words is missing"),
         ('ALTER TABLE trades ALTER instrument TYPE text COLLATE "POSIX"', "the column trades.instrument"),
-        ("ALTER FUNCTION zorivest_next_id(text) RESET search_path", "the function zorivest_next_id"),
+        ("ALTER FUNCTION zorivest_next_id(text, bigint) RESET search_path", "the function zorivest_next_id"),
         (
             "ALTER FUNCTION zorivest_open_journal SET search_path = pg_temp, public",
             "the function zorivest_open_journal",

@@ -7,6 +7,8 @@ import sys
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Mapped
 
 from zorivest_async.database import models
@@ -69,3 +71,15 @@ def test_an_import_brings_what_it_needs_and_no_more(program: str, output: str) -
     """Pillow, ciphers of API keys, the ORM's mapping and Alembic take as long to import as the library itself."""
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
     assert (finished.stdout.strip(), finished.stderr) == (output, "")
+
+
+DIALECTS: dict[str, Any] = {"default": lambda: None, "postgresql": postgresql.dialect, "mysql": mysql.dialect}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("mapper", MAPPERS, ids=lambda mapper: mapper.class_.__name__)
+def test_statements_over_a_model_can_be_printed(mapper: Any, dialect: str) -> None:
+    """In the SQL of every dialect, also of those that the library does not use."""
+    *_, column = mapper.local_table.columns
+    printed = str(select(mapper.class_).where(column.is_not(None)).compile(dialect=DIALECTS[dialect]()))
+    assert column.name in printed

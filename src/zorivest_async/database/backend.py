@@ -252,7 +252,7 @@ class BulkInsert(Protocol):
 
 
 class Confidence(Protocol):
-    """How SQLAlchemy's statements store and read confidential values, without the library's own statements."""
+    """How the statements of SQLAlchemy's store and read confidential values, if the dialect has a ``confidence``."""
 
     def storing(self, encode: Callable[[Any], Any] | None, /) -> Callable[[Any], Any] | None:
         """Return what makes the stored form of a value.
@@ -299,10 +299,6 @@ class Backend(Protocol):
 
     def check_of(self, entity: str, field: str, column: Column[Any], /) -> Callable[[Any], None] | None:
         """Return what raises ``ValidationError`` for a value that a column cannot store; ``None`` if it stores all."""
-        ...
-
-    def confidential(self, dialect: Dialect, /) -> Confidence | None:
-        """Return how a dialect stores confidential values; ``None`` if it stores them as they are."""
         ...
 
     def store_time(self, value: datetime, /) -> Any:

@@ -19,6 +19,8 @@ from zorivest_async.database.statements import opened_image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zorivest_async.database.backend import Confidence
+
 __all__ = [
     "Confidential",
     "ConfidentialBytes",
@@ -36,6 +38,11 @@ __all__ = [
 
 class _Processor(Protocol):
     def __call__(self, value: Any) -> Any: ...
+
+
+def _confidence(dialect: Dialect) -> Confidence | None:
+    """Return how a dialect stores confidential values; ``None`` if it stores them as they are."""
+    return getattr(dialect, "confidence", None)
 
 
 class Optionally:
@@ -132,17 +139,17 @@ class Confidential(TypeDecorator[Any]):
     is_bytes: ClassVar[bool] = False
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:  # noqa: D102 - SQLAlchemy's signature
-        sealed = BACKENDS[dialect.name].confidential(dialect)
+        sealed = _confidence(dialect)
         return self.impl_instance if sealed is None else dialect.type_descriptor(LargeBinary())
 
     def bind_processor(self, dialect: Dialect) -> Any:  # noqa: D102 - SQLAlchemy's signature
-        sealed = BACKENDS[dialect.name].confidential(dialect)
+        sealed = _confidence(dialect)
         if sealed is None:
             return self._encoder() or self.load_dialect_impl(dialect).bind_processor(dialect)
         return sealed.storing(self._encoder())
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: D102 - SQLAlchemy's signature
-        sealed = BACKENDS[dialect.name].confidential(dialect)
+        sealed = _confidence(dialect)
         if sealed is None:
             return self._decoder() or self.load_dialect_impl(dialect).result_processor(dialect, coltype)
         return sealed.reading(self._decoder(), is_bytes=self.is_bytes)
@@ -188,7 +195,7 @@ class ImageData(TypeDecorator[bytes]):
         return opened_image(column, type_=self)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: D102 - SQLAlchemy's signature
-        sealed = BACKENDS[dialect.name].confidential(dialect)
+        sealed = _confidence(dialect)
         if sealed is None:
             return self.load_dialect_impl(dialect).result_processor(dialect, coltype)
         return sealed.joining()

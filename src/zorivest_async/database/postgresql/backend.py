@@ -17,7 +17,6 @@ from zorivest_async.database.postgresql.foreign_keys import foreign_keys
 from zorivest_async.database.postgresql.identifiers import check_of
 from zorivest_async.database.postgresql.images import ChunkReader
 from zorivest_async.database.postgresql.search import WordSearch
-from zorivest_async.database.postgresql.stored_values import StoredValues
 from zorivest_async.database.postgresql.times import read_time, store_time
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.errors import NotOnThisBackendError
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from zorivest_async.database.backend import Backend, Channel, Confidence, SearchIndex
+    from zorivest_async.database.backend import Backend, Channel, SearchIndex
 
 __all__ = ["BACKEND"]
 
@@ -54,9 +53,6 @@ class _ServerBackend:
     owner = staticmethod(current)
     translation_of = staticmethod(translation_of)
     foreign_keys = staticmethod(foreign_keys)
-
-    def confidential(self, dialect: Dialect, /) -> Confidence:
-        return StoredValues(getattr(dialect, "keys", None))
 
     def drives(self, dialect: Dialect, /) -> bool:
         if not isinstance(dialect, ServerDialect):

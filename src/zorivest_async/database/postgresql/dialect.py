@@ -28,6 +28,7 @@ from zorivest_async.database.models import Base
 from zorivest_async.database.postgresql.adapter import JournalSettings, ServerTransaction
 from zorivest_async.database.postgresql.insertions import image_insertion
 from zorivest_async.database.postgresql.plans import chunks_of
+from zorivest_async.database.postgresql.stored_values import StoredValues
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -235,6 +236,11 @@ class ServerDialect(PGDialect_asyncpg):
         sqltypes.Integer: AsyncpgBigInteger,
         sqltypes.Float: _Float,
     }
+
+    @property
+    def confidence(self) -> StoredValues:
+        """How statements of SQLAlchemy's store confidential values."""
+        return StoredValues(self.keys)
 
     @classmethod
     def import_dbapi(cls) -> Any:

@@ -58,9 +58,6 @@ class _SqliteBackend:
     def check_of(self, entity: str, field: str, column: Column[Any], /) -> None:
         """Return nothing: a key may be of any length."""
 
-    def confidential(self, dialect: Dialect, /) -> None:
-        """Return nothing: the file is encrypted as a whole."""
-
     def time_to_text(self, stored: str, /) -> str:
         return stored
 
