@@ -48,7 +48,7 @@ NOT_SEALED: Final = (
 
 _NOT_HERE: Final = {
     "backup": "a journal on a server has no file; use the server's own backups, or transfer.export_journal()",
-    "rekey": "a journal that is not encrypted by the library has no passphrase to change",
+    "rekey": "this release cannot change the passphrase of a journal on a server",
     "verify": "the server checks its own pages (data_checksums, amcheck); there is no file to check here",
 }
 
