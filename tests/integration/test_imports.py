@@ -243,6 +243,16 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(vault: Vault, tmp
         assert await uow.imports.count_all() == 0
 
 
+async def test_a_source_over_a_folder_is_read_as_it_reads_itself(vault: Vault, tmp_path: Path) -> None:
+    """Its path is no file to hash, so its executions are."""
+    source = Given((booked(1, "a"),))
+    object.__setattr__(source, "path", tmp_path)
+    for _ in range(2):
+        report = await import_trades(vault, source, accounts="create")
+    assert report.repeats is not None
+    assert report.repeats.source == "Given"
+
+
 async def test_other_writers_wait_for_a_large_import(tmp_path: Path) -> None:
     """And for another one, and for its undoing: longer than the busy timeout, which is for those who do not work."""
     path = await asyncio.to_thread(write_file, tmp_path / "large.csv", 4_000)
