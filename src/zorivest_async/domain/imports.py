@@ -145,6 +145,7 @@ def trade_from_json(values: Mapping[str, Any]) -> SequencedTrade:
         ValidationError: Another program has changed the values.
     """
     try:
-        return SequencedTrade(**{**values, "time": datetime.fromisoformat(values["time"])})
+        fields_of_it: dict[str, Any] = {**values, "time": datetime.fromisoformat(values["time"])}
+        return SequencedTrade(**fields_of_it)
     except (KeyError, TypeError, ValueError):
         raise ValidationError("ImportRow", "before", "is stored in a form that no release writes") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import cast as cast_type
 
 from sqlalchemy import String, bindparam, cast, delete, literal, or_, select, union_all
 
@@ -84,7 +85,7 @@ def parsed_before(row: ImportRow) -> dict[str, Any]:
         parsed = None
     if not isinstance(parsed, dict):
         raise ValidationError("ImportRow", "before", "is stored in a form that no release writes")
-    return parsed
+    return cast_type("dict[str, Any]", parsed)
 
 
 def order_of(before: Mapping[str, Any]) -> int | None:

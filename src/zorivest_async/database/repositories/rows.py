@@ -16,7 +16,7 @@ from zorivest_async.domain.entity import Entity
 from zorivest_async.errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Select
 
@@ -105,8 +105,8 @@ class _Table(Repository[Any]):
     async def page(self, after: Any) -> list[Any]:
         if after is None:
             return await self._fetch(self._first)
-        last = after if isinstance(after, tuple) else (after,)
-        return await self._fetch(self._next, **dict(zip(self._keys, last, strict=True)))
+        values: Iterable[Any] = after if len(self._keys) > 1 else (after,)
+        return await self._fetch(self._next, **dict(zip(self._keys, values, strict=True)))
 
     async def insert(self, entities: Sequence[Any]) -> None:
         first: object = entities[0]

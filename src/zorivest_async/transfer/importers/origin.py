@@ -62,8 +62,8 @@ def read_source(source: TradeSource, operation: Operation) -> tuple[ReadRows, Or
 def _is_file(path: Any) -> bool:
     """Return whether a source is one file; another one, or one that is missing, is the source's to read."""
     try:
-        return isinstance(path, str | os.PathLike) and stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
-    except (OSError, ValueError):
+        return not isinstance(path, int | None) and stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except (OSError, TypeError, ValueError):
         return False
 
 
