@@ -77,7 +77,7 @@ class RowParser:
         self._parts: dict[str, tuple[int, _Parsed]] = {}
         self._closings = Closings(self._trade, self._note) if profile.closing_words else None
         self._cancelled = CancelledRows(profile)
-        self._may_be_decimal = False
+        self._is_ambiguous = False
         self._ambiguous_lines: set[int] = set()
         self._contradiction: int | None = None
         self._parsers: dict[str, Callable[[str], Any]] = {
@@ -88,7 +88,7 @@ class RowParser:
 
     def parse(self, line: int, record: dict[str, str], rows: ReadRows) -> None:
         """Add the executions of a row, or a failure, to ``rows``: a row whose second execution fails has none."""
-        self._may_be_decimal = False
+        self._is_ambiguous = False
         try:
             parsed = [each for one in self._prepared(record) if (each := self._parse(one, line)) is not None]
             if self._profile.merges_parts:
@@ -101,7 +101,7 @@ class RowParser:
         except ValidationError as error:
             rows.failed.add(line, None, Reason.UNREADABLE, f"{error.field} {error.problem}")
             return
-        if self._may_be_decimal:
+        if self._is_ambiguous:
             self._ambiguous_lines.add(line)
         if not self._profile.merges_parts:
             for each in parsed:
@@ -307,7 +307,7 @@ class RowParser:
         amount = parse_amount(text, self._profile.decimal_mark, fraction)
         if amount.unit:
             units[name] = amount.unit
-        self._may_be_decimal |= amount.may_be_decimal
+        self._is_ambiguous |= amount.is_ambiguous
         return amount.value
 
     def _plain_number(self, text: str) -> Decimal:

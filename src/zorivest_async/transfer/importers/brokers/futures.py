@@ -137,8 +137,8 @@ TRADINGVIEW_PAPER: Final = CsvProfile(
     excluded={"Status": frozenset({"Cancelled", "Rejected", "Inactive", "Working", "Placing"})},
     source="GeneBO98/tradetally:backend/tests and five other projects (2024-2026)",
 )  # fmt: skip
-"""Orders of paper trading. Multipliers are yours to give, such as 50 for ``CME_MINI:ES1!`` and 1 for all of ``BINANCE``.
-The currency is one for the file."""
+"""Orders of paper trading. Multipliers are yours to give, such as 50 for ``CME_MINI:ES1!`` and 1 for all of
+``BINANCE``. The currency is one for the file."""
 
 TRADOVATE_FILLS: Final = CsvProfile(
     name="Tradovate fills",
