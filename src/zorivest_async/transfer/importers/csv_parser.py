@@ -75,6 +75,7 @@ class RowParser:
         self._prepared_out = 0
         # The execution of each identifier whose rows are merged, with its first line.
         self._parts: dict[str, tuple[int, _Parsed]] = {}
+        self._part_rows: set[tuple[tuple[str, float], ...]] = set()
         self._closings = Closings(self._trade, self._note) if profile.closing_words else None
         self._cancelled = CancelledRows(profile)
         self._is_ambiguous = False
@@ -242,10 +243,14 @@ class RowParser:
         return "" if text in self._profile.empty_values else text
 
     def _merge(self, line: int, parsed: list[_Parsed]) -> None:
+        row = tuple((each.trade.exec_id, each.trade.quantity) for each in parsed)
+        if row in self._part_rows:
+            raise FieldError("quantity is that of an identical row above, of which this may be a repetition")
         for each in parsed:
             before = self._parts.get(each.trade.exec_id)
             if before is not None and replace(each.trade, quantity=before[1].trade.quantity) != before[1].trade:
                 raise FieldError("exec_id is that of an execution with other values, of which it cannot be a part")
+        self._part_rows.add(row)
         for each in parsed:
             first, before_parts = self._parts.get(each.trade.exec_id, (line, None))
             trade = each.trade

@@ -168,6 +168,7 @@ class CsvProfile:
         prepare: Function that gets a row as a dictionary of its columns and returns the row to read, several rows, or
             ``None`` to leave it out. :class:`FieldError` fails the row with a reason. Called in a thread.
         merges_parts: Whether several rows with one ``exec_id`` are parts of one execution, whose quantity is their sum.
+            A row that repeats another one fails.
         account_pattern: A regular expression that finds the account in a line outside the table, as its group 1.
         base_currency_pattern: Likewise the currency of accounts that ``accounts="create"`` creates.
         corporate_actions_section: For the layout ``"prefixed"``, the title of the table of splits, mergers and the

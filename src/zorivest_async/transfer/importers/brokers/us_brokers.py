@@ -84,7 +84,7 @@ ETRADE: Final = CsvProfile(
             }
         )
     },
-    account_pattern=r"^For Account:,(.+)",
+    account_pattern=r"^For Account:,([^,\s]+)",
     row_pattern=_DATE,
     prepare=_etrade,
     source="an options project's sample data (2024) and eight other projects (2019-2026)",
