@@ -9,7 +9,7 @@ import pytest
 
 from broker_samples import FOLDER, SAMPLES, line_of, profile_of, source_of
 from zorivest_async import ConfigurationError, TradeAction, TradeFilter, Vault
-from zorivest_async.database.sqlcipher.long_operation import Operation
+from zorivest_async.database.sqlcipher.long_operation import Operation, StoppedError
 from zorivest_async.transfer.importers import (
     ZORIVEST,
     CsvProfile,
@@ -144,3 +144,33 @@ async def test_an_order_that_filled_further_conflicts(vault: Vault, tmp_path: Pa
     assert sorted(entry.row for entry in (await import_trades(vault, later)).failed) == [5, 7]
     updated = await import_trades(vault, later, on_conflict="update")
     assert [entry.row for entry in updated.updated] == [5]
+
+
+class CountingOperation(Operation):
+    """Operation that counts its checks, and stops at one of them."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__(None)
+        self.checks = 0
+        self.stop_at = stop_at
+
+    def check(self) -> None:
+        """Count, and stop."""
+        self.checks += 1
+        if self.checks == self.stop_at:
+            raise StoppedError
+
+
+def test_reading_stops_at_any_point(tmp_path: Path) -> None:
+    """Also in the passes after the last row, which number the executions from the oldest."""
+    head = '"Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount"\n'
+    rows = "".join(f'"03/07/2025","Buy","KO","COCA-COLA CO","1","$64.{n % 100:02}","","-$64"\n' for n in range(2_000))
+    path = tmp_path / "schwab.csv"
+    path.write_text(head + rows)
+    source = CsvTrades(path, brokers.SCHWAB.given(account_id="U1"))
+    counting = CountingOperation()
+    assert len(source.read(counting).executions) == 2_000
+    assert counting.checks >= 2 * 2_000 / 100
+    for stop_at in (1, counting.checks // 2, counting.checks):
+        with pytest.raises(StoppedError):
+            source.read(CountingOperation(stop_at))

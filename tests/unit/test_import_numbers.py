@@ -93,8 +93,9 @@ def test_an_impossible_fraction_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "ambiguous"), [("1,500", True), ("1,500.5", False), ("1,234,567", False), ("5", False)]
+    ("text", "ambiguous"),
+    [("1,500", 1), ("1.500", 1), ("-1.500", 1), ("1.50", 0), ("0.500", 0), ("1,500.5", 0), ("1,234,567", 0), ("5", 0)],
 )
-def test_a_number_that_could_be_meant_either_way_is_marked(text: str, ambiguous: bool) -> None:
-    """It groups thousands here, and would have decimals in another file."""
-    assert parse_amount(text).may_be_decimal == ambiguous
+def test_a_number_that_could_be_meant_either_way_is_marked(text: str, ambiguous: int) -> None:
+    """Its mark groups thousands in one file, and separates decimals in another."""
+    assert parse_amount(text).is_ambiguous == ambiguous

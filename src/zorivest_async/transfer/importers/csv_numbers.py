@@ -31,6 +31,8 @@ _AMOUNT: Final = re.compile(
 _DIGITS: Final = re.compile(
     r"(?P<whole>[1-9]\d{0,2}(?P<mark>[,' ])\d{3}(?P<more>(?:(?P=mark)\d{3})*)|\d*)(?P<part>\.\d+)?", re.ASCII
 )
+_EITHER: Final = re.compile(r"-?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+"""A number whose mark groups thousands in one file, and separates decimals in another."""
 _FRACTION: Final = re.compile(r"(\d+)['-](\d\d)([0-9+]?)", re.ASCII)
 _EIGHTHS: Final = {"": 0, "0": 0, "1": 1, "2": 2, "3": 3, "+": 4, "5": 4, "6": 5, "7": 6, "8": 7}
 """What the third digit of ``119'15x`` stands for: the first digit of eighths of a fraction."""
@@ -48,12 +50,12 @@ class Amount(NamedTuple):
     Attributes:
         value: The number.
         unit: The currency or the unit; empty if there is none, or a sign of several currencies.
-        may_be_decimal: Whether its only mark groups thousands here, and would be a decimal mark in another file.
+        is_ambiguous: Whether its mark groups thousands with one decimal mark, and separates decimals with the other.
     """
 
     value: Decimal
     unit: str = ""
-    may_be_decimal: bool = False
+    is_ambiguous: bool = False
 
 
 def parse_amount(text: str, decimal_mark: DecimalMark = ".", fraction: PriceFraction | None = None) -> Amount:
@@ -69,7 +71,7 @@ def parse_amount(text: str, decimal_mark: DecimalMark = ".", fraction: PriceFrac
         FieldError: It is not a number.
     """
     if decimal_mark == "." and _PLAIN.fullmatch(text) is not None:
-        return Amount(Decimal(text))
+        return Amount(Decimal(text), "", text[-4:-3] == "." and _EITHER.fullmatch(text) is not None)
     spelled = text.translate(_SPELLINGS)
     if fraction is not None and (found := _FRACTION.fullmatch(spelled)) is not None:
         return _of_fraction(found[1], found[2], found[3], fraction)
@@ -77,12 +79,12 @@ def parse_amount(text: str, decimal_mark: DecimalMark = ".", fraction: PriceFrac
     if found is None:
         raise FieldError("is not a number")
     before, after = found["before"], found["after"]
-    digits, may_be_decimal = _plain_digits(found["digits"].rstrip(), decimal_mark)
+    digits, is_ambiguous = _plain_digits(found["digits"].rstrip(), decimal_mark)
     try:
         value = Decimal(f"{_sign(before, after)}{digits}{found['exponent'] or ''}")
     except ArithmeticError:  # an exponent of twenty digits
         raise FieldError("is not a number that can be stored") from None
-    return Amount(value, _unit(before, after), may_be_decimal)
+    return Amount(value, _unit(before, after), is_ambiguous)
 
 
 def _plain_digits(digits: str, decimal_mark: DecimalMark) -> tuple[str, bool]:
@@ -93,9 +95,8 @@ def _plain_digits(digits: str, decimal_mark: DecimalMark) -> tuple[str, bool]:
         if other is not None and other["part"]:
             raise DecimalMarkError(f"is written with another decimal mark than the profile's {decimal_mark!r}")
         raise FieldError("is not a number")
-    ambiguous = found["mark"] == "," and not found["more"] and not found["part"]
     whole = found["whole"].replace(found["mark"], "") if found["mark"] else found["whole"]
-    return whole + (found["part"] or ""), ambiguous
+    return whole + (found["part"] or ""), _EITHER.fullmatch(digits) is not None
 
 
 def _sign(before: str, after: str) -> str:

@@ -76,9 +76,10 @@ class RowParser:
         self._prepared_out = 0
         # The execution of each identifier whose rows are merged, with its first line.
         self._parts: dict[str, tuple[int, _Parsed]] = {}
+        self._part_rows: set[tuple[tuple[str, float], ...]] = set()
         self._closings = Closings(self._trade, self._note) if profile.closing_words else None
         self._cancelled = CancelledRows(profile)
-        self._may_be_decimal = False
+        self._is_ambiguous = False
         self._ambiguous_lines: set[int] = set()
         self._contradiction: int | None = None
         self._parsers: dict[str, Callable[[str], Any]] = {
@@ -89,7 +90,7 @@ class RowParser:
 
     def parse(self, line: int, record: dict[str, str], rows: ReadRows) -> None:
         """Add the executions of a row, or a failure, to ``rows``: a row whose second execution fails has none."""
-        self._may_be_decimal = False
+        self._is_ambiguous = False
         try:
             parsed = [each for one in self._prepared(record) if (each := self._parse(one, line)) is not None]
             if self._profile.merges_parts:
@@ -102,7 +103,7 @@ class RowParser:
         except ValidationError as error:
             rows.failed.add(line, None, Reason.UNREADABLE, f"{error.field} {error.problem}")
             return
-        if self._may_be_decimal:
+        if self._is_ambiguous:
             self._ambiguous_lines.add(line)
         if not self._profile.merges_parts:
             for each in parsed:
@@ -243,10 +244,14 @@ class RowParser:
         return "" if text in self._profile.empty_values else text
 
     def _merge(self, line: int, parsed: list[_Parsed]) -> None:
+        row = tuple((each.trade.exec_id, each.trade.quantity) for each in parsed)
+        if row in self._part_rows:
+            raise FieldError("quantity is that of an identical row above, of which this may be a repetition")
         for each in parsed:
             before = self._parts.get(each.trade.exec_id)
             if before is not None and replace(each.trade, quantity=before[1].trade.quantity) != before[1].trade:
                 raise FieldError("exec_id is that of an execution with other values, of which it cannot be a part")
+        self._part_rows.add(row)
         for each in parsed:
             first, before_parts = self._parts.get(each.trade.exec_id, (line, None))
             trade = each.trade
@@ -309,7 +314,7 @@ class RowParser:
         amount = parse_amount(text, self._profile.decimal_mark, fraction)
         if amount.unit:
             units[name] = amount.unit
-        self._may_be_decimal |= amount.may_be_decimal
+        self._is_ambiguous |= amount.is_ambiguous
         return amount.value
 
     def _plain_number(self, text: str) -> Decimal:

@@ -71,10 +71,8 @@ class CsvRows:
                 if line - before > 1:
                     raise _not_csv(line) from None
                 cells, problem = self._cells_of_last_line(), _problem_of(error)
-                if self._loose_quotes and problem == _QUOTES:
-                    yield CsvRow(line, next(csv.reader([self._line], delimiter=self._delimiter)))
-                else:
-                    yield CsvRow(line, cells, problem)
+                loose = self._loose_cells() if self._loose_quotes and problem == _QUOTES else None
+                yield CsvRow(line, cells, problem) if loose is None else CsvRow(line, loose)
             else:
                 yield CsvRow(self._reader.line_num, cells)
 
@@ -86,6 +84,13 @@ class CsvRows:
                 raise ImportSourceError(problem, self._reader.line_num + 1)
             self._line = line
             yield line
+
+    def _loose_cells(self) -> list[str] | None:
+        """Return the values of the last line, in which quotation marks may be anywhere; ``None`` if one is too long."""
+        try:
+            return next(csv.reader([self._line], delimiter=self._delimiter))
+        except csv.Error:
+            return None
 
     def _cells_of_last_line(self) -> list[str]:
         """Return the shortened values of an invalid row, once it is certain that the row ends with its line.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from io import BytesIO, TextIOWrapper
 from string import Formatter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from zorivest_async.domain.entities import Trade
 from zorivest_async.domain.enums import AssetClass, TradeAction
@@ -168,6 +168,7 @@ class CsvProfile:
         prepare: Function that gets a row as a dictionary of its columns and returns the row to read, several rows, or
             ``None`` to leave it out. :class:`FieldError` fails the row with a reason. Called in a thread.
         merges_parts: Whether several rows with one ``exec_id`` are parts of one execution, whose quantity is their sum.
+            A row that repeats another one fails.
         account_pattern: A regular expression that finds the account in a line outside the table, as its group 1.
         base_currency_pattern: Likewise the currency of accounts that ``accounts="create"`` creates.
         corporate_actions_section: For the layout ``"prefixed"``, the title of the table of splits, mergers and the
@@ -316,12 +317,12 @@ def _check_columns(profile: CsvProfile) -> None:
         raise _wrong(profile, "asks", f"{unknown[0]} is not one of {', '.join(sorted(_ASKED))}")
     if unknown := sorted(set(profile.rounded) - _NUMBERS):
         raise _wrong(profile, "rounded", f"{unknown[0]} is not a number of a trade")
-    given = set(profile.asks) | ({"account_id"} if profile.account_pattern else set())
+    given = set(profile.asks) | ({"account_id"} if profile.account_pattern else set[str]())
     if missing := sorted(set(_REQUIRED) - stated - given):
         raise _wrong(profile, "columns", f"no column or constant is given for {', '.join(missing)}")
     for name, columns in profile.columns.items():
-        values: Any = columns
-        if not isinstance(values, str) and not (isinstance(values, tuple) and values and all(map(_is_text, values))):
+        names: tuple[object, ...] = columns if isinstance(columns, tuple) else (columns,)
+        if not names or not all(map(_is_text, names)):
             raise _wrong(profile, "columns", f"{name} needs the name of a column, or a tuple of names")
     if profile.layout != "table" and not profile.section:
         raise _wrong(profile, "section", f'the layout "{profile.layout}" needs the title of a section')

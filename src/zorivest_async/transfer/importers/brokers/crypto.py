@@ -55,9 +55,10 @@ BINANCE_SPOT: Final = CsvProfile(
 
 
 def _bitvavo(row: dict[str, str]) -> dict[str, str]:
+    sold = row["Type"].strip() == "sell"
     return row | {
         "when": f"{row['Date'].strip()} {row['Time'].strip()}",
-        "Amount": row["Amount"].strip().lstrip("-"),
+        "Amount": row["Amount"].strip().removeprefix("-") if sold else row["Amount"],
     }
 
 
@@ -147,7 +148,9 @@ def _coinbase(row: dict[str, str]) -> dict[str, str]:
         raise FieldError(
             "Transaction Type is a conversion: two executions, of which one is stated; enter them yourself"
         )
-    return row | {"Quantity Transacted": row["Quantity Transacted"].strip().lstrip("-")}
+    if "Sell" in row["Transaction Type"]:  # negative in some generations of the file
+        return row | {"Quantity Transacted": row["Quantity Transacted"].strip().removeprefix("-")}
+    return row
 
 
 COINBASE: Final = CsvProfile(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
 from zorivest_async.transfer.importers.brokers.shared import ACCOUNT, NO_ID, SIDES, legs
+from zorivest_async.transfer.importers.csv_numbers import parse_amount
 from zorivest_async.transfer.importers.profiles import CsvProfile
 from zorivest_async.transfer.importers.source import FieldError
 
@@ -48,6 +50,15 @@ AVANZA: Final = CsvProfile(
 )
 """Transactions, with dates without times, newest first, stored at midnight in Stockholm. Commissions are in SEK."""
 
+
+def _degiro(row: dict[str, str]) -> dict[str, str]:
+    numbers = (parse_amount(row[name].strip(), ",").value for name in ("Quantity", "Price", "Local value"))
+    quantity, price, value = numbers
+    if abs(abs(value) - abs(quantity * price)) > max(abs(value) / 100, Decimal("0.02")):
+        raise FieldError("Local value contradicts Quantity and Price, as it does for options and futures")
+    return row
+
+
 DEGIRO: Final = CsvProfile(
     name="DEGIRO transactions",
     columns={
@@ -67,6 +78,13 @@ DEGIRO: Final = CsvProfile(
             "ISIN", "Reference exchange", "Venue", "Local value", "Value EUR", "Exchange rate", "Total EUR", "",
         }
     ),
+    header=frozenset(
+        {
+            "Date", "Time", "Product", "ISIN", "Quantity", "Price", "Price+1", "Local value", "AutoFX Fee",
+            "Transaction and/or third party fees EUR", "Order ID", "Order ID+1",
+        }
+    ),
+    prepare=_degiro,
     exec_id=f"degiro/{NO_ID}",
     time_zone="Europe/Amsterdam",
     time_formats=("%d-%m-%Y %H:%M",),
@@ -76,8 +94,9 @@ DEGIRO: Final = CsvProfile(
     short_rows=True,
     source="public files of eight projects (2023-2026)",
 )  # fmt: skip
-"""Transactions with English headers; times to the minute in Amsterdam. The order's identifier stands in one of the last
-two columns. Each instrument is taken for a share; its product name is the instrument."""
+"""Transactions with English headers; times to the minute in Amsterdam. The order's identifier stands in one of the
+last two columns. Each instrument is taken for a share, unless its value contradicts that; its product name is the
+instrument."""
 
 _ETORO_ACTION: Final = re.compile(r"(Buy|Sell) (.+)", re.DOTALL)
 
@@ -88,7 +107,7 @@ def _etoro(row: dict[str, str]) -> list[dict[str, str]]:
         raise FieldError("Action names neither Buy nor Sell")
     other = {"Buy": "Sell", "Sell": "Buy"}[found[1]]
     row = row | {"instrument": found[2]}
-    position = row["Position ID"].strip()
+    position = f"{row['Position ID'].strip()}/{row['Close Date'].strip()}"  # it may be closed in parts
     return legs(
         row,
         {"time": row["Open Date"], "side": found[1], "price": row["Open Rate"], "id": f"{position}/open"},

@@ -29,6 +29,7 @@ def _ctrader(row: dict[str, str]) -> list[dict[str, str]]:
     currency = next((found[1] for name in row if (found := _CTRADER_NET.fullmatch(name)) is not None), "")
     if len(times) < 2 or quantity is None or side not in _OTHER_SIDE or not currency:  # noqa: PLR2004 - two times
         raise FieldError("a time's zone, the unit, the direction or the currency is not one that the profile knows")
+    closing = f"{row['ID'].strip()}/{times['Closing']}"  # a position that is closed in parts has several rows
     row = row | {
         "quantity": quantity[1],
         "currency": currency,
@@ -36,10 +37,10 @@ def _ctrader(row: dict[str, str]) -> list[dict[str, str]]:
     }
     return legs(
         row | {"Commission": "", "Swap": ""},
-        {"time": times["Opening"], "side": side, "price": row["Entry Price"], "id": f"{row['ID']}/open"},
+        {"time": times["Opening"], "side": side, "price": row["Entry Price"], "id": f"{closing}/open"},
         {
             "time": times["Closing"], "side": _OTHER_SIDE[side], "price": row["Closing Price"],
-            "id": f"{row['ID']}/close", "Commission": row["Commission"], "Swap": row["Swap"],
+            "id": f"{closing}/close", "Commission": row["Commission"], "Swap": row["Swap"],
         },
     )  # fmt: skip
 
@@ -135,7 +136,7 @@ def _mt5_position(row: dict[str, str]) -> list[dict[str, str]]:
     if "," in row["Volume"]:
         raise FieldError("Volume has a comma, and this form has a point there")
     row = row | {"Volume": row["Volume"].replace(".", ",")}  # all other numbers have a comma
-    position = row["Posizione"].strip()
+    position = f"{row['Posizione'].strip()}/{row['Ora#2'].strip()}"  # it may be closed in parts
     return legs(
         row | {"Commissioni": "", "Swap": ""},
         {"side": side, "id": f"{position}/open"},

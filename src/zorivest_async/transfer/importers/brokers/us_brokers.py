@@ -84,7 +84,7 @@ ETRADE: Final = CsvProfile(
             }
         )
     },
-    account_pattern=r"^For Account:,(.+)",
+    account_pattern=r"^For Account:,([^,\s]+)",
     row_pattern=_DATE,
     prepare=_etrade,
     source="an options project's sample data (2024) and eight other projects (2019-2026)",
@@ -216,7 +216,7 @@ LIGHTSPEED: Final = CsvProfile(
 
 def _questrade(row: dict[str, str]) -> dict[str, str]:
     description = row["Description"].strip()
-    is_option = description.startswith(("CALL ", "PUT "))
+    is_option = not row["Symbol"].strip() and description.startswith(("CALL ", "PUT "))
     return row | {
         "instrument": description if is_option else row["Symbol"],
         "class": "option" if is_option else "stock",
