@@ -15,6 +15,9 @@ __all__ = ["main"]
 _PACKAGE: Final = "zorivest_async"
 _INTERRUPTED: Final = 130
 
+_OWN: Final = frozenset({"__all__", "__version__"})
+"""Names of the package's own that look like those of every module."""
+
 
 class _PackageOnDemand(ModuleType):
     """The package, whose modules can be imported; its own names are imported when the first of them is used."""
@@ -28,7 +31,7 @@ class _PackageOnDemand(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         # The import system asks for a module by its name before it imports it.
-        if name.startswith("__") or find_spec(f"{_PACKAGE}.{name}") is not None:
+        if (name.startswith("__") and name not in _OWN) or find_spec(f"{_PACKAGE}.{name}") is not None:
             raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
         package: Any = self
         package.__class__ = ModuleType  # from now on it is the package, with all that belongs to it

@@ -290,12 +290,55 @@ def test_search(traded: Path) -> None:
 
 
 def test_sql(traded: Path) -> None:
-    """A query has rows by the names of its columns; a statement that writes is refused, and writes nothing."""
+    """A query has rows by the names of its columns."""
     query = "SELECT instrument, count(*) AS n FROM trades GROUP BY 1 ORDER BY 1"
     assert run(traded, "sql", query, "--json").json == [{"instrument": "QQQ", "n": 1}, {"instrument": "SPY", "n": 2}]
-    assert run(traded, "sql", "DELETE FROM trades").code == 8
-    assert run(traded, "sql", "SELEC").code == 6
-    assert len(ask(traded, lambda uow: uow.trades.list_all())) == 3
+    assert run(traded, "sql", "(select 1) union values (2)").code == 6
+    assert run(traded, "sql", "-- first\n /* then */ select 1 as n", "--json").json == [{"n": 1}]
+    assert len(run(traded, "sql", "EXPLAIN QUERY PLAN SELECT * FROM trades", "--json").json) == 1
+
+
+NOT_RUN = """
+PRAGMA rekey='x'
+pragma/**/rekey = 'x'
+/* a */ PRAGMA rekey='x'
+-- a\\nPRAGMA rekey='x'
+EXPLAIN PRAGMA rekey='x'
+EXPLAIN QUERY PLAN PRAGMA rekey='x'
+EXPLAIN/**/PRAGMA rekey='x'
+/* a */ PRAGMA rekey='x' /* */ SELECT 1
+-- SELECT\\nPRAGMA rekey='x'
+;PRAGMA rekey='x'
+SELECT 1; PRAGMA rekey='x'
+SELECT 1;PRAGMA rekey='x';
+SELECT * FROM pragma_rekey('x')
+SELECT * FROM pragma_rekey
+WITH a AS (SELECT 1) DELETE FROM trades
+WITH a AS (SELECT 1) INSERT INTO settings SELECT 1, 1, 1, 1
+SELECT sqlcipher_export('main')
+PRAGMA key='x'
+PRAGMA journal_mode=DELETE
+PRAGMA query_only=0
+ATTACH DATABASE 'new.db' AS n KEY ''
+VACUUM INTO 'new.db'
+DELETE FROM trades
+BEGIN
+SELEC
+SELECT load_extension('x')
+"""
+
+
+def test_sql_changes_nothing(traded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not a query is refused before the database sees it: a pragma changes the key of a file that is read."""
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    for line in NOT_RUN.strip().splitlines():
+        ended = run(traded, "sql", line.replace("\\n", "\n"))
+        assert ended.code in {6, 8}, (line, ended)
+        assert ended.out == ""
+        assert len(ask(traded, lambda uow: uow.trades.list_all())) == 3, line
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert run(traded, "verify").code == 0
 
 
 def test_import_and_export(traded: Path, journal_copy: Path, tmp_path: Path) -> None:

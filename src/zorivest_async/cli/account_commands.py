@@ -57,7 +57,7 @@ def list_balances(journal: Journal, account_id: AccountId, limit: Limit = 100, a
     return Rows([row_of(each) for each in journal.read(work)], ("id", "datetime", "balance"), zone=journal.time_zone)
 
 
-@journal_command(_balances, "add", "balances add U1 25123.45 --time 2024-03-08", takes_negative=True)
+@journal_command(_balances, "add", "balances add U1 25123.45 --time 2024-03-08", takes_dashes=True)
 def add_balance(
     journal: Journal,
     account_id: AccountId,

@@ -73,7 +73,7 @@ def journal_command(
     has_times: bool = True,
     is_file: bool = False,
     names_vault: bool = False,
-    takes_negative: bool = False,
+    takes_dashes: bool = False,
 ) -> Callable[[Work], Work]:
     """Add a command to an area: the function's own options, and those that say which journal and which format.
 
@@ -85,7 +85,7 @@ def journal_command(
         has_times: Whether it shows or takes times, which are in a time zone.
         is_file: Whether its arguments are the files of vaults, so that no option names the journal.
         names_vault: Whether its first argument names the vault.
-        takes_negative: Whether an argument may be a number below zero, which would otherwise be an unknown option.
+        takes_dashes: Whether an argument may begin with a dash, as a number below zero does, or a comment in SQL.
     """
     common = [*(() if is_file else _WHERE), *_PASSPHRASE, *((_ZONE,) if has_times else ()), *_FORMATS]
 
@@ -116,7 +116,7 @@ def journal_command(
         dynamic: Any = run
         dynamic.__signature__ = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        settings = {"ignore_unknown_options": takes_negative}
+        settings = {"ignore_unknown_options": takes_dashes}
         app.command(name, help=described(inspect.getdoc(work) or "", *examples), context_settings=settings)(run)
         return work
 

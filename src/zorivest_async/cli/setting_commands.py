@@ -46,7 +46,7 @@ def get(journal: Journal, key: Key) -> Record:
     "set",
     "settings set display.zone Europe/Berlin",
     "settings set risk.percent 0.5 --as-json",
-    takes_negative=True,
+    takes_dashes=True,
 )
 def set_value(
     journal: Journal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -25,6 +26,17 @@ __all__ = ["app", "run_query"]
 _PROMPT: Final = "sql> "
 _HISTORY_LINES: Final = 1000
 
+_QUERY: Final = re.compile(
+    r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*"
+    r"(?:explain\s+(?:query\s+plan\s+|analyze\s+)?)?(?:select|with|values)\b",
+    re.IGNORECASE,
+)
+"""Beginning of a query, after comments.
+
+A connection that refuses to write still runs ``PRAGMA``, also below ``EXPLAIN``: ``PRAGMA rekey`` encrypts the file
+with a key that the library cannot derive.
+"""
+
 app = area()
 
 
@@ -34,6 +46,7 @@ app = area()
     "sql 'SELECT instrument, count(*) AS executions FROM trades GROUP BY instrument'",
     "sql",
     has_times=False,
+    takes_dashes=True,
 )
 def sql(
     journal: Journal,
@@ -52,18 +65,18 @@ async def run_query(vault: Vault, query: str) -> Rows:
     """Return the rows of a query; the connection refuses to write.
 
     Raises:
-        InvalidQueryError: The statement is not a query.
+        InvalidQueryError: The statement is not a query, and was not run.
         ReadOnlyError: The statement writes.
         RepositoryError: The database refuses the query; the message has the database's words.
     """
     from zorivest_async.cli.summary import backend_of
     from zorivest_async.database.error_mapping import translated
 
+    if _QUERY.match(query) is None:
+        raise InvalidQueryError(problem="only queries are run: SELECT, WITH, VALUES, and EXPLAIN before one of them")
     with translated(backend_of(vault)):
         async with vault.read_engine.connect() as connection:
             result = await connection.exec_driver_sql(query)
-            if not result.returns_rows:
-                raise InvalidQueryError(problem="the statement returns no rows; only queries are run")
             names = [*result.keys()]
             return Rows([dict(zip(names, map(_value, row), strict=True)) for row in result])
 
