@@ -56,9 +56,9 @@ async def open_row(
     from zorivest_async.database.postgresql.journals import create_journal, find_journal  # noqa: PLC0415 - it needs asyncpg
 
     row = await find_journal(server, name)
-    if row is None:
-        if not create:
-            raise VaultNotFoundError(problem=NO_JOURNAL)
+    if row is None and not create:
+        raise VaultNotFoundError(problem=NO_JOURNAL)
+    if row is None or row.encryption is None:
         row = await create_journal(server, name, await _new_journal(credentials, profile))
     if row.encryption != "server":
         raise ConfigurationError(SEALED)

@@ -201,14 +201,6 @@ def keys_of(dialect: Any) -> JournalKeys:
     return keys
 
 
-def keys_of(dialect: Any) -> JournalKeys:
-    """Return the keys of the journal of an engine's dialect."""
-    keys: JournalKeys | None = dialect.keys
-    if keys is None:
-        raise ConfigurationError("postgresql+zorivest is for Vault.connect(), which gives it a journal")
-    return keys
-
-
 async def _done(answer: Any) -> None:
     await answer
 

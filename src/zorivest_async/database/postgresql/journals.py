@@ -40,14 +40,14 @@ class JournalRow:
 
     Attributes:
         number: The number of the journal.
-        encryption: ``"sealed"`` or ``"server"``.
+        encryption: ``"sealed"`` or ``"server"``; ``None`` if only its row was made, by a statement of the user's own.
         salt: The salt of all its passphrases, which names the profile; ``None`` if it has none.
         hash_key: The key of hashes of a journal in clear.
         keys: The wrapped keys.
     """
 
     number: int
-    encryption: str
+    encryption: str | None
     salt: bytes | None
     hash_key: bytes | None = field(repr=False)
     keys: tuple[WrappedKey, ...]
