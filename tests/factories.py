@@ -19,6 +19,7 @@ from zorivest_async import (
     ConvictionLevel,
     ImageAttachment,
     ImageOwnerType,
+    Import,
     MarketProviderSetting,
     SqlAlchemyUnitOfWork,
     Trade,
@@ -224,3 +225,8 @@ async def refusal(
         await uow.commit()
     async with journal.unit_of_work(read_only=True) as uow:
         assert [setting.key for setting in await uow.settings.get_all()] == ["stored after", "stored before"]
+
+
+def make_import(**changes: Any) -> Import:
+    """Make the record of an import."""
+    return Import(**_merge(changes, source="statement.csv", sha256="0" * 64))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import pytest
 import pytest_asyncio
@@ -18,6 +18,7 @@ import pytest_asyncio
 from factories import (
     make_account,
     make_image_entity,
+    make_import,
     make_item,
     make_plan,
     make_png,
@@ -29,6 +30,7 @@ from factories import (
     make_watchlist,
     minutes_later,
 )
+from sources import Given, booked
 from zorivest_async import (
     ForeignKeyError,
     ImageOwnerType,
@@ -41,18 +43,20 @@ from zorivest_async import (
 )
 from zorivest_async.database import repositories
 from zorivest_async.database.models import Base
+from zorivest_async.transfer.importers import import_trades
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from implementations import Journal
+    from zorivest_async import Vault
 
 pytestmark = pytest.mark.asyncio
 
 Call: TypeAlias = "Callable[[SqlAlchemyUnitOfWork], Awaitable[object]]"
 Dump: TypeAlias = dict[str, list[tuple[Any, ...]]]
 
-READS: Final = ("get", "list", "count", "exists", "find", "page", "stream", "reveal")
+READS: Final = ("get", "list", "count", "exists", "find", "page", "stream", "reveal", "traces")
 """What the names of methods that write nothing begin with."""
 
 MANY: Final = [make_trade("0001", price=2.0), *make_trades(3, first=10), make_trade("0002", price=3.0)]
@@ -164,6 +168,19 @@ CALLS: dict[str, Call] = {
     "market_provider_settings.exists": lambda uow: uow.market_provider_settings.exists("Alpha Vantage"),
     "market_provider_settings.list_all": lambda uow: uow.market_provider_settings.list_all(),
     "market_provider_settings.reveal_api_key": reveal_nothing,
+    "imports.save": lambda uow: uow.imports.save(make_import()),
+    "imports.begin": lambda uow: uow.imports.begin(make_import()),
+    "imports.update": lambda uow: uow.imports.update(make_import(id=1, failed=1)),
+    "imports.delete": lambda uow: uow.imports.delete(2),
+    "imports.undo": lambda uow: uow.imports.undo(1),
+    "imports.get": lambda uow: uow.imports.get(1),
+    "imports.get_one": lambda uow: uow.imports.get_one(1),
+    "imports.exists": lambda uow: uow.imports.exists(1),
+    "imports.list_all": lambda uow: uow.imports.list_all(),
+    "imports.count_all": lambda uow: uow.imports.count_all(),
+    "imports.list_of_file": lambda uow: uow.imports.list_of_file("0" * 64),
+    "imports.list_for_trade": lambda uow: uow.imports.list_for_trade("imported"),
+    "imports.traces": lambda uow: uow.imports.traces(["imported"]),
     "rows.count": lambda uow: uow.rows.count(Trade),
     "rows.page": lambda uow: uow.rows.page(Trade),
     "rows.insert": lambda uow: uow.rows.insert(make_trades(3, first=10)),
@@ -217,7 +234,9 @@ async def stocked(journal: Journal) -> Journal:
         await uow.settings.bulk_upsert({"theme": "dark", "size": 12})
         await uow.market_provider_settings.save(make_provider())
         await uow.commit()
+    await import_trades(cast("Vault", journal), Given((booked(1, "imported"),)))
     async with journal.unit_of_work() as uow:
+        await uow.imports.save(make_import())  # which has no rows
         connection = await uow.connection()
         await connection.exec_driver_sql("CREATE TABLE fault (countdown INTEGER NOT NULL)")
         await connection.exec_driver_sql("INSERT INTO fault VALUES (0)")
@@ -368,6 +387,7 @@ DELETIONS: Final = (
     ("watchlists.delete", "watchlists (id)", "1", IT),
     ("watchlists.delete", "watchlist_items (id)", "2", "a row of watchlist_items that goes with it"),
     ("watchlists.remove_item", "watchlist_items (id)", "1", IT),
+    ("imports.delete", "zorivest_imports (id)", "2", IT),
     ("settings.delete", "settings (key)", "'theme'", IT),
     ("market_provider_settings.delete", "market_provider_settings (provider_name)", "'Alpha Vantage'", IT),
 )

@@ -12,7 +12,7 @@ from zorivest_async.database.repositories.base import NumberedRepository, window
 from zorivest_async.database.repositories.import_recorder import SqlAlchemyImportRecorder
 from zorivest_async.database.repositories.import_rows import ImportRowRepository, is_of_execution
 from zorivest_async.database.repositories.import_undo import referenced, undo_import
-from zorivest_async.database.statements import Statement
+from zorivest_async.database.statements import Statement, has_value, sought
 from zorivest_async.database.tables import IMPORT_ROWS, IMPORTS
 from zorivest_async.domain.entities import Import
 from zorivest_async.domain.enums import UndoObstacle
@@ -29,7 +29,7 @@ __all__ = ["SqlAlchemyImportRepository"]
 _MAPPER: Final = IMPORT.mapper
 _COUNT = Statement(select(func.count()).select_from(IMPORTS))
 _NEWEST_FIRST: Final = _MAPPER.select.order_by(IMPORTS.c.id.desc())
-_OF_FILE = Statement(_NEWEST_FIRST.where(IMPORTS.c.sha256 == bindparam("sha256")))
+_OF_FILE = Statement(_NEWEST_FIRST.where(has_value(IMPORTS.c.sha256, sought("sha256", IMPORTS.c.sha256))))
 _OF_TRADE = Statement(
     _NEWEST_FIRST.where(
         IMPORTS.c.id.in_(
