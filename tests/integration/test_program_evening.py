@@ -37,6 +37,9 @@ accounts list
 import statement.csv --yes
 import flex.xml --yes
 import flex.xml --yes
+imports list
+imports undo 2 --yes
+import flex.xml -y
 trades list --zone America/New_York
 trades add 1001 --time '2026-06-09 11:00' --zone America/New_York --instrument SPY --action BOT --quantity 10 --price 60.4 --account U7654321
 trades edit 1001 --price 604

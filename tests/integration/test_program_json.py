@@ -6,12 +6,14 @@ import asyncio
 import csv
 import io
 import json
+import shutil
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from broker_samples import FOLDER
 from command_line import PASSPHRASE, THINKORSWIM_STATEMENT, Called, call
 from zorivest_async import (
     Account,
@@ -349,7 +351,7 @@ def test_import_and_export(traded: Path, journal_copy: Path, tmp_path: Path) -> 
     assert planned["dry_run"] is True
     assert len(ask(traded, lambda uow: uow.trades.list_all())) == 3
     done = run(traded, "import", statement, "--yes", "--json").json
-    assert {**done, "dry_run": True} == planned
+    assert {**done, "dry_run": True, "import_id": None} == planned
     assert done["accounts_created"] == ["12345678SCHW"]
 
     async def again() -> list[str]:
@@ -415,3 +417,41 @@ def test_the_vault(traded: Path, tmp_path: Path) -> None:
     assert findings["opening"] == "good"
     assert "WRONG" not in findings.values()
     assert run(traded, "create", tmp_path / "new.vault", "--json").json["path"] == str(tmp_path / "new.vault")
+
+
+def test_imports_are_listed_and_taken_back(traded: Path, tmp_path: Path) -> None:
+    """With the library's own values; an import that is undone is gone, and so is what it stored."""
+    statement = tmp_path / "statement.csv"
+    statement.write_text(THINKORSWIM_STATEMENT)
+    done = run(traded, "import", statement, "--profile", "thinkorswim-account-statement", "--yes", "--json").json
+    (listed,) = run(traded, "imports", "list", "--json").json
+    (stored,) = ask(traded, lambda uow: uow.imports.list_all())
+    assert {name: listed[name] for name in ("id", "source", "sha256", "inserted")} == {
+        "id": done["import_id"],
+        "source": "statement.csv",
+        "sha256": stored.sha256,
+        "inserted": len(done["inserted"]),
+    }
+    assert run(traded, "imports", "undo", 1, "--json").code == 2  # a program is not asked
+    undone = run(traded, "imports", "undo", 1, "--yes", "--json").json
+    assert (undone["deleted"], undone["accounts_deleted"]) == (len(done["inserted"]), 1)
+    assert len(ask(traded, lambda uow: uow.trades.list_all())) == 3
+    assert run(traded, "imports", "list", "--json").json == []
+    assert run(traded, "imports", "undo", 1, "--yes").code == 5
+
+
+def test_what_a_file_does_not_state_is_asked_for(traded: Path, tmp_path: Path) -> None:
+    """The options that are missing are named; with them the rows are stored, and no profile is guessed."""
+    statement = tmp_path / "orders.csv"
+    shutil.copy(FOLDER / "webull.csv", statement)
+    ended = run(traded, "import", statement, "--yes")
+    assert ended.code == 2
+    assert "--account, --currency" in ended.err
+    ended = run(traded, "import", statement, "--account", "W1", "--currency", "USD", "--yes", "--json")
+    assert ended.code == 1  # one of its rows fails, and the others are stored
+    done = json.loads(ended.out)
+    assert done["accounts_created"] == ["W1"]
+    assert done["inserted"]
+    statement.write_text("a,b\n1,2\n")
+    assert "--profile" in run(traded, "import", statement, "--yes").err
+    assert "there is no profile 'webul'" in run(traded, "import", statement, "--profile", "webul", "--yes").err

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 CODES = {
     "AdoptionError": 6, "CommitOutcomeUnknownError": 9, "ConfigurationError": 1, "CorruptImageError": 6,
     "CurrencyChangeError": 6, "DuplicateError": 6, "ExportError": 1, "ForeignKeyError": 6, "ImageError": 6,
-    "ImageTooLargeError": 6, "ImportSourceError": 6, "InvalidQueryError": 6, "MissingDependencyError": 1,
-    "NotAVaultError": 7, "NotEncryptedError": 7, "NotFoundError": 5, "NotOnThisBackendError": 1, "ReadOnlyError": 8,
+    "ImageTooLargeError": 6, "ImportSourceError": 6, "ImportUndoError": 6, "InvalidQueryError": 6,
+    "MissingDependencyError": 1, "NotAVaultError": 7, "NotEncryptedError": 7, "NotFoundError": 5,
+    "NotOnThisBackendError": 1, "ReadOnlyError": 8,
     "RepositoryError": 6, "UnitOfWorkError": 1, "UnsupportedImageError": 6, "ValidationError": 6,
     "VaultAccessError": 3, "VaultBusyError": 4, "VaultClosedError": 1, "VaultDamagedError": 7, "VaultError": 1,
     "VaultForkedError": 1, "VaultFullError": 8, "VaultInUseError": 4, "VaultNotFoundError": 5,

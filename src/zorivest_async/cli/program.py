@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "settings": Entry(_JOURNAL, "setting_commands", "List, get, set and delete settings."),
     "search": Entry(_JOURNAL, "search_commands", "Find words in reviews, plans, captions and notes."),
     "import": Entry(_JOURNAL, "transfer_commands", "Import executions from a broker's file, after a dry run."),
+    "imports": Entry(_JOURNAL, "import_commands", "List imports, and take one back."),
     "export": Entry(_JOURNAL, "transfer_commands", "Export trades to a file, or the journal to a folder."),
     "create": Entry(_VAULT, "vault_commands", "Create an empty vault."),
     "adopt": Entry(_VAULT, "vault_commands", "Create a vault from a plaintext SQLite journal."),

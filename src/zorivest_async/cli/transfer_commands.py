@@ -10,12 +10,12 @@ import typer
 
 from zorivest_async.cli.asking import ask
 from zorivest_async.cli.commands import area, journal_command
-from zorivest_async.cli.exits import ExitCode, MisuseError, in_options, warn
+from zorivest_async.cli.exits import PROGRAM, ExitCode, MisuseError, in_options, warn
 from zorivest_async.cli.journal import Journal  # noqa: TC001 - typer reads the annotations
 from zorivest_async.cli.options import Yes  # noqa: TC001 - likewise
 from zorivest_async.cli.output import Done, Format, Output, Rows, show
 from zorivest_async.cli.selecting import FILTERS, filter_of
-from zorivest_async.cli.sources import JournalFolder, Profile, choose_source
+from zorivest_async.cli.sources import JournalFolder, choose_source
 from zorivest_async.errors import ImportSourceError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _exports = area("export", "Export trades to a file, or the journal to a folder. 
     app,
     "import",
     "import statement.xml",
-    "import trades.csv --profile ibkr-activity --yes",
+    "import trades.csv --profile ibkr-activity-statement --yes",
     "import charts --zone Europe/Berlin --dry-run",
 )
 def import_file(
@@ -61,7 +61,15 @@ def import_file(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A broker's file, or a folder of screenshots or a journal.")
     ],
-    profile: Annotated[Profile | None, typer.Option(help="How to read it. Default: what the file looks like.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How to read it. Default: the profile that fits the file.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Account of all rows, if the file does not name it.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Currency of all rows, if the file does not name it.")
+    ] = None,
     accounts: Annotated[Accounts, typer.Option(help="What to do with accounts that are not stored.")] = Accounts.CREATE,
     on_conflict: Annotated[
         Conflict, typer.Option(help="What to do with an execution that is stored with other values.")
@@ -78,7 +86,7 @@ def import_file(
     """
     if not (journal.prints_text or yes or dry_run):
         raise MisuseError("a program is not asked: pass --yes or --dry-run, too")
-    source = choose_source(file, profile, journal.zone)
+    source = choose_source(file, profile, journal.zone, account=account, currency=currency)
     try:
         if dry_run or not yes:
             planned = _import(journal, source, accounts, on_conflict, dry_run=True)
@@ -144,6 +152,7 @@ def report_values(report: ImportReport) -> dict[str, Any]:
     }
     return {
         "dry_run": report.dry_run,
+        "import_id": report.import_id,
         **rows,
         "warnings": report.warnings,
         "accounts_created": report.accounts_created,
@@ -196,6 +205,8 @@ def _shown(journal: Journal, report: ImportReport) -> Output:
     if report.accounts_created:
         verb = "would be created" if report.dry_run else "created"
         notes.append(f"accounts {verb}: {', '.join(report.accounts_created)}")
+    if report.import_id is not None:
+        notes.append(f"to take it back: {PROGRAM} imports undo {report.import_id}")
     if report.dry_run:
         notes.append("this was a dry run: nothing is stored yet")
     return Rows(counts, notes=tuple(notes), code=code)
