@@ -233,51 +233,56 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill all processes of the server at once (POSIX only)."""
-        postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
-        os.kill(postmaster, signal.SIGSTOP)  # so that it starts no more
-        processes = [postmaster, *_children(postmaster)]
-        for process in processes:
-            os.kill(process, signal.SIGKILL)
-        # A server does not start while a process with the number of the last one is there.
-        deadline = time.monotonic() + _START_S
-        while any(map(_is_there, processes)):
-            assert time.monotonic() < deadline, "a killed server is still there"
-            time.sleep(0.01)
+        if sys.platform != "win32":
+            postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
+            os.kill(postmaster, signal.SIGSTOP)  # so that it starts no more
+            processes = [postmaster, *_children(postmaster)]
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
+            # A server does not start while a process with the number of the last one is there.
+            deadline = time.monotonic() + _START_S
+            while any(map(_is_there, processes)):
+                assert time.monotonic() < deadline, "a killed server is still there"
+                time.sleep(0.01)
 
     @contextmanager
     def standby(self) -> Generator[Cluster]:
         """Run a copy of this server that follows it, and which each of its commits waits for (POSIX only)."""
-        folder = self.folder.with_name(f"{self.folder.name}-standby")
-        folder.mkdir(mode=0o755)
-        copy = Cluster(self.programs, folder, _free_port(), self.password)
-        try:
-            for path in (copy.data, copy.socket_folder):
-                path.mkdir(mode=0o700)
-                if account := _account():
-                    os.chown(path, account["user"], account["group"])
-            where = ("-h", str(self.socket_folder), "-p", str(self.port), "-U", "postgres")
-            self.run("pg_basebackup", *where, "-D", str(copy.data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
-            copy.configure({"port": str(copy.port), **copy._sockets})
-            copy.start()
+        if sys.platform != "win32":
+            folder = self.folder.with_name(f"{self.folder.name}-standby")
+            folder.mkdir(mode=0o755)
+            copy = Cluster(self.programs, folder, _free_port(), self.password)
             try:
-                self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                self.sql("SELECT pg_reload_conf()")
-                while self.sql("SELECT sync_state FROM pg_stat_replication") != ["sync"]:
-                    time.sleep(0.02)
-                yield copy
+                for path in (copy.data, copy.socket_folder):
+                    path.mkdir(mode=0o700)
+                    if account := _account():
+                        os.chown(path, account["user"], account["group"])
+                where = ("-h", str(self.socket_folder), "-p", str(self.port), "-U", "postgres")
+                self.run("pg_basebackup", *where, "-D", str(copy.data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+                copy.configure({"port": str(copy.port), **copy._sockets})
+                copy.start()
+                try:
+                    self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    self.sql("SELECT pg_reload_conf()")
+                    while self.sql("SELECT sync_state FROM pg_stat_replication") != ["sync"]:
+                        time.sleep(0.02)
+                    yield copy
+                finally:
+                    self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+                    self.sql("SELECT pg_reload_conf()")
+                    copy.receive(wanted=True)
+                    copy.stop()
             finally:
-                self.sql("ALTER SYSTEM RESET synchronous_standby_names")
-                self.sql("SELECT pg_reload_conf()")
-                copy.receive(wanted=True)
-                copy.stop()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
+        else:
+            pytest.skip("a standby is stopped with a signal of POSIX")
 
     def receive(self, *, wanted: bool) -> None:
         """Stop the process of a standby that receives commits, or let it go on (POSIX only)."""
-        postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
-        for process in _children(postmaster, "walreceiver"):
-            os.kill(process, signal.SIGCONT if wanted else signal.SIGSTOP)
+        if sys.platform != "win32":
+            postmaster = int((self.data / "postmaster.pid").read_text("utf-8").split()[0])
+            for process in _children(postmaster, "walreceiver"):
+                os.kill(process, signal.SIGCONT if wanted else signal.SIGSTOP)
 
     @property
     def log(self) -> Path:

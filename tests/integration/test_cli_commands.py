@@ -41,6 +41,8 @@ EMPTY_TABLES = {
     "trades": 0,
     "watchlist_items": 0,
     "watchlists": 0,
+    "zorivest_import_rows": 0,
+    "zorivest_imports": 0,
 }
 
 

