@@ -78,7 +78,7 @@ def test_a_file_of_a_spreadsheet_program_is_read(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("", ": the file is empty; it has no header"),
-        ("id,date,price\n", ": line 1: the profile needs columns that are missing: amount, side"),
+        ("id,date,price\n", ": the profile needs columns that are missing: amount, side"),
         (HEADER, ": this file contains no executions"),
         (
             HEADER + GOOD_ROW + GOOD_ROW.replace("26.062", "lots").replace("17,", "18,"),

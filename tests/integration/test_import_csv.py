@@ -284,6 +284,18 @@ async def test_an_ibkr_activity_statement_is_imported(vault: Vault, tmp_path: Pa
     assert counts(await import_lines(vault, tmp_path, *lines, profile=IBKR_ACTIVITY)) == (0, 3, 0, 0)
 
 
+async def test_a_row_of_a_statement_without_cells_fails_alone(vault: Vault, tmp_path: Path) -> None:
+    """It ends no table, and the rows after it are read."""
+    lines = (
+        "Account Information,Data,Account,U1234567",
+        ("Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,Comm/Fee,"
+        "Realized P/L"),
+        "Trades,Data",
+        'Trades,Data,Order,Stocks,USD,AAPL,"2023-01-03, 09:30:00",5,130.28,-1,0',
+    )  # fmt: skip
+    assert counts(await import_lines(vault, tmp_path, *lines, profile=IBKR_ACTIVITY)) == (1, 0, 0, 1)
+
+
 async def test_a_thinkorswim_statement_is_imported(vault: Vault, tmp_path: Path) -> None:
     """The section of trades is found among others, and the legs of a spread have the time of their order."""
     lines = (

@@ -183,7 +183,10 @@ async def test_originals_in_memory_are_bounded(vault_path: Path) -> None:
                 pictures = [asyncio.create_task(vault.thumbnail(number, 800)) for _ in range(100)]
                 while sum("thumbnail" in statement for statement in statements) < len(pictures):
                     await read(vault)
-                await read(vault)
+                while sum("images.data" in statement for statement in statements) < policy.threads:
+                    await read(vault)
+                for _ in range(10):
+                    await read(vault)
                 originals = [statement for statement in statements if "images.data" in statement]
             assert len(originals) == policy.threads
             await asyncio.gather(*pictures)

@@ -117,7 +117,7 @@ class Table:
         return record
 
     def _is_header(self, cells: list[str]) -> bool:
-        if cells[0].strip() == "HEADER" and "HEADER" not in self._columns:
+        if cells and cells[0].strip() == "HEADER" and "HEADER" not in self._columns:
             return False  # of the layout "records"
         missing = sorted(self._columns - self._profile.optional_columns - {*map(self._name_of, _names(cells))})
         if missing and (self._nearest is None or len(missing) < len(self._nearest)):
@@ -139,7 +139,7 @@ class Table:
 
     def _ends_table(self, cells: list[str]) -> bool:
         """Whether a line is the header or the title of another table."""
-        first = cells[0].strip()
+        first = cells[0].strip() if cells else ""
         if self._profile.layout == "table":
             return bool(first) and first == self._written_header[0]
         is_title = bool(first) and not any(cell.strip() for cell in cells[1:])
