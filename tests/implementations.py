@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from journal_server import new_journal, runtime_url
+from servers import SYSTEM
 from zorivest_async import KdfProfile, SqlAlchemyUnitOfWork, UnitOfWorkError, ValidationError, Vault
 from zorivest_async.database.models import Base
 from zorivest_async.security import ApiKeyCipher
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["IMPLEMENTATIONS", "LIMITS", "LONG_FORMS", "Journal", "Limit", "PlainJournal"]
+__all__ = ["IMPLEMENTATIONS", "LIMITS", "LONG_FORMS", "SAMPLED", "Journal", "Limit", "PlainJournal"]
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -133,6 +134,16 @@ async def open_server(_folder: Path) -> AsyncGenerator[Vault]:
 
 
 @asynccontextmanager
+async def open_older_server(_folder: Path) -> AsyncGenerator[Vault]:
+    """Open a new journal on the server of the operating system, which is usually of an older version."""
+    url = await asyncio.to_thread(runtime_url, SYSTEM)
+    async with Vault.connect(
+        url, journal=new_journal(), encryption="server", passphrase=PASSPHRASE, profile=KdfProfile.CHEAPEST
+    ) as vault:
+        yield vault
+
+
+@asynccontextmanager
 async def open_heard_server(folder: Path) -> AsyncGenerator[Journal]:
     """Open a new journal on a server with a listener on its engines, so that statements go through SQLAlchemy."""
     async with open_server(folder) as vault:
@@ -169,8 +180,13 @@ IMPLEMENTATIONS: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Jo
     "memory": open_memory,
     "plain": open_plain_sqlite,
     "server": open_server,
+    "older server": open_older_server,
     "heard server": open_heard_server,
 }
+
+SAMPLED: Final = ("older server",)
+"""Implementations that differ from another one in what few contracts are about: a tenth of them runs, and all of them
+in the long form."""
 
 LONG_FORMS: Final = ("heard server",)
 """Implementations that only the long forms of the tests run over."""
@@ -214,7 +230,7 @@ LIMITS: Final = (
     ),
     *(
         Limit(server, *limit)
-        for server in ("server", "heard server")
+        for server in ("server", "older server", "heard server")
         for limit in (
             (
                 "test_trade_paging.py::test_a_very_long_identifier_can_end_a_page",

@@ -1,4 +1,4 @@
-"""Journals on a PostgreSQL server for tests: one database a process, and a new journal in it for each test."""
+"""Journals on PostgreSQL servers for tests: one database a process, and a new journal in it for each test."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _PASSWORD: Final = "runtime"
 
 
 @cache
-def cluster() -> Cluster:
+def cluster(server: str = EMBEDDED) -> Cluster:
     """Return the server that all processes of the test run share."""
-    return shared_server(EMBEDDED)
+    return shared_server(server)
 
 
 @cache
-def database_name() -> str:
+def database_name(server: str = EMBEDDED) -> str:
     """Create a database with the schema, and return its name; it goes with its server."""
     number, name = os.getpid(), f"journals {os.getpid()}"
-    server = cluster()
-    server.sql(f'CREATE DATABASE "{name}"')
-    server.sql(install_script(owner=f"owner{number}", runtime=f"runtime{number}", dump=f"dump{number}"), name)
-    server.sql(f"ALTER ROLE runtime{number} PASSWORD '{_PASSWORD}'")
+    there = cluster(server)
+    there.sql(f'CREATE DATABASE "{name}"')
+    there.sql(install_script(owner=f"owner{number}", runtime=f"runtime{number}", dump=f"dump{number}"), name)
+    there.sql(f"ALTER ROLE runtime{number} PASSWORD '{_PASSWORD}'")
     return name
 
 
@@ -38,9 +38,9 @@ def superuser_url() -> str:
     return cluster().url(database_name())
 
 
-def runtime_url() -> str:
+def runtime_url(server: str = EMBEDDED) -> str:
     """Return the URL of the database for the role of applications."""
-    return cluster().url(database_name(), f"runtime{os.getpid()}", _PASSWORD)
+    return cluster(server).url(database_name(server), f"runtime{os.getpid()}", _PASSWORD)
 
 
 def new_journal() -> str:

@@ -9,13 +9,15 @@ import pytest
 import pytest_asyncio
 
 from factories import make_account, make_trade
-from implementations import IMPLEMENTATIONS, LIMITS, LONG_FORMS
+from implementations import IMPLEMENTATIONS, LIMITS, LONG_FORMS, SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from implementations import Journal
 
+
+TENTH = 10
 
 PARAMETERS = [
     pytest.param(name, marks=[pytest.mark.soak] if name in LONG_FORMS else [], id=name) for name in IMPLEMENTATIONS
@@ -41,6 +43,7 @@ async def journal(empty_journal: Journal) -> Journal:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect the limits to hold, strictly, and refuse a test that does not run over the implementations."""
+    sampled = 0
     limits = {(limit.implementation, limit.test): limit for limit in LIMITS}
     for item in items:
         if item.path.parent != Path(__file__).parent or not isinstance(item, pytest.Function):
@@ -48,6 +51,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         if callspec is None or "empty_journal" not in callspec.params:
             raise pytest.UsageError(f"{item.nodeid} is no contract: it uses neither empty_journal nor journal")
+        if callspec.params["empty_journal"] in SAMPLED:
+            sampled += 1
+            if sampled % TENTH:
+                item.add_marker(pytest.mark.soak)
         limit = limits.get((callspec.params["empty_journal"], f"{item.path.name}::{item.originalname}"))
         if limit is not None:
             item.add_marker(pytest.mark.xfail(reason=limit.reason, raises=limit.raises, strict=True))
