@@ -249,6 +249,9 @@ class Vault:
     def read_engine(self) -> AsyncEngine:
         """The reading engine, for your own SQL; its connections refuse writes.
 
+        SQLCipher runs ``PRAGMA rekey`` on such a connection, too, and encrypts the file with a key that no passphrase
+        gives. Never send it, on any connection: use :meth:`rekey`.
+
         Raises:
             VaultClosedError: The vault is closed.
         """
