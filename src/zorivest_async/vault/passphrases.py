@@ -30,57 +30,71 @@ FIRST_KEY: Final = 1
 """Number of a journal's first key."""
 
 NO_JOURNAL: Final = "there is no journal of this name; pass create=True to make one"
-SEALED: Final = "this journal is sealed, which this release cannot read; install the release that made it"
+OTHER: Final = "the journal was created with encryption={!r}; pass that"
+NEEDED: Final = "a sealed journal needs its passphrase"
 WRONG: Final = "the passphrase does not open this journal"
 
 
 @sealed_coroutine
 async def open_row(
-    server: Server, name: str, *, create: bool, credentials: Credentials | None, profile: KdfProfile
-) -> tuple[JournalRow, bytes | None]:
-    """Find a journal, or create it, and return it with its key, which is ``None`` without a passphrase.
+    server: Server,
+    name: str,
+    *,
+    encryption: str,
+    search: str,
+    create: bool,
+    credentials: Credentials | None,
+    profile: KdfProfile,
+) -> tuple[JournalRow, dict[int, bytes]]:
+    """Find a journal, or create it, and return it with its keys by number, of which it has none without a passphrase.
 
     Args:
         server: The server.
         name: The name of the journal.
+        encryption: ``"sealed"`` or ``"server"``.
+        search: What its search index has if it is new.
         create: Whether to create it if it does not exist.
         credentials: The passphrase; ``None`` for a journal in clear whose API keys are not needed.
         profile: What a guess at its first passphrase costs.
 
     Raises:
         VaultNotFoundError: It does not exist, and is not to be created.
-        ConfigurationError: It is sealed.
+        ConfigurationError: It has the other encryption, or is sealed and there is no passphrase.
         WrongPassphraseError: The passphrase does not open it.
         VaultError: As for a connection.
     """
     from zorivest_async.database.postgresql.journals import create_journal, find_journal  # noqa: PLC0415 - it needs asyncpg
 
+    if encryption == "sealed" and credentials is None:
+        raise ConfigurationError(NEEDED)
     row = await find_journal(server, name)
     if row is None:
         if not create:
             raise VaultNotFoundError(problem=NO_JOURNAL)
-        row = await create_journal(server, name, await _new_journal(credentials, profile))
-    if row.encryption != "server":
-        raise ConfigurationError(SEALED)
+        row = await create_journal(server, name, await _new_journal(encryption, search, credentials, profile))
+    if row.encryption != encryption:
+        raise ConfigurationError(OTHER.format(row.encryption))
     if credentials is None:
-        return row, None
+        return row, {}
     if row.salt is None:
         row = await _with_first_passphrase(server, row, credentials, profile)
-    key = await to_thread.run_sync(hidden_call(_unwrapped, row, credentials))
-    if key is None:
+    keys = await to_thread.run_sync(hidden_call(_unwrapped, row, credentials))
+    if not keys:
         raise WrongPassphraseError(problem=WRONG)
-    return row, key
+    return row, keys
 
 
-async def _new_journal(credentials: Credentials | None, profile: KdfProfile) -> NewJournal:
+async def _new_journal(
+    encryption: str, search: str, credentials: Credentials | None, profile: KdfProfile
+) -> NewJournal:
     from zorivest_async.database.postgresql.journals import NewJournal  # noqa: PLC0415 - it needs asyncpg
 
-    hash_key = secrets.token_bytes(KEY_BYTES)
+    hash_key = None if encryption == "sealed" else secrets.token_bytes(KEY_BYTES)
     if credentials is None:
-        return NewJournal("server", None, None, hash_key, None)
+        return NewJournal(encryption, None, None, hash_key, search, None)
     salt = new_salt(profile)
     wrapping = await _derived(credentials, salt)
-    return NewJournal("server", salt, profile.name, hash_key, lambda journal: _wrapped(wrapping, journal))
+    return NewJournal(encryption, salt, profile.name, hash_key, search, lambda journal: _wrapped(wrapping, journal))
 
 
 async def _with_first_passphrase(
@@ -108,14 +122,14 @@ def _wrapped(wrapping: WrappingKey, journal: int) -> WrappedKey:
     return WrappedKey(FIRST_KEY, FIRST_NAME, wrapped)
 
 
-def _unwrapped(row: JournalRow, credentials: Credentials) -> bytes | None:
-    """Return the key that a passphrase has wrapped; ``None`` if it has wrapped none; it blocks."""
+def _unwrapped(row: JournalRow, credentials: Credentials) -> dict[int, bytes]:
+    """Return the keys that a passphrase has wrapped, by number; it blocks."""
     try:
         wrapping = _wrapping_key(credentials, row.salt or b"")
     except LookupError:  # the salt names no profile
-        return None
-    keys = [wrapping.unwrap(each.wrapped, row.number, each.number, each.name) for each in row.keys]
-    return next((key for key in keys if key is not None), None)
+        return {}
+    found = [(each.number, wrapping.unwrap(each.wrapped, row.number, each.number, each.name)) for each in row.keys]
+    return {number: key for number, key in found if key is not None}
 
 
 def api_key_cipher(key: bytes) -> ApiKeyCipher:

@@ -64,6 +64,8 @@ class ServerOpening:
         settings: Durability and busy timeout.
         credentials: The passphrase; ``None`` opens a journal in clear without its API keys.
         profile: What a guess at the first passphrase of a journal costs.
+        encryption: Where texts and images are encrypted.
+        search: What the search index of a new sealed journal has.
     """
 
     server: Server
@@ -72,6 +74,8 @@ class ServerOpening:
     settings: ConnectionSettings
     credentials: Credentials | None
     profile: KdfProfile
+    encryption: Encryption = "server"
+    search: str = "words"
 
     @classmethod
     def of(
@@ -129,10 +133,18 @@ class ServerOpening:
         from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
         from zorivest_async.database.postgresql.keys import ClearKeys  # noqa: PLC0415
         from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
+        from zorivest_async.database.postgresql.sealing import SealedKeys  # noqa: PLC0415
 
-        row, key = await open_row(
-            self.server, self.journal, create=self.create, credentials=self.credentials, profile=self.profile
+        row, keys = await open_row(
+            self.server,
+            self.journal,
+            encryption=self.encryption,
+            search=self.search,
+            create=self.create,
+            credentials=self.credentials,
+            profile=self.profile,
         )
+        is_sealed = self.encryption == "sealed"
         settings = JournalSettings(
             self.server.connect,
             row.number,
@@ -141,9 +153,9 @@ class ServerOpening:
             is_synced=self.settings.durability == "full",
             has_pooler=self.server.has_pooler,
             committed=Commit(),
-            keys=ClearKeys(row.hash_key or b""),
+            keys=SealedKeys(row.number, keys, row.search) if is_sealed else ClearKeys(row.hash_key or b""),
         )
-        cipher = None if key is None else await to_thread.run_sync(hidden_call(api_key_cipher, key))
+        cipher = await to_thread.run_sync(hidden_call(api_key_cipher, keys[max(keys)])) if keys else None
         return ServerStore(f"{self.server.name} {self.journal}", settings, cipher)
 
 

@@ -43,6 +43,7 @@ class JournalRow:
         encryption: ``"sealed"`` or ``"server"``.
         salt: The salt of all its passphrases, which names the profile; ``None`` if it has none.
         hash_key: The key of hashes of a journal in clear.
+        search: What the search index of a sealed journal has: ``"words"``, ``"prefixes"`` or ``"off"``.
         keys: The wrapped keys.
     """
 
@@ -50,6 +51,7 @@ class JournalRow:
     encryption: str
     salt: bytes | None
     hash_key: bytes | None = field(repr=False)
+    search: str
     keys: tuple[WrappedKey, ...]
 
 
@@ -62,6 +64,7 @@ class NewJournal:
         salt: The salt of its passphrases; ``None`` if it has none.
         profile: The name of the profile that the salt names.
         hash_key: The key of hashes of a journal in clear.
+        search: What its search index has.
         wrapped: Returns the first wrapped key for the number of the journal; ``None`` if it has no passphrase.
     """
 
@@ -69,6 +72,7 @@ class NewJournal:
     salt: bytes | None
     profile: str | None
     hash_key: bytes | None = field(repr=False)
+    search: str
     wrapped: Callable[[int], WrappedKey] | None = field(repr=False)
 
 
@@ -94,9 +98,9 @@ async def create_journal(server: Server, name: str, new: NewJournal) -> JournalR
         number: int = await connection.fetchval("SELECT zorivest_open_journal($1, true)", name)
         await _enter(connection, number)
         created = await connection.fetchval(
-            "UPDATE journals SET encryption = $2, salt = $3, profile = $4, hash_key = $5 "
+            "UPDATE journals SET encryption = $2, salt = $3, profile = $4, hash_key = $5, search = $6 "
             "WHERE id = $1 AND encryption IS NULL RETURNING id",
-            number, new.encryption, new.salt, new.profile, new.hash_key,
+            number, new.encryption, new.salt, new.profile, new.hash_key, new.search,
         )  # fmt: skip
         if created is not None and new.wrapped is not None:
             await _insert(connection, new.wrapped(number))
@@ -133,11 +137,11 @@ async def _insert(connection: asyncpg.Connection[Any], key: WrappedKey) -> None:
 
 async def _read(connection: asyncpg.Connection[Any], number: int) -> JournalRow:
     await _enter(connection, number)
-    encryption, salt, hash_key = await connection.fetchrow(
-        "SELECT encryption, salt, hash_key FROM journals WHERE id = $1", number
+    encryption, salt, hash_key, search = await connection.fetchrow(
+        "SELECT encryption, salt, hash_key, search FROM journals WHERE id = $1", number
     )
     keys = await connection.fetch("SELECT number, name, wrapped FROM journal_keys ORDER BY number DESC, name")
-    return JournalRow(number, encryption, salt, hash_key, tuple(WrappedKey(*key) for key in keys))
+    return JournalRow(number, encryption, salt, hash_key, search, tuple(WrappedKey(*key) for key in keys))
 
 
 @asynccontextmanager

@@ -1,0 +1,153 @@
+"""Sealed values: AES-256-GCM under a journal's key, bound to the journal, the column and the row.
+
+A server cannot read a sealed value, change it, or move it to another place: it would not authenticate there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import TYPE_CHECKING, Final
+
+from zorivest_async.database.postgresql.keys import hash_of
+from zorivest_async.errors import InvalidQueryError, VaultDamagedError
+from zorivest_async.security.tracebacks import sealed
+from zorivest_async.security.wrapping import NONCE_BYTES, TAG_BYTES, aead, associated, sub_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["SEALED", "SealedKeys"]
+
+SEALED: Final = b"\1"
+"""First byte, the version, of a sealed value."""
+
+_NUMBER_BYTES: Final = 4
+"""Length of the number of the key, which follows the version."""
+
+_HEAD_BYTES: Final = 1 + _NUMBER_BYTES + NONCE_BYTES
+
+_WORD_BYTES: Final = 7
+"""Length of the hash of a word: 56 bits."""
+
+LONGEST_BEGINNING: Final = 8
+"""Maximum length of the beginning of a word that the search finds."""
+
+OFF: Final = "this journal has no search index; run 'zorivest server reindex' to make one"
+WHOLE_WORDS: Final = (
+    "the search of this journal finds whole words: end the query with a space, or run 'zorivest server reindex' to find "
+    "beginnings of words, too"
+)
+LONG_BEGINNING: Final = (
+    f"the search of this journal finds beginnings of at most {LONGEST_BEGINNING} letters: end the query with a space"
+)
+
+_IMAGE: Final = "images.data"
+
+DAMAGED: Final = (
+    "a sealed value does not authenticate: the server, or another program, has changed it or moved it from its row; "
+    "restore the database from a backup"
+)
+STRANGE: Final = "a value of a sealed journal is not sealed, or under a key that the journal does not have"
+
+
+class _Keys:
+    """The keys of purposes, derived from one key of the journal."""
+
+    __slots__ = ("fields", "hashes", "images", "words")
+
+    @sealed
+    def __init__(self, key: bytes) -> None:
+        self.fields: AESGCM = aead(sub_key(key, "fields"))
+        self.images: AESGCM = aead(sub_key(key, "images"))
+        self.hashes = sub_key(key, "hashes")
+        self.words = sub_key(key, "words")
+
+
+class SealedKeys:
+    """The keys of a sealed journal; see :class:`~zorivest_async.database.postgresql.keys.JournalKeys`.
+
+    Args:
+        journal: The number of the journal.
+        keys: The keys by their number; several while they are being replaced. New values are sealed with the last one.
+        search: What the search index has of texts: their ``"words"``, also the beginnings of words (``"prefixes"``), or
+            nothing (``"off"``).
+    """
+
+    __slots__ = ("_current", "_head", "_journal", "_keys", "_order", "_search")
+
+    overhead: Final = _HEAD_BYTES + TAG_BYTES
+    binds: Final = True
+
+    @sealed
+    def __init__(self, journal: int, keys: Mapping[int, bytes], search: str) -> None:
+        self._journal = journal
+        self._search = search
+        self._keys = {number: _Keys(key) for number, key in keys.items()}
+        newest = max(keys)
+        self._current = self._keys[newest]
+        self._head = SEALED + newest.to_bytes(_NUMBER_BYTES, "big")
+        self._order = [self._keys[number] for number in sorted(keys, reverse=True)]
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not pickled")
+
+    def _about(self, label: str, key: object, *more: object) -> bytes:
+        return associated("value", self._journal, label, key, *more)
+
+    def seal(self, value: bytes, label: str, key: object, /) -> bytes:  # noqa: D102
+        nonce = os.urandom(NONCE_BYTES)
+        return self._head + nonce + self._current.fields.encrypt(nonce, value, self._about(label, key))
+
+    def open(self, stored: bytes, label: str, key: object, /) -> bytes:  # noqa: D102
+        return self._opened(stored, self._about(label, key), is_image=False)
+
+    def seal_chunk(self, chunk: bytes, key: object, number: int, /, *, is_last: bool) -> bytes:  # noqa: D102
+        nonce = os.urandom(NONCE_BYTES)
+        about = self._about(_IMAGE, key, number, int(is_last))
+        return self._head + nonce + self._current.images.encrypt(nonce, chunk, about)
+
+    def open_chunk(self, stored: bytes, key: object, number: int, /, *, is_last: bool) -> bytes:  # noqa: D102
+        return self._opened(stored, self._about(_IMAGE, key, number, int(is_last)), is_image=True)
+
+    def _opened(self, stored: bytes, about: bytes, *, is_image: bool) -> bytes:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - the keys have imported it
+
+        keys = self._keys.get(int.from_bytes(stored[1 : 1 + _NUMBER_BYTES], "big"))
+        if stored[:1] != SEALED or keys is None or len(stored) < self.overhead:
+            raise VaultDamagedError(None, STRANGE)
+        nonce = stored[1 + _NUMBER_BYTES : _HEAD_BYTES]
+        try:
+            return (keys.images if is_image else keys.fields).decrypt(nonce, stored[_HEAD_BYTES:], about)
+        except InvalidTag:
+            raise VaultDamagedError(None, DAMAGED) from None
+
+    def hashes(self, label: str, text: str, /) -> list[bytes]:  # noqa: D102
+        return [hash_of(keys.hashes, label, text) for keys in self._order]
+
+    def indexed(self, word: str, /) -> list[str]:  # noqa: D102
+        if self._search == "off":
+            return []
+        found = [self._word(word)]
+        if self._search == "prefixes":
+            found += [self._beginning(word[:length]) for length in range(1, min(len(word), LONGEST_BEGINNING) + 1)]
+        return found
+
+    def asked(self, word: str, /, *, is_beginning: bool) -> str:  # noqa: D102
+        if self._search == "off":
+            raise InvalidQueryError("Search", problem=OFF)
+        if not is_beginning:
+            return f"'{self._word(word)}'"
+        if self._search != "prefixes":
+            raise InvalidQueryError("Search", problem=WHOLE_WORDS)
+        if len(word) > LONGEST_BEGINNING:
+            raise InvalidQueryError("Search", problem=LONG_BEGINNING)
+        return f"'{self._beginning(word)}'"
+
+    def _word(self, word: str) -> str:
+        return hmac.digest(self._current.words, b"word\0" + word.encode(), "sha256")[:_WORD_BYTES].hex()
+
+    def _beginning(self, letters: str) -> str:
+        return hmac.digest(self._current.words, b"beginning\0" + letters.encode(), "sha256")[:_WORD_BYTES].hex()
