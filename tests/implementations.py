@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from journal_server import new_journal, runtime_url
@@ -242,8 +242,7 @@ LIMITS: Final = (
                 (
                     f"test_atomic.py::{test}",
                     DBAPIError,
-                    "its rows are refused by triggers in SQLite's SQL; "
-                    "tests/postgresql/test_refusals.py refuses rows there",
+                    "its rows are refused by triggers in SQLite's SQL; test_refusals.py refuses rows of a server",
                 )
                 for test in (
                     "test_a_read_writes_nothing",
@@ -253,6 +252,18 @@ LIMITS: Final = (
                     "test_a_refused_deletion_names_the_table_that_refers",
                 )
             ),
+        )
+    ),
+    *(
+        Limit(
+            "sealed",
+            f"test_image_previews.py::{test}",
+            error,
+            "a Core statement of the test reads or writes the preview, which a sealed journal has as opaque bytes",
+        )
+        for test, error in (
+            ("test_it_is_stored_with_the_image", ValueError),
+            ("test_smaller_pictures_are_made_from_it", StatementError),
         )
     ),
 )

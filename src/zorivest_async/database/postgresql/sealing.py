@@ -37,8 +37,8 @@ LONGEST_BEGINNING: Final = 8
 
 OFF: Final = "this journal has no search index; run 'zorivest server reindex' to make one"
 WHOLE_WORDS: Final = (
-    "the search of this journal finds whole words: end the query with a space, or run 'zorivest server reindex' to find "
-    "beginnings of words, too"
+    "the search of this journal finds whole words: end the query with a space; 'zorivest server reindex' makes an index "
+    "that has the beginnings of words, too"
 )
 LONG_BEGINNING: Final = (
     f"the search of this journal finds beginnings of at most {LONGEST_BEGINNING} letters: end the query with a space"
@@ -78,9 +78,6 @@ class SealedKeys:
 
     __slots__ = ("_current", "_head", "_journal", "_keys", "_order", "_search")
 
-    overhead: Final = _HEAD_BYTES + TAG_BYTES
-    binds: Final = True
-
     @sealed
     def __init__(self, journal: int, keys: Mapping[int, bytes], search: str) -> None:
         self._journal = journal
@@ -90,6 +87,14 @@ class SealedKeys:
         self._current = self._keys[newest]
         self._head = SEALED + newest.to_bytes(_NUMBER_BYTES, "big")
         self._order = [self._keys[number] for number in sorted(keys, reverse=True)]
+
+    @property
+    def overhead(self) -> int:  # noqa: D102
+        return _HEAD_BYTES + TAG_BYTES
+
+    @property
+    def binds(self) -> bool:  # noqa: D102
+        return True
 
     def __reduce__(self) -> str:
         raise TypeError("keys are not pickled")
