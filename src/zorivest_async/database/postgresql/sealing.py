@@ -37,8 +37,8 @@ LONGEST_BEGINNING: Final = 8
 
 OFF: Final = "this journal has no search index; run 'zorivest server reindex' to make one"
 WHOLE_WORDS: Final = (
-    "the search of this journal finds whole words: end the query with a space; 'zorivest server reindex' makes an index "
-    "that has the beginnings of words, too"
+    "the search of this journal finds whole words: end the query with a space; 'zorivest server reindex' can make an "
+    "index that has the beginnings of words, too"
 )
 LONG_BEGINNING: Final = (
     f"the search of this journal finds beginnings of at most {LONGEST_BEGINNING} letters: end the query with a space"
