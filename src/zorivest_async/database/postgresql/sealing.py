@@ -100,7 +100,8 @@ class SealedKeys:
         raise TypeError("keys are not pickled")
 
     def _about(self, label: str, key: object, *more: object) -> bytes:
-        return associated("value", self._journal, label, key, *more)
+        # A comparison takes True for the number 1.
+        return associated("value", self._journal, label, int(key) if isinstance(key, bool) else key, *more)
 
     def seal(self, value: bytes, label: str, key: object, /) -> bytes:  # noqa: D102
         nonce = os.urandom(NONCE_BYTES)
