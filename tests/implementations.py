@@ -143,14 +143,14 @@ async def open_server(_folder: Path) -> AsyncGenerator[Vault]:
 
 
 @asynccontextmanager
-async def open_sealed(_folder: Path) -> AsyncGenerator[Vault]:
+async def open_sealed(_folder: Path, search: str = "prefixes") -> AsyncGenerator[Vault]:
     """Open a new sealed journal on a PostgreSQL server, which ``Vault.connect`` does not offer yet."""
     url = await asyncio.to_thread(runtime_url)
     opening = ServerOpening.of(
         url, journal=new_journal(), encryption="server", credentials=Credentials(PASSPHRASE), create=True,
         profile=KdfProfile.CHEAPEST, has_pooler=False, durability="full", busy_timeout_s=30.0, insecure_tls=False,
     )  # fmt: skip
-    store = await replace(opening, encryption="sealed", search="prefixes").open()
+    store = await replace(opening, encryption="sealed", search=search).open()
     async with Vault(store, readers=4, busy_timeout_s=30.0, images=ImagePolicy()) as vault:
         yield vault
 

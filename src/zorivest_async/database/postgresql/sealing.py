@@ -35,6 +35,9 @@ _WORD_BYTES: Final = 7
 LONGEST_BEGINNING: Final = 8
 """Maximum length of the beginning of a word that the search finds."""
 
+KNOWN_WORDS: Final = 10_000
+"""Maximum number of words whose hashes are kept: most words of a text are in others, too."""
+
 OFF: Final = "this journal has no search index; run 'zorivest server reindex' to make one"
 WHOLE_WORDS: Final = (
     "the search of this journal finds whole words: end the query with a space; 'zorivest server reindex' can make an "
@@ -76,12 +79,17 @@ class SealedKeys:
             nothing (``"off"``).
     """
 
-    __slots__ = ("_current", "_head", "_journal", "_keys", "_order", "_search")
+    __slots__ = ("_beginnings", "_current", "_head", "_journal", "_keys", "_known", "_order", "_refusal", "_search")
 
     @sealed
     def __init__(self, journal: int, keys: Mapping[int, bytes], search: str) -> None:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - importing it is slow, as the keys do
+
         self._journal = journal
         self._search = search
+        self._refusal = InvalidTag
+        self._beginnings: dict[str, bytes] = {}
+        self._known: dict[str, list[str]] = {}
         self._keys = {number: _Keys(key) for number, key in keys.items()}
         newest = max(keys)
         self._current = self._keys[newest]
@@ -100,8 +108,13 @@ class SealedKeys:
         raise TypeError("keys are not pickled")
 
     def _about(self, label: str, key: object, *more: object) -> bytes:
+        beginning = self._beginnings.get(label)
+        if beginning is None:
+            beginning = self._beginnings[label] = associated("value", self._journal, label)
         # A comparison takes True for the number 1.
-        return associated("value", self._journal, label, int(key) if isinstance(key, bool) else key, *more)
+        text = str(int(key) if isinstance(key, bool) else key).encode()
+        about = beginning + len(text).to_bytes(4, "big") + text
+        return about + associated(*more) if more else about
 
     def seal(self, value: bytes, label: str, key: object, /) -> bytes:  # noqa: D102
         nonce = os.urandom(NONCE_BYTES)
@@ -119,21 +132,30 @@ class SealedKeys:
         return self._opened(stored, self._about(_IMAGE, key, number, int(is_last)), is_image=True)
 
     def _opened(self, stored: bytes, about: bytes, *, is_image: bool) -> bytes:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - the keys have imported it
-
-        keys = self._keys.get(int.from_bytes(stored[1 : 1 + _NUMBER_BYTES], "big"))
-        if stored[:1] != SEALED or keys is None or len(stored) < self.overhead:
+        keys: _Keys | None = self._current
+        if not stored.startswith(self._head):
+            is_sealed = stored[:1] == SEALED and len(stored) >= self.overhead
+            keys = self._keys.get(int.from_bytes(stored[1 : 1 + _NUMBER_BYTES], "big")) if is_sealed else None
+        if keys is None:
             raise VaultDamagedError(None, STRANGE)
-        nonce = stored[1 + _NUMBER_BYTES : _HEAD_BYTES]
+        cipher = keys.images if is_image else keys.fields
         try:
-            return (keys.images if is_image else keys.fields).decrypt(nonce, stored[_HEAD_BYTES:], about)
-        except InvalidTag:
+            return cipher.decrypt(stored[1 + _NUMBER_BYTES : _HEAD_BYTES], stored[_HEAD_BYTES:], about)
+        except (self._refusal, ValueError):  # a nonce that was cut has another length
             raise VaultDamagedError(None, DAMAGED) from None
 
     def hashes(self, label: str, text: str, /) -> list[bytes]:  # noqa: D102
         return [hash_of(keys.hashes, label, text) for keys in self._order]
 
     def indexed(self, word: str, /) -> list[str]:  # noqa: D102
+        found = self._known.get(word)
+        if found is None:
+            if len(self._known) >= KNOWN_WORDS:
+                self._known.clear()
+            found = self._known[word] = self._indexed(word)
+        return found
+
+    def _indexed(self, word: str) -> list[str]:
         if self._search == "off":
             return []
         found = [self._word(word)]
