@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["IMPLEMENTATIONS", "LIMITS", "Journal", "Limit", "PlainJournal"]
+__all__ = ["IMPLEMENTATIONS", "LIMITS", "PASSPHRASE", "Journal", "Limit", "PlainJournal", "sealed_journal"]
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -144,10 +144,18 @@ async def open_server(_folder: Path) -> AsyncGenerator[Vault]:
 
 @asynccontextmanager
 async def open_sealed(_folder: Path, search: str = "prefixes") -> AsyncGenerator[Vault]:
-    """Open a new sealed journal on a PostgreSQL server, which ``Vault.connect`` does not offer yet."""
-    url = await asyncio.to_thread(runtime_url)
+    """Open a new sealed journal on a PostgreSQL server."""
+    async with sealed_journal(await asyncio.to_thread(runtime_url), new_journal(), search=search) as vault:
+        yield vault
+
+
+@asynccontextmanager
+async def sealed_journal(
+    url: str, journal: str, *, passphrase: str = PASSPHRASE, search: str = "words"
+) -> AsyncGenerator[Vault]:
+    """Open a sealed journal, which ``Vault.connect`` does not offer yet."""
     opening = ServerOpening.of(
-        url, journal=new_journal(), encryption="server", credentials=Credentials(PASSPHRASE), create=True,
+        url, journal=journal, encryption="server", credentials=Credentials(passphrase), create=True,
         profile=KdfProfile.CHEAPEST, has_pooler=False, durability="full", busy_timeout_s=30.0, insecure_tls=False,
     )  # fmt: skip
     store = await replace(opening, encryption="sealed", search=search).open()
