@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, TypeAlias
 
 from anyio import to_thread
 
@@ -24,7 +24,7 @@ from zorivest_async.errors import (
 )
 from zorivest_async.security import require_profile
 from zorivest_async.security.tracebacks import hidden_call
-from zorivest_async.vault.passphrases import api_key_cipher, open_row
+from zorivest_async.vault.passphrases import Passphrases, api_key_cipher, open_row
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -48,7 +48,6 @@ NOT_SEALED: Final = (
 
 _NOT_HERE: Final = {
     "backup": "a journal on a server has no file; use the server's own backups, or transfer.export_journal()",
-    "rekey": "this release cannot change the passphrase of a journal on a server",
     "verify": "the server checks its own pages (data_checksums, amcheck); there is no file to check here",
 }
 
@@ -135,7 +134,7 @@ class ServerOpening:
         from zorivest_async.database.postgresql.outcome import Commit  # noqa: PLC0415
         from zorivest_async.database.postgresql.sealing import SealedKeys  # noqa: PLC0415
 
-        row, keys = await open_row(
+        row, unwrapped = await open_row(
             self.server,
             self.journal,
             encryption=self.encryption,
@@ -144,6 +143,7 @@ class ServerOpening:
             credentials=self.credentials,
             profile=self.profile,
         )
+        keys = unwrapped.keys
         is_sealed = self.encryption == "sealed"
         settings = JournalSettings(
             self.server.connect,
@@ -156,7 +156,9 @@ class ServerOpening:
             keys=SealedKeys(row.number, keys, row.search) if is_sealed else ClearKeys(row.hash_key or b""),
         )
         cipher = await to_thread.run_sync(hidden_call(api_key_cipher, keys[max(keys)])) if keys else None
-        return ServerStore(f"{self.server.name} {self.journal}", settings, cipher)
+        return ServerStore(
+            f"{self.server.name} {self.journal}", settings, cipher, Passphrases(self.server, row, unwrapped)
+        )
 
 
 class ServerStore:
@@ -167,16 +169,22 @@ class ServerStore:
         settings: What its connections need to know.
         cipher: Encrypts API keys; ``None`` without a passphrase, as there is no key that the server does not have.
 
+        passphrases: Its passphrases.
+
     Attributes:
         path: ``None``, as there is no file.
         name: The name for messages.
         api_key_cipher: The cipher.
+        passphrases: The passphrases.
     """
 
     path = None
 
-    def __init__(self, name: str, settings: JournalSettings, cipher: ApiKeyCipher | None) -> None:
+    def __init__(
+        self, name: str, settings: JournalSettings, cipher: ApiKeyCipher | None, passphrases: Passphrases
+    ) -> None:
         self.name = name
+        self.passphrases = passphrases
         self.api_key_cipher = cipher
         self._settings = settings
         self._process = current()
@@ -227,6 +235,10 @@ class ServerStore:
         """
         if current() is not self._process:
             raise VaultForkedError
+
+    def of_server(self, _operation: str) -> Self:
+        """Return the store, for an operation on a journal of a server."""
+        return self
 
     def of_file(self, operation: str) -> NoReturn:
         """Refuse an operation on a file.

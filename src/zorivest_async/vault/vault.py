@@ -24,11 +24,11 @@ from zorivest_async.database.sqlcipher.paths import as_path
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
-from zorivest_async.errors import UnitOfWorkError
+from zorivest_async.errors import NotOnThisBackendError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy, require_policy
 from zorivest_async.security import Credentials, KdfProfile, require_profile
 from zorivest_async.vault.previews import make_previews
-from zorivest_async.vault.server import Encryption, ServerOpening
+from zorivest_async.vault.server import Encryption, ServerOpening, ServerStore
 from zorivest_async.vault.store import AnyStore, VaultStore
 from zorivest_async.vault.thumbnails import make_thumbnail
 from zorivest_async.vault.turns import turns_for, warn_unclosed
@@ -328,6 +328,8 @@ class Vault:
     ) -> None:
         """Change the passphrase: make a copy under the new one, read it back, and replace the vault in one step.
 
+        On a server it replaces the passphrase that opened the vault, and rewrites no value.
+
         It needs space for the copy. No other process or vault object may use the vault; units of work that begin
         meanwhile wait. Earlier backups still open with the old passphrase. Cancellation stops the work within half a
         second and changes nothing; once the copy is replacing the vault, it finishes that first.
@@ -350,6 +352,12 @@ class Vault:
         credentials = Credentials(passphrase)
         del passphrase  # a traceback may show local variables
         self._require_usable()
+        if isinstance(self._store, ServerStore):
+            credentials.require_one()
+            if profile is not None:
+                raise NotOnThisBackendError("another profile", "the profile belongs to the journal, and stays")
+            await self._store.passphrases.replace(credentials)
+            return
         store = self._store.of_file("rekey")
         credentials.require_one()
         if profile is not None:
@@ -362,6 +370,55 @@ class Vault:
             await run_operation(partial(store.rekey, credentials, profile), progress)
         finally:
             self._write_queue.release()
+
+    async def add_passphrase(self, passphrase: str, name: str) -> None:
+        """Have another passphrase open this journal of a server, too.
+
+        Args:
+            passphrase: The new passphrase.
+            name: Its name, which the server can read, at most 200 characters.
+
+        Raises:
+            ConfigurationError: The passphrase or the name is invalid, another passphrase has the name, or the vault was
+                opened without a passphrase.
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        credentials = Credentials(passphrase)
+        del passphrase  # a traceback may show local variables
+        self._require_usable()
+        store = self._store.of_server("add_passphrase")
+        credentials.require_one()
+        await store.passphrases.add(credentials, name)
+
+    async def passphrases(self) -> list[str]:
+        """Return the names of the passphrases of this journal of a server, in the order of their addition.
+
+        Raises:
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        self._require_usable()
+        return await self._store.of_server("passphrases").passphrases.names()
+
+    async def revoke_passphrase(self, name: str) -> None:
+        """Have a passphrase open this journal of a server no longer; vaults that it has opened stay open.
+
+        A person who has the passphrase, and a copy of what the server stored before, can still read that copy.
+
+        Args:
+            name: The name of the passphrase.
+
+        Raises:
+            ConfigurationError: There is no such passphrase, or it is the last one.
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        self._require_usable()
+        await self._store.of_server("revoke_passphrase").passphrases.revoke(name)
 
     @classmethod
     async def restore(

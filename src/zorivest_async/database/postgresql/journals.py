@@ -10,13 +10,24 @@ from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, LOST_CONN
 from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     import asyncpg
 
     from zorivest_async.database.postgresql.connecting import Server
 
-__all__ = ["JournalRow", "NewJournal", "WrappedKey", "add_first_passphrase", "create_journal", "find_journal"]
+__all__ = [
+    "JournalRow",
+    "NewJournal",
+    "WrappedKey",
+    "add_first_passphrase",
+    "add_passphrase",
+    "create_journal",
+    "find_journal",
+    "list_passphrases",
+    "replace_passphrase",
+    "revoke_passphrase",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,72 @@ async def add_first_passphrase(
         if changed is not None:
             await _insert(connection, wrapped)
         return await _read(connection, number)
+
+
+async def list_passphrases(server: Server, number: int) -> list[str]:
+    """Return the names of a journal's passphrases, in the order in which they were added.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _enter(connection, number)
+        rows = await connection.fetch("SELECT name FROM journal_keys GROUP BY name ORDER BY min(created_at), name")
+        return [row["name"] for row in rows]
+
+
+async def add_passphrase(server: Server, number: int, keys: Sequence[WrappedKey]) -> bool:
+    """Store the keys that a new passphrase has wrapped, and return whether no other has its name.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM journal_keys WHERE name = $1)", keys[0].name):
+            return False
+        for key in keys:
+            await _insert(connection, key)
+        return True
+
+
+async def replace_passphrase(server: Server, number: int, keys: Sequence[WrappedKey]) -> bool:
+    """Replace what a passphrase has wrapped, and return whether it was still there.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        if not await connection.fetch("DELETE FROM journal_keys WHERE name = $1 RETURNING number", keys[0].name):
+            return False
+        for key in keys:
+            await _insert(connection, key)
+        return True
+
+
+async def revoke_passphrase(server: Server, number: int, name: str) -> tuple[bool, int]:
+    """Delete what a passphrase has wrapped, unless it is the last one.
+
+    Returns:
+        Whether it was there, and the number of other passphrases.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        names = {row["name"] for row in await connection.fetch("SELECT name FROM journal_keys")}
+        others = len(names - {name})
+        if others:
+            await connection.execute("DELETE FROM journal_keys WHERE name = $1", name)
+        return name in names, others
+
+
+async def _lock(connection: asyncpg.Connection[Any], number: int) -> None:
+    """Have changes of a journal's passphrases wait for one another."""
+    await _enter(connection, number)
+    await connection.execute("SELECT FROM journals WHERE id = $1 FOR UPDATE", number)
 
 
 async def _enter(connection: asyncpg.Connection[Any], number: int) -> None:
