@@ -270,6 +270,30 @@ async def test_every_tampering_with_an_image_is_detected(vault: Vault, superuser
             [part async for part in uow.images.stream(1)]
 
 
+async def test_verifying_names_what_does_not_authenticate(vault: Vault, superuser: str) -> None:
+    """By table and column, with the number of values; a sound journal has no problem."""
+    assert (await vault.verify()).problems == ()
+    connection = await asyncpg.connect(superuser, ssl=False)
+    try:
+        server = Tamperer(connection, journal_of(vault))
+        moved = await server.value(server.journal, "trades", "0001", "notes")
+        for key in ("0002", "0003"):
+            await server.put("trades", key, "notes", moved)
+        await server.put("settings", "key 1", "value", b"\0told by the server")
+        await connection.execute(
+            "DELETE FROM image_chunks WHERE journal_id = $1 AND image_id = 2 AND n = 1", server.journal
+        )
+    finally:
+        await connection.close()
+    report = await vault.verify()
+    assert not report.ok
+    assert set(report.problems) == {
+        "2 of the values of trades.notes do not authenticate",
+        "1 of the values of settings.value do not authenticate",
+        "1 of the values of images.data do not authenticate",
+    }
+
+
 async def test_an_older_state_of_a_value_is_not_detected(vault: Vault, superuser: str) -> None:
     """A server can put back what was in the same place before: nothing in a value proves its age."""
     connection = await asyncpg.connect(superuser, ssl=False)

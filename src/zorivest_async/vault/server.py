@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from zorivest_async.database.postgresql.adapter import JournalSettings
     from zorivest_async.database.postgresql.connecting import Server
+    from zorivest_async.database.postgresql.keys import JournalKeys
     from zorivest_async.database.sqlcipher.write_latch import WriteLatch
     from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
 
@@ -235,6 +236,11 @@ class ServerStore:
         """
         if current() is not self._process:
             raise VaultForkedError
+
+    @property
+    def keys(self) -> JournalKeys:
+        """The keys of the journal."""
+        return self._settings.keys
 
     def of_server(self, _operation: str) -> Self:
         """Return the store, for an operation on a journal of a server."""

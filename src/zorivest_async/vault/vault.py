@@ -32,6 +32,7 @@ from zorivest_async.vault.server import Encryption, ServerOpening, ServerStore
 from zorivest_async.vault.store import AnyStore, VaultStore
 from zorivest_async.vault.thumbnails import make_thumbnail
 from zorivest_async.vault.turns import turns_for, warn_unclosed
+from zorivest_async.vault.verifying_sealed import verify_sealed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -534,6 +535,8 @@ class Vault:
         page of it, was replaced by an older copy of itself. Reads and writes continue meanwhile. Cancellation ends the
         wait within half a second; :meth:`rekey` waits for a check of pages that is still running.
 
+        In a sealed journal of a server, every sealed value is read, and must authenticate at its place.
+
         Args:
             previews: Make the missing previews of images afterwards, as older releases stored none; not if there are
                 problems. Each is committed by itself, so that cancellation keeps those that were made.
@@ -543,16 +546,19 @@ class Vault:
             VaultFullError: There is no space for the checkpoint, or for a preview.
             VaultBusyError: A program that does not use the vault's lock holds the file.
             VaultError: The file could not be read, for a reason that shows no damage, such as a permission.
-            NotOnThisBackendError: The vault is on a server.
+            NotOnThisBackendError: The vault is a journal in clear on a server.
             VaultClosedError: The vault is closed.
             UnitOfWorkError: Another event loop opened the vault.
         """
         self._require_usable()
         require_callback(progress)
-        report = await run_operation(self._store.of_database("verify").verify, progress)
+        reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
+        if isinstance(self._store, ServerStore) and self._store.keys.binds:
+            report = await verify_sealed(reading, self._store.keys, operation)
+        else:
+            report = await run_operation(self._store.of_database("verify").verify, progress)
         if not previews or not report.ok:
             return report
-        reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
         made, notes = await make_previews(reading, self.unit_of_work, self._image_offload, operation)
         return replace(report, previews=made, notes=(*report.notes, *notes))
 
