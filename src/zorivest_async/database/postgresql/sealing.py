@@ -121,7 +121,13 @@ class SealedKeys:
         return self._head + nonce + self._current.fields.encrypt(nonce, value, self._about(label, key))
 
     def open(self, stored: bytes, label: str, key: object, /) -> bytes:  # noqa: D102
-        return self._opened(stored, self._about(label, key), is_image=False)
+        about = self._about(label, key)
+        if not stored.startswith(self._head):
+            return self._opened(stored, about, is_image=False)
+        try:
+            return self._current.fields.decrypt(stored[1 + _NUMBER_BYTES : _HEAD_BYTES], stored[_HEAD_BYTES:], about)
+        except (self._refusal, ValueError):  # a nonce that was cut has another length
+            raise VaultDamagedError(None, DAMAGED) from None
 
     def seal_chunk(self, chunk: bytes, key: object, number: int, /, *, is_last: bool) -> bytes:  # noqa: D102
         nonce = os.urandom(NONCE_BYTES)
