@@ -373,7 +373,8 @@ def test_the_documents_say_what_is_sealed() -> None:
         {Confidentiality.HASHED, Confidentiality.HASHED_EACH},
     )
     for table, columns in CONFIDENTIALITY.items():
-        cells = [", ".join(f"`{name}`" for name, kind in columns.items() if kind in kinds) or "none" for kinds in groups]
+        named = [[f"`{name}`" for name, kind in columns.items() if kind in kinds] for kinds in groups]
+        cells = [", ".join(names) or "none" for names in named]
         lines.append(f"| `{table}` | {' | '.join(cells)} |")
     page = Path(__file__).parents[2] / "docs" / "sealed-format.md"
     assert "\n".join(lines) in page.read_text("utf-8")
