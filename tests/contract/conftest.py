@@ -51,10 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         if callspec is None or "empty_journal" not in callspec.params:
             raise pytest.UsageError(f"{item.nodeid} is no contract: it uses neither empty_journal nor journal")
-        if callspec.params["empty_journal"] in SAMPLED:
+        name = callspec.params["empty_journal"]
+        if name in SAMPLED:
             sampled += 1
             if sampled % TENTH:
                 item.add_marker(pytest.mark.soak)
-        limit = limits.get((callspec.params["empty_journal"], f"{item.path.name}::{item.originalname}"))
+        case = item.name.replace(f"[{name}-", "[")
+        limit = limits.get((name, f"{item.path.name}::{item.originalname}"))
+        limit = limit or limits.get((name, f"{item.path.name}::{case}"))
         if limit is not None:
             item.add_marker(pytest.mark.xfail(reason=limit.reason, raises=limit.raises, strict=True))

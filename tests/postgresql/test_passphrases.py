@@ -9,7 +9,7 @@ import pytest
 
 from factories import make_provider
 from journal_server import cluster, database_name, new_journal, runtime_url
-from zorivest_async import ConfigurationError, KdfProfile, Vault, WrongPassphraseError
+from zorivest_async import ConfigurationError, KdfProfile, NotOnThisBackendError, Vault, WrongPassphraseError
 from zorivest_async.security.secret import MaskedSecret
 
 if TYPE_CHECKING:
@@ -139,3 +139,62 @@ async def test_nothing_of_a_passphrase_is_shown(url: str) -> None:
             shown += repr(traceback.tb_frame.f_locals)
         traceback = traceback.tb_next
     assert "a secret that is wrong" not in shown
+
+
+async def test_several_passphrases_open_a_journal(url: str) -> None:
+    """Each by itself, until it is revoked; a name is given once, and the last one cannot be revoked."""
+    journal = new_journal()
+    async with opened(url, journal) as vault:
+        await save_key(vault)
+        await vault.add_passphrase("the second one", "laptop")
+        with pytest.raises(ConfigurationError, match="of this name"):
+            await vault.add_passphrase("the third one", "laptop")
+        assert await vault.passphrases() == ["first", "laptop"]
+    async with opened(url, journal, "the second one") as vault:
+        assert await revealed(vault) == API_KEY
+        with pytest.raises(ConfigurationError, match="there is no passphrase"):
+            await vault.revoke_passphrase("phone")
+        await vault.revoke_passphrase("first")
+        with pytest.raises(ConfigurationError, match="the only passphrase"):
+            await vault.revoke_passphrase("laptop")
+        assert await vault.passphrases() == ["laptop"]
+    with pytest.raises(WrongPassphraseError):
+        await opened(url, journal)
+    async with opened(url, journal, "the second one") as vault:
+        assert await revealed(vault) == API_KEY
+
+
+async def test_a_passphrase_is_replaced_by_the_vault_that_it_opened(url: str) -> None:
+    """Others stay, and no stored value changes; after its revocation it is no longer replaced."""
+    journal = new_journal()
+    async with opened(url, journal) as vault:
+        await save_key(vault)
+        await vault.add_passphrase("the second one", "laptop")
+        await vault.rekey("a new one")
+        with pytest.raises(NotOnThisBackendError):
+            await vault.rekey("a new one", profile=KdfProfile.STRONG)
+    with pytest.raises(WrongPassphraseError):
+        await opened(url, journal)
+    async with opened(url, journal, "a new one") as vault, opened(url, journal, "the second one") as other:
+        assert await revealed(vault) == await revealed(other) == API_KEY
+        await vault.revoke_passphrase("laptop")
+        with pytest.raises(ConfigurationError, match="revoked"):
+            await other.rekey("another one")
+        assert await vault.passphrases() == ["first"]
+
+
+@pytest.mark.parametrize(("passphrase", "name"), [("", "laptop"), ("words", ""), ("words", "x" * 201), ("words", "\0")])
+async def test_an_invalid_passphrase_or_name_is_refused(url: str, passphrase: str, name: str) -> None:
+    """Before anything is stored."""
+    async with opened(url, new_journal()) as vault:
+        with pytest.raises(ConfigurationError):
+            await vault.add_passphrase(passphrase, name)
+        assert await vault.passphrases() == ["first"]
+
+
+async def test_a_journal_without_a_passphrase_has_none_to_change(url: str) -> None:
+    """It says to open it with one."""
+    async with opened(url, new_journal(), None) as vault:
+        for changing in (vault.add_passphrase("words", "laptop"), vault.rekey("words")):
+            with pytest.raises(ConfigurationError, match="without a passphrase"):
+                await changing

@@ -362,3 +362,19 @@ def test_a_model_of_another_type_is_refused() -> None:
     Table("watchlists", models, Column("id", ForeignKey("parents.id"), primary_key=True), Column("name", Integer))
     with pytest.raises(ConfigurationError):
         derived_metadata(models)
+
+
+def test_the_documents_say_what_is_sealed() -> None:
+    """The table of the page is the one of the code."""
+    lines = ["| Table | The server reads | Sealed | Sealed, with a hash that finds equal values |", "|---|---|---|---|"]
+    groups = (
+        {Confidentiality.CLEAR},
+        {Confidentiality.SEALED, Confidentiality.CHUNKS},
+        {Confidentiality.HASHED, Confidentiality.HASHED_EACH},
+    )
+    for table, columns in CONFIDENTIALITY.items():
+        named = [[f"`{name}`" for name, kind in columns.items() if kind in kinds] for kinds in groups]
+        cells = [", ".join(names) or "none" for names in named]
+        lines.append(f"| `{table}` | {' | '.join(cells)} |")
+    page = Path(__file__).parents[2] / "docs" / "sealed-format.md"
+    assert "\n".join(lines) in page.read_text("utf-8")

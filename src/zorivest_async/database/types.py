@@ -154,6 +154,18 @@ class Confidential(TypeDecorator[Any]):
             return self._decoder() or self.load_dialect_impl(dialect).result_processor(dialect, coltype)
         return sealed.reading(self._decoder(), is_bytes=self.is_bytes)
 
+    def encoded(self, value: Any) -> bytes:
+        """Return a value as the bytes that are sealed."""
+        encode = self._encoder()
+        text = value if encode is None else encode(value)
+        return text.encode() if isinstance(text, str) else bytes(text)
+
+    def decoded(self, opened: bytes) -> Any:
+        """Return the value of bytes that were sealed."""
+        decode = self._decoder()
+        value = opened if self.is_bytes else opened.decode()
+        return value if decode is None else decode(value)
+
     def _encoder(self) -> _Processor | None:
         """Return what makes the text of a value; ``None`` if it is one."""
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, TypeAlias
 
 from anyio import to_thread
 
@@ -24,13 +24,14 @@ from zorivest_async.errors import (
 )
 from zorivest_async.security import require_profile
 from zorivest_async.security.tracebacks import hidden_call
-from zorivest_async.vault.passphrases import api_key_cipher, open_row
+from zorivest_async.vault.passphrases import Passphrases, api_key_cipher, open_row
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from zorivest_async.database.postgresql.adapter import JournalSettings
     from zorivest_async.database.postgresql.connecting import Server
+    from zorivest_async.database.postgresql.keys import JournalKeys
     from zorivest_async.database.sqlcipher.write_latch import WriteLatch
     from zorivest_async.security import ApiKeyCipher, Credentials, KdfProfile
 
@@ -48,7 +49,6 @@ NOT_SEALED: Final = (
 
 _NOT_HERE: Final = {
     "backup": "a journal on a server has no file; use the server's own backups, or transfer.export_journal()",
-    "rekey": "this release cannot change the passphrase of a journal on a server",
     "verify": "the server checks its own pages (data_checksums, amcheck); there is no file to check here",
 }
 
@@ -64,6 +64,8 @@ class ServerOpening:
         settings: Durability and busy timeout.
         credentials: The passphrase; ``None`` opens a journal in clear without its API keys.
         profile: What a guess at the first passphrase of a journal costs.
+        encryption: Where texts and images are encrypted.
+        search: What the search index of a new sealed journal has.
     """
 
     server: Server
@@ -72,6 +74,8 @@ class ServerOpening:
     settings: ConnectionSettings
     credentials: Credentials | None
     profile: KdfProfile
+    encryption: Encryption = "server"
+    search: str = "words"
 
     @classmethod
     def of(
@@ -129,10 +133,19 @@ class ServerOpening:
         from zorivest_async.database.postgresql.adapter import JournalSettings  # noqa: PLC0415 - they need asyncpg
         from zorivest_async.database.postgresql.keys import ClearKeys  # noqa: PLC0415
         from zorivest_async.database.postgresql.outcome import Commits  # noqa: PLC0415
+        from zorivest_async.database.postgresql.sealing import SealedKeys  # noqa: PLC0415
 
-        row, key = await open_row(
-            self.server, self.journal, create=self.create, credentials=self.credentials, profile=self.profile
+        row, unwrapped = await open_row(
+            self.server,
+            self.journal,
+            encryption=self.encryption,
+            search=self.search,
+            create=self.create,
+            credentials=self.credentials,
+            profile=self.profile,
         )
+        keys = unwrapped.keys
+        is_sealed = self.encryption == "sealed"
         settings = JournalSettings(
             self.server.connect,
             row.number,
@@ -141,10 +154,12 @@ class ServerOpening:
             is_synced=self.settings.durability == "full",
             has_pooler=self.server.has_pooler,
             commits=Commits(),
-            keys=ClearKeys(row.hash_key or b""),
+            keys=SealedKeys(row.number, keys, row.search) if is_sealed else ClearKeys(row.hash_key or b""),
         )
-        cipher = None if key is None else await to_thread.run_sync(hidden_call(api_key_cipher, key))
-        return ServerStore(f"{self.server.name} {self.journal}", settings, cipher)
+        cipher = await to_thread.run_sync(hidden_call(api_key_cipher, keys[max(keys)])) if keys else None
+        return ServerStore(
+            f"{self.server.name} {self.journal}", settings, cipher, Passphrases(self.server, row, unwrapped)
+        )
 
 
 class ServerStore:
@@ -155,16 +170,22 @@ class ServerStore:
         settings: What its connections need to know.
         cipher: Encrypts API keys; ``None`` without a passphrase, as there is no key that the server does not have.
 
+        passphrases: Its passphrases.
+
     Attributes:
         path: ``None``, as there is no file.
         name: The name for messages.
         api_key_cipher: The cipher.
+        passphrases: The passphrases.
     """
 
     path = None
 
-    def __init__(self, name: str, settings: JournalSettings, cipher: ApiKeyCipher | None) -> None:
+    def __init__(
+        self, name: str, settings: JournalSettings, cipher: ApiKeyCipher | None, passphrases: Passphrases
+    ) -> None:
         self.name = name
+        self.passphrases = passphrases
         self.api_key_cipher = cipher
         self._settings = settings
         self._process = current()
@@ -215,6 +236,15 @@ class ServerStore:
         """
         if current() is not self._process:
             raise VaultForkedError
+
+    @property
+    def keys(self) -> JournalKeys:
+        """The keys of the journal."""
+        return self._settings.keys
+
+    def of_server(self, _operation: str) -> Self:
+        """Return the store, for an operation on a journal of a server."""
+        return self
 
     def of_file(self, operation: str) -> NoReturn:
         """Refuse an operation on a file.

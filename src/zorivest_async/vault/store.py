@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeAlias
 
 from zorivest_async.database.backend import BACKENDS
 from zorivest_async.database.sqlcipher.cipher import ConnectionSettings, open_cipher, vault_uri
@@ -24,6 +24,7 @@ from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.tables import SCHEMA_VERSION
 from zorivest_async.errors import (
     ConfigurationError,
+    NotOnThisBackendError,
     VaultBusyError,
     VaultClosedError,
     VaultDamagedError,
@@ -366,6 +367,14 @@ class VaultStore:
         """
         self.require_file()
         return self
+
+    def of_server(self, operation: str) -> NoReturn:
+        """Refuse an operation on a journal of a server.
+
+        Raises:
+            NotOnThisBackendError: Always.
+        """
+        raise NotOnThisBackendError(operation, "a vault file has one passphrase; change it with rekey()")
 
     def of_database(self, _operation: str) -> Self:
         """Return the store, for an operation on its database, which may be in memory."""

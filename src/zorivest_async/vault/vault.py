@@ -24,14 +24,15 @@ from zorivest_async.database.sqlcipher.paths import as_path
 from zorivest_async.database.sqlcipher.process import current
 from zorivest_async.database.sqlcipher.write_latch import WriteLatch
 from zorivest_async.database.unit_of_work import SqlAlchemyUnitOfWork
-from zorivest_async.errors import UnitOfWorkError
+from zorivest_async.errors import NotOnThisBackendError, UnitOfWorkError
 from zorivest_async.images import ImageOffload, ImagePolicy, require_policy
 from zorivest_async.security import Credentials, KdfProfile, require_profile
 from zorivest_async.vault.previews import make_previews
-from zorivest_async.vault.server import Encryption, ServerOpening
+from zorivest_async.vault.server import Encryption, ServerOpening, ServerStore
 from zorivest_async.vault.store import AnyStore, VaultStore
 from zorivest_async.vault.thumbnails import make_thumbnail
 from zorivest_async.vault.turns import turns_for, warn_unclosed
+from zorivest_async.vault.verifying_sealed import verify_sealed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -331,6 +332,8 @@ class Vault:
     ) -> None:
         """Change the passphrase: make a copy under the new one, read it back, and replace the vault in one step.
 
+        On a server it replaces the passphrase that opened the vault, and rewrites no value.
+
         It needs space for the copy. No other process or vault object may use the vault; units of work that begin
         meanwhile wait. Earlier backups still open with the old passphrase. Cancellation stops the work within half a
         second and changes nothing; once the copy is replacing the vault, it finishes that first.
@@ -353,6 +356,12 @@ class Vault:
         credentials = Credentials(passphrase)
         del passphrase  # a traceback may show local variables
         self._require_usable()
+        if isinstance(self._store, ServerStore):
+            credentials.require_one()
+            if profile is not None:
+                raise NotOnThisBackendError("another profile", "the profile belongs to the journal, and stays")
+            await self._store.passphrases.replace(credentials)
+            return
         store = self._store.of_file("rekey")
         credentials.require_one()
         if profile is not None:
@@ -365,6 +374,55 @@ class Vault:
             await run_operation(partial(store.rekey, credentials, profile), progress)
         finally:
             self._write_queue.release()
+
+    async def add_passphrase(self, passphrase: str, name: str) -> None:
+        """Have another passphrase open this journal of a server, too.
+
+        Args:
+            passphrase: The new passphrase.
+            name: Its name, which the server can read, at most 200 characters.
+
+        Raises:
+            ConfigurationError: The passphrase or the name is invalid, another passphrase has the name, or the vault was
+                opened without a passphrase.
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        credentials = Credentials(passphrase)
+        del passphrase  # a traceback may show local variables
+        self._require_usable()
+        store = self._store.of_server("add_passphrase")
+        credentials.require_one()
+        await store.passphrases.add(credentials, name)
+
+    async def passphrases(self) -> list[str]:
+        """Return the names of the passphrases of this journal of a server, in the order of their addition.
+
+        Raises:
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        self._require_usable()
+        return await self._store.of_server("passphrases").passphrases.names()
+
+    async def revoke_passphrase(self, name: str) -> None:
+        """Have a passphrase open this journal of a server no longer; vaults that it has opened stay open.
+
+        A person who has the passphrase, and a copy of what the server stored before, can still read that copy.
+
+        Args:
+            name: The name of the passphrase.
+
+        Raises:
+            ConfigurationError: There is no such passphrase, or it is the last one.
+            NotOnThisBackendError: The vault is a file.
+            VaultError: The server cannot be reached.
+            VaultClosedError: The vault is closed.
+        """
+        self._require_usable()
+        await self._store.of_server("revoke_passphrase").passphrases.revoke(name)
 
     @classmethod
     async def restore(
@@ -480,6 +538,8 @@ class Vault:
         page of it, was replaced by an older copy of itself. Reads and writes continue meanwhile. Cancellation ends the
         wait within half a second; :meth:`rekey` waits for a check of pages that is still running.
 
+        In a sealed journal of a server, every sealed value is read, and must authenticate at its place.
+
         Args:
             previews: Make the missing previews of images afterwards, as older releases stored none; not if there are
                 problems. Each is committed by itself, so that cancellation keeps those that were made.
@@ -489,16 +549,19 @@ class Vault:
             VaultFullError: There is no space for the checkpoint, or for a preview.
             VaultBusyError: A program that does not use the vault's lock holds the file.
             VaultError: The file could not be read, for a reason that shows no damage, such as a permission.
-            NotOnThisBackendError: The vault is on a server.
+            NotOnThisBackendError: The vault is a journal in clear on a server.
             VaultClosedError: The vault is closed.
             UnitOfWorkError: Another event loop opened the vault.
         """
         self._require_usable()
         require_callback(progress)
-        report = await run_operation(self._store.of_database("verify").verify, progress)
+        reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
+        if isinstance(self._store, ServerStore) and self._store.keys.binds:
+            report = await verify_sealed(reading, self._store.keys, operation)
+        else:
+            report = await run_operation(self._store.of_database("verify").verify, progress)
         if not previews or not report.ok:
             return report
-        reading, operation = partial(self.unit_of_work, read_only=True), Operation(progress)
         made, notes = await make_previews(reading, self.unit_of_work, self._image_offload, operation)
         return replace(report, previews=made, notes=(*report.notes, *notes))
 

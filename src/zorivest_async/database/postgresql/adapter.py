@@ -212,7 +212,8 @@ class ServerTransaction:
 
     async def take_numbers(self, table: str, amount: int, /) -> int:
         """Return the first of the numbers of some new rows of a table."""
-        rows, _, _ = await self.execute(_TAKE_NUMBERS, (table, amount))
+        # As a statement of the user's, as a unit of work that only reads has it refused.
+        rows, _, _ = await self.execute(_TAKE_NUMBERS, (table, amount), is_own=False)
         number: int = rows[0][0]
         return number
 

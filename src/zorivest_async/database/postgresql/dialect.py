@@ -29,7 +29,7 @@ from zorivest_async.database.models import Base
 from zorivest_async.database.postgresql.adapter import JournalSettings, ServerTransaction
 from zorivest_async.database.postgresql.insertions import image_insertion
 from zorivest_async.database.postgresql.plans import chunks_of
-from zorivest_async.database.postgresql.stored_values import StoredValues
+from zorivest_async.database.postgresql.stored_values import StoredValues, refuse
 from zorivest_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ async def _in_chunks(operation: str, parameters: Sequence[Any], keys: JournalKey
     if found is None:
         return operation, parameters
     values = list(parameters)
-    values[found.original] = await chunks_of(values[found.original], None, keys)
+    if not isinstance(values[found.original], list):
+        if keys.binds:
+            raise refuse()
+        values[found.original] = await chunks_of(values[found.original], None, keys)
     return found.text, values
 
 

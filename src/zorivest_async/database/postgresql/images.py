@@ -86,6 +86,8 @@ class ChunkReader:
         if self._chunk is None or self._chunk[0] != number:
             found = await self._scalar(_CHUNK, number=self._number, n=number)
             if found is None:
+                if self._keys.binds and await self._scalar(_IS_THERE, number=self._number):
+                    raise VaultDamagedError(None, "a chunk of an image is missing")
                 raise RepositoryError(problem=CHANGED)
             is_last = number == self._count - 1
             self._chunk = number, self._keys.open_chunk(bytes(found), self._number, number, is_last=is_last)

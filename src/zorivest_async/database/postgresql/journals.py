@@ -10,13 +10,24 @@ from zorivest_async.database.postgresql.failures import DRIVER_ERRORS, LOST_CONN
 from zorivest_async.security.tracebacks import forget_locals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     import asyncpg
 
     from zorivest_async.database.postgresql.connecting import Server
 
-__all__ = ["JournalRow", "NewJournal", "WrappedKey", "add_first_passphrase", "create_journal", "find_journal"]
+__all__ = [
+    "JournalRow",
+    "NewJournal",
+    "WrappedKey",
+    "add_first_passphrase",
+    "add_passphrase",
+    "create_journal",
+    "find_journal",
+    "list_passphrases",
+    "replace_passphrase",
+    "revoke_passphrase",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,7 @@ class JournalRow:
         encryption: ``"sealed"`` or ``"server"``; ``None`` if only its row was made, by a statement of the user's own.
         salt: The salt of all its passphrases, which names the profile; ``None`` if it has none.
         hash_key: The key of hashes of a journal in clear.
+        search: What the search index of a sealed journal has: ``"words"``, ``"prefixes"`` or ``"off"``.
         keys: The wrapped keys.
     """
 
@@ -50,6 +62,7 @@ class JournalRow:
     encryption: str | None
     salt: bytes | None
     hash_key: bytes | None = field(repr=False)
+    search: str
     keys: tuple[WrappedKey, ...]
 
 
@@ -62,6 +75,7 @@ class NewJournal:
         salt: The salt of its passphrases; ``None`` if it has none.
         profile: The name of the profile that the salt names.
         hash_key: The key of hashes of a journal in clear.
+        search: What its search index has.
         wrapped: Returns the first wrapped key for the number of the journal; ``None`` if it has no passphrase.
     """
 
@@ -69,6 +83,7 @@ class NewJournal:
     salt: bytes | None
     profile: str | None
     hash_key: bytes | None = field(repr=False)
+    search: str
     wrapped: Callable[[int], WrappedKey] | None = field(repr=False)
 
 
@@ -94,9 +109,9 @@ async def create_journal(server: Server, name: str, new: NewJournal) -> JournalR
         number: int = await connection.fetchval("SELECT zorivest_open_journal($1, true)", name)
         await _enter(connection, number)
         created = await connection.fetchval(
-            "UPDATE journals SET encryption = $2, salt = $3, profile = $4, hash_key = $5 "
+            "UPDATE journals SET encryption = $2, salt = $3, profile = $4, hash_key = $5, search = $6 "
             "WHERE id = $1 AND encryption IS NULL RETURNING id",
-            number, new.encryption, new.salt, new.profile, new.hash_key,
+            number, new.encryption, new.salt, new.profile, new.hash_key, new.search,
         )  # fmt: skip
         if created is not None and new.wrapped is not None:
             await _insert(connection, new.wrapped(number))
@@ -122,6 +137,72 @@ async def add_first_passphrase(
         return await _read(connection, number)
 
 
+async def list_passphrases(server: Server, number: int) -> list[str]:
+    """Return the names of a journal's passphrases, in the order in which they were added.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _enter(connection, number)
+        rows = await connection.fetch("SELECT name FROM journal_keys GROUP BY name ORDER BY min(created_at), name")
+        return [row["name"] for row in rows]
+
+
+async def add_passphrase(server: Server, number: int, keys: Sequence[WrappedKey]) -> bool:
+    """Store the keys that a new passphrase has wrapped, and return whether no other has its name.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM journal_keys WHERE name = $1)", keys[0].name):
+            return False
+        for key in keys:
+            await _insert(connection, key)
+        return True
+
+
+async def replace_passphrase(server: Server, number: int, keys: Sequence[WrappedKey]) -> bool:
+    """Replace what a passphrase has wrapped, and return whether it was still there.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        if not await connection.fetch("DELETE FROM journal_keys WHERE name = $1 RETURNING number", keys[0].name):
+            return False
+        for key in keys:
+            await _insert(connection, key)
+        return True
+
+
+async def revoke_passphrase(server: Server, number: int, name: str) -> tuple[bool, int]:
+    """Delete what a passphrase has wrapped, unless it is the last one.
+
+    Returns:
+        Whether it was there, and the number of other passphrases.
+
+    Raises:
+        VaultError: As :func:`find_journal`.
+    """
+    async with _transaction(server) as connection:
+        await _lock(connection, number)
+        names = {row["name"] for row in await connection.fetch("SELECT name FROM journal_keys")}
+        others = len(names - {name})
+        if others:
+            await connection.execute("DELETE FROM journal_keys WHERE name = $1", name)
+        return name in names, others
+
+
+async def _lock(connection: asyncpg.Connection[Any], number: int) -> None:
+    """Have changes of a journal's passphrases wait for one another."""
+    await _enter(connection, number)
+    await connection.execute("SELECT FROM journals WHERE id = $1 FOR UPDATE", number)
+
+
 async def _enter(connection: asyncpg.Connection[Any], number: int) -> None:
     await connection.execute(f"SET LOCAL zorivest.journal = '{number:d}'")
 
@@ -133,11 +214,11 @@ async def _insert(connection: asyncpg.Connection[Any], key: WrappedKey) -> None:
 
 async def _read(connection: asyncpg.Connection[Any], number: int) -> JournalRow:
     await _enter(connection, number)
-    encryption, salt, hash_key = await connection.fetchrow(
-        "SELECT encryption, salt, hash_key FROM journals WHERE id = $1", number
+    encryption, salt, hash_key, search = await connection.fetchrow(
+        "SELECT encryption, salt, hash_key, search FROM journals WHERE id = $1", number
     )
     keys = await connection.fetch("SELECT number, name, wrapped FROM journal_keys ORDER BY number DESC, name")
-    return JournalRow(number, encryption, salt, hash_key, tuple(WrappedKey(*key) for key in keys))
+    return JournalRow(number, encryption, salt, hash_key, search, tuple(WrappedKey(*key) for key in keys))
 
 
 @asynccontextmanager

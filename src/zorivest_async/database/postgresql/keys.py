@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from zorivest_async.database.postgresql.schema import CLEAR
 from zorivest_async.errors import VaultDamagedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["CHUNK_BYTES", "ClearKeys", "JournalKeys"]
 
@@ -61,8 +58,16 @@ class JournalKeys(Protocol):
         """Return the hashes that equal values may be stored with; new ones are stored with the first."""
         ...
 
-    def words(self, words: Sequence[str], /) -> list[str]:
-        """Return words in the form in which the search index has them."""
+    def indexed(self, word: str, /) -> list[str]:
+        """Return what the search index has for a word."""
+        ...
+
+    def asked(self, word: str, /, *, is_beginning: bool) -> str:
+        """Return the operand of a ``tsquery`` for a word, or for the beginning of one.
+
+        Raises:
+            InvalidQueryError: The index cannot answer it.
+        """
         ...
 
 
@@ -103,8 +108,11 @@ class ClearKeys:
     def hashes(self, label: str, text: str, /) -> list[bytes]:  # noqa: D102
         return [hash_of(self._hash_key, label, text)]
 
-    def words(self, words: Sequence[str], /) -> list[str]:  # noqa: D102
-        return list(words)
+    def indexed(self, word: str, /) -> list[str]:  # noqa: D102
+        return [word]
+
+    def asked(self, word: str, /, *, is_beginning: bool) -> str:  # noqa: D102
+        return f"'{word}':*" if is_beginning else f"'{word}'"
 
 
 def hash_of(key: bytes, label: str, text: str) -> bytes:

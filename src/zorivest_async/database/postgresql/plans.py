@@ -58,13 +58,6 @@ class SealedValue(NamedTuple):
             return None
         return keys.seal(value if self.is_bytes else value.encode(), self.label, key)
 
-    def opened(self, stored: Any, key: object, keys: JournalKeys) -> Any:
-        """Return the value of a stored form; ``None`` stays."""
-        if stored is None:
-            return None
-        value = keys.open(stored, self.label, key)
-        return value if self.is_bytes else value.decode()
-
 
 class Hashed(NamedTuple):
     """A value that has its hash in another column.
@@ -282,20 +275,21 @@ class Reading:
         """Return the rows with their confidential values opened, without holding the event loop."""
         if self.original is None and not self.opened:
             return rows
+        parts = [(value.place, value.label, value.is_bytes, *key) for value, key in self.opened]
         opened: list[tuple[Any, ...]] = []
-        size = 0
+        open_value, size = keys.open, 0
         for number, row in enumerate(rows):
             if size > _BYTES_IN_ONE_GO or (number and not number % SLICE_ROWS):
                 await asyncio.sleep(0)  # let the event loop run other tasks
                 size = 0
-            whole = list(row)
-            for value, key in self.opened:
-                stored = whole[value.place]
+            whole = [*row]
+            # Written out, as a call for each value would take as long as opening it.
+            for place, label, is_bytes, key_place, is_given in parts:
+                stored = whole[place]
                 if stored is not None:
                     size += len(stored)
-                    whole[value.place] = value.opened(
-                        stored, values[key.place] if key.is_given else row[key.place], keys
-                    )
+                    value = open_value(stored, label, values[key_place] if is_given else row[key_place])
+                    whole[place] = value if is_bytes else value.decode()
             if self.original is not None:
                 place, key = self.original
                 of_image = values[key.place] if key.is_given else row[key.place]

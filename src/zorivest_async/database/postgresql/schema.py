@@ -233,6 +233,7 @@ def _add_journals(derived: MetaData, numbered: list[str]) -> None:
         Column("salt", LargeBinary),
         Column("profile", Text(collation="C")),
         Column("hash_key", LargeBinary),
+        Column("search", Text(collation="C"), nullable=False, server_default=text("'words'")),
         Column("turn", BigInteger, nullable=False, server_default=text("0")),
         Column("recent", ARRAY(Uuid), nullable=False, server_default=text("'{}'::uuid[]")),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
@@ -241,6 +242,7 @@ def _add_journals(derived: MetaData, numbered: list[str]) -> None:
         UniqueConstraint("name", name="uq_journals_name"),
         CheckConstraint("octet_length(name) BETWEEN 1 AND 1024", name="name"),
         CheckConstraint("encryption IN ('sealed', 'server')", name="encryption"),
+        CheckConstraint("search IN ('words', 'prefixes', 'off')", name="search"),
     )
     Table(
         "journal_keys",

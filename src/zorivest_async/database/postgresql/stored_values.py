@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from zorivest_async.errors import NotOnThisBackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from zorivest_async.database.postgresql.keys import JournalKeys
 
-__all__ = ["StoredValues"]
+__all__ = ["Stored", "StoredValues", "Unopened", "UnopenedChunks", "refuse"]
+
+_BOUND: Final = (
+    "a sealed value is bound to its row, which a statement does not tell; use a repository, or objects of uow.session"
+)
+
+
+class Stored(bytes):
+    """The stored form of a value, which was sealed before."""
+
+    __slots__ = ()
+
+
+class Unopened(bytes):
+    """A sealed value that was read without its row's key.
+
+    Attributes:
+        keys: The keys of the journal.
+    """
+
+    keys: JournalKeys
+
+
+class UnopenedChunks(list[bytes]):
+    """The sealed chunks of an image.
+
+    Attributes:
+        keys: The keys of the journal.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], keys: JournalKeys) -> None:
+        super().__init__(chunks)
+        self.keys = keys
+
+
+def refuse() -> NotOnThisBackendError:
+    """Return the error for a value of a sealed journal in a statement that does not tell its row."""
+    return NotOnThisBackendError("a confidential value in a statement of your own", _BOUND)
 
 
 class StoredValues:
@@ -28,8 +67,10 @@ class StoredValues:
             return encode
 
         def store(value: Any) -> Any:
-            if value is None:
-                return None
+            if value is None or isinstance(value, Stored):
+                return value
+            if keys.binds:
+                raise refuse()
             text = value if encode is None else encode(value)
             return keys.seal(text.encode() if isinstance(text, str) else text, "", None)
 
@@ -43,6 +84,10 @@ class StoredValues:
         def read(stored: Any) -> Any:
             value = stored
             if stored is not None:
+                if keys.binds:
+                    unopened = Unopened(stored)
+                    unopened.keys = keys
+                    return unopened
                 opened = keys.open(stored, "", None)
                 value = opened if is_bytes else opened.decode()
             return value if decode is None else decode(value)
@@ -55,12 +100,12 @@ class StoredValues:
             return None
 
         def join(chunks: Any) -> Any:
-            last = len(chunks or ()) - 1
+            found = chunks or ()
+            if keys.binds:
+                return UnopenedChunks(found, keys)
+            last = len(found) - 1
             return b"".join(
-                [
-                    keys.open_chunk(each, None, number, is_last=number == last)
-                    for number, each in enumerate(chunks or ())
-                ]
+                [keys.open_chunk(each, None, number, is_last=number == last) for number, each in enumerate(found)]
             )
 
         return join

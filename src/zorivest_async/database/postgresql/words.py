@@ -66,15 +66,16 @@ def searched_words(texts: Sequence[str | None], keys: JournalKeys) -> str:
             length = len(word) if word.isascii() else len(word.encode())
             if length > MAX_WORD_BYTES:
                 continue
-            size += length + 8
+            indexed = keys.indexed(word)
+            size += sum(map(len, indexed)) + 8 * len(indexed) + length - len(word)
             count += 1
             if count > MAX_WORDS or size > MAX_BYTES:
                 break
-            places.setdefault(word, []).append(place)
+            for each in indexed:
+                places.setdefault(each, []).append(place)
         place += _BETWEEN_TEXTS
     # A word has at most 255 positions there.
-    indexed = zip(keys.words([*places]), places.values(), strict=True)
-    return " ".join(f"'{word}':{','.join(map(str, each[:255]))}" for word, each in indexed)
+    return " ".join(f"'{word}':{','.join(map(str, each[:255]))}" for word, each in places.items())
 
 
 def query_of(query: SearchQuery, keys: JournalKeys) -> str:
@@ -83,9 +84,8 @@ def query_of(query: SearchQuery, keys: JournalKeys) -> str:
     last = len(query.phrases) - 1
     for number, phrase in enumerate(query.phrases):
         found = [word for word in words_of(phrase) if len(word.encode()) <= MAX_WORD_BYTES]
-        words = [f"'{word}'" for word in keys.words(found)]
-        if words and query.is_being_typed and number == last:
-            words[-1] += ":*"
+        unfinished = len(found) - 1 if query.is_being_typed and number == last else None
+        words = [keys.asked(word, is_beginning=place == unfinished) for place, word in enumerate(found)]
         if words:
             phrases["(" + " <-> ".join(words) + ")"] = None
     return " & ".join(phrases)

@@ -26,6 +26,7 @@ CREATE TABLE journals (
     salt BYTEA,
     profile TEXT COLLATE "C",
     hash_key BYTEA,
+    search TEXT COLLATE "C" DEFAULT 'words' NOT NULL,
     turn BIGINT DEFAULT 0 NOT NULL,
     recent UUID[] DEFAULT '{}'::uuid[] NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -39,7 +40,8 @@ CREATE TABLE journals (
     CONSTRAINT pk_journals PRIMARY KEY (id),
     CONSTRAINT uq_journals_name UNIQUE (name),
     CONSTRAINT ck_journals_name CHECK (octet_length(name) BETWEEN 1 AND 1024),
-    CONSTRAINT ck_journals_encryption CHECK (encryption IN ('sealed', 'server'))
+    CONSTRAINT ck_journals_encryption CHECK (encryption IN ('sealed', 'server')),
+    CONSTRAINT ck_journals_search CHECK (search IN ('words', 'prefixes', 'off'))
 );
 
 CREATE TABLE accounts (
