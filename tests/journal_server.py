@@ -16,15 +16,21 @@ _NUMBERS: Final = count()
 _PASSWORD: Final = "runtime"
 
 
-@cache
+_cluster: Final = cache(shared_server)
+
+
 def cluster(server: str = EMBEDDED) -> Cluster:
     """Return the server that all processes of the test run share."""
-    return shared_server(server)
+    return _cluster(server)
+
+
+def database_name(server: str = EMBEDDED) -> str:
+    """Create a database with the schema, and return its name; it goes with its server."""
+    return _created(server)
 
 
 @cache
-def database_name(server: str = EMBEDDED) -> str:
-    """Create a database with the schema, and return its name; it goes with its server."""
+def _created(server: str) -> str:
     number, name = os.getpid(), f"journals {os.getpid()}"
     there = cluster(server)
     there.sql(f'CREATE DATABASE "{name}"')

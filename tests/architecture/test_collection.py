@@ -51,8 +51,9 @@ def test_every_process_collects_the_same_tests(collections: list[list[str]]) -> 
 def test_every_limit_is_of_a_contract_that_is_there(collections: list[list[str]], limit: Limit) -> None:
     """Its implementation and its test exist; where the test passes, strict expectation fails it."""
     assert limit.implementation in IMPLEMENTATIONS
-    beginning = f"tests/contract/{limit.test}[{limit.implementation}"
-    assert [name for name in collections[0] if re.match(re.escape(beginning) + r"[-\]]", name)]
+    test, _, case = limit.test.partition("[")  # of all cases, or of this one
+    beginning = f"tests/contract/{test}[{limit.implementation}" + (f"-{case}" if case else "")
+    assert [name for name in collections[0] if re.match(re.escape(beginning) + ("$" if case else r"[-\]]"), name)]
 
 
 def test_limits_are_declared_once() -> None:

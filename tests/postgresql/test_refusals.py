@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from factories import make_account, make_plan, make_report, make_trade, make_watchlist
 from journal_server import cluster, database_name, new_journal, runtime_url, superuser_url
 from zorivest_async import (
+    ConfigurationError,
     DuplicateError,
     ForeignKeyError,
     NotOnThisBackendError,
@@ -159,9 +160,11 @@ async def test_journals_do_not_see_each_other(url: str) -> None:
 
 async def test_what_belongs_to_a_file_is_not_on_a_server(vault: Vault) -> None:
     """Each operation says what to use instead."""
-    for call in (lambda: vault.backup("copy.vault"), lambda: vault.rekey("another"), vault.verify):
+    for call in (lambda: vault.backup("copy.vault"), vault.verify):
         with pytest.raises(NotOnThisBackendError):
             await call()
+    with pytest.raises(ConfigurationError, match="opened without a passphrase"):
+        await vault.rekey("another")
     assert vault.path is None
     assert "runtime" not in repr(vault)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["JournalFolder", "Source", "choose_source"]
 
 FLEX, SCREENSHOTS, JOURNAL = "flex", "screenshots", "journal"
-"""Profiles of what is no CSV file."""
+"""Profiles of Flex statements and folders."""
 
 _OPTIONS: Final = {"account_id": "--account", "currency": "--currency", "time_zone": "--zone"}
 """The options that state what some files do not."""
