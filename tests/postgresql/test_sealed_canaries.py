@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -115,11 +115,15 @@ async def listening(port: int) -> AsyncGenerator[tuple[int, bytearray]]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while part := await reader.read(65_536):
-            heard.extend(part)
-            writer.write(part)
-            await writer.drain()
-        writer.close()
+        try:
+            while part := await reader.read(65_536):
+                heard.extend(part)
+                writer.write(part)
+                await writer.drain()
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, to_server = await asyncio.open_connection("127.0.0.1", port)
