@@ -266,7 +266,7 @@ def test_nobody_need_read_the_output(vault_path: Path, form: list[str]) -> None:
     os.close(reading)
     result = subprocess.run(
         [SCRIPT, "info", vault_path, *form],
-        env=environment(PASSPHRASE),
+        env=environment(PASSPHRASE) | {"PYTHONUNBUFFERED": ""},
         stdout=writing,
         stderr=subprocess.PIPE,
         check=False,

@@ -115,6 +115,8 @@ def show(output: Output, chosen: Format) -> None:
             _write_csv(_rows_of(output))
         case Format.TEXT:
             _write_text(output)
+    # A reader that has gone is noticed here, where the command ends without a word, and not when the interpreter ends.
+    sys.stdout.flush()
 
 
 def _rows_of(output: Output) -> Sequence[Mapping[str, Any]]:
