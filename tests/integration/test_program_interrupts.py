@@ -148,7 +148,8 @@ def test_a_prompt_for_queries(empty: Path, tmp_path: Path, monkeypatch: pytest.M
         terminal.process.send_signal(signal.SIGINT)
         terminal.wait_for("sql> ")
         terminal.type("select 6 * 7 + 1000 as m")
-        terminal.wait_for("1042")
+        terminal.wait_for("1042\r\nsql> ")
+        time.sleep(0.2)  # the prompt is shown before readline reads keys
         terminal.press("\x04")
         ended = terminal.finish()
     assert ended.returncode == 0
