@@ -46,9 +46,9 @@ async def copy_journal(source: Vault, target: Vault, *, progress: ProgressCallba
         progress: Called on the event loop with the phases ``"copy"`` and ``"compare"``, in rows.
 
     Raises:
-        ConfigurationError: The target has rows, or is the source itself.
+        ConfigurationError: The target has rows, is the source itself, or cannot store the source's API keys: a journal
+            on a server must be opened with a passphrase.
         RepositoryError: The target has stored something else than the source has; nothing is kept.
-        NotOnThisBackendError: The target cannot store API keys, and the source has some.
         ValidationError: The target cannot store a value, for example an identifier that is too long for a server.
         VaultDamagedError: A row or an API key of the source fails authentication.
 
